@@ -1,0 +1,109 @@
+"""The registry of channels: what each can do, and where its parts lie, as dotted paths imported at first use.
+
+This file and the channel's own files are the only places that know a channel's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from errors import NotFoundError
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What can be done on a network, so that nobody needs to ask which network it is.
+
+    ``count`` gives a text's length as the network counts it, ``limit`` the longest it takes (None: no limit known).
+    ``warn`` gives a sentence to show beside the composer for a text, or None (a link that costs money).
+    """
+
+    limit: int | None
+    count: Callable[[str], int]
+    lookup: bool = True
+    private_limit: int | None = None
+    warn: Callable[[str], str | None] | None = None
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One kind of network.
+
+    ``account``: a pydantic model of one of our logins. ``collects``: what can be collected -> a factory
+    ``(source: settings.SourceSettings, account: BaseModel | None, http: outbound.Client) -> collectors.base.Collector``.
+    ``replier``: a factory ``(account: BaseModel, http: outbound.Client) -> replies.base.Replier``; None: open in browser.
+    ``probe``: ``(account: BaseModel, http: outbound.Client) -> str`` logs in and says as whom, for ``gensvar check``.
+    ``accountless``: the kinds of ``collects`` that need no account (and then a ``url``).
+    """
+
+    name: str
+    label: str
+    capabilities: str | None = None
+    account: str | None = None
+    collects: Mapping[str, str] | None = None
+    accountless: frozenset[str] = frozenset()
+    replier: str | None = None
+    probe: str | None = None
+
+
+CHANNELS: Mapping[str, Channel] = {
+    channel.name: channel
+    for channel in (
+        Channel(
+            "twitter",
+            "X",
+            capabilities="channels.twitter:CAPABILITIES",
+            account="channels.twitter:TwitterAccount",
+            collects={"mentions": "collectors.twitter:mentions", "search": "collectors.twitter:search"},
+            replier="replies.twitter:replier",
+            probe="channels.twitter:probe",
+        ),
+        Channel(
+            "facebook",
+            "Facebook",
+            capabilities="channels.facebook:CAPABILITIES",
+            account="channels.facebook:FacebookAccount",
+            collects={"page": "collectors.facebook:page"},
+            replier="replies.facebook:replier",
+            probe="channels.facebook:probe",
+        ),
+        Channel(
+            "blog",
+            "Blog",
+            capabilities="channels.blog:CAPABILITIES",
+            account="channels.blog:BlogAccount",
+            collects={"feed": "collectors.blog:feed", "comments": "collectors.blog:comments"},
+            accountless=frozenset({"feed", "comments"}),
+            replier="replies.blog:replier",
+            probe="channels.blog:probe",
+        ),
+        Channel("api", "API"),
+    )
+}
+
+
+def channel(name: str) -> Channel:
+    """The channel of that name. Raises ``NotFoundError``."""
+    try:
+        return CHANNELS[name]
+    except KeyError:
+        raise NotFoundError(f"There is no channel named {name!r}.") from None
+
+
+def load(path: str) -> Any:
+    """The object behind ``module:name``; its libraries are imported now and not before."""
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)
+
+
+NO_NETWORK = Capabilities(limit=None, count=len, lookup=False)
+
+
+def capabilities(name: str) -> Capabilities:
+    """What can be done on the channel of that name."""
+    path = channel(name).capabilities
+    found: Capabilities = load(path) if path else NO_NETWORK
+    return found

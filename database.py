@@ -1,0 +1,140 @@
+"""The database: opening it, transactions, bringing it to this version. SQLite and PostgreSQL alike."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+from errors import DatabaseError
+
+log = logging.getLogger("gensvar.database")
+MIGRATIONS = Path(__file__).parent / "migrations"
+BUSY_TIMEOUT_MS = 10_000
+
+
+class Database:
+    """One database, many transactions. ``transaction`` writes, ``read`` never blocks a writer."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.sqlite = self.url.get_backend_name() == "sqlite"
+        if self.sqlite and self.url.database:
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        self.engine: Engine = create_engine(self.url, pool_pre_ping=not self.sqlite, pool_size=10, max_overflow=20)
+        if self.sqlite:
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        self._reading = sessionmaker(self.engine.execution_options(reading=True), expire_on_commit=False)
+        self._writing = sessionmaker(self.engine, expire_on_commit=False)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Commits when the block ends, rolls back when it raises. On SQLite it holds the one write lock from the start."""
+        with self._writing() as session, session.begin():
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A consistent view; nothing is written."""
+        with self._reading() as session:
+            try:
+                yield session
+            finally:
+                session.rollback()
+
+    def check(self) -> None:
+        """Raises ``DatabaseError`` when it cannot be reached."""
+        try:
+            with self.engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+        except SQLAlchemyError as error:
+            raise DatabaseError(self._cannot("reach", error)) from error
+
+    def version(self) -> str | None:
+        """The migration the database stands at, None when it is empty. Costs one query, no Alembic."""
+        try:
+            with self.engine.execution_options(reading=True).connect() as connection:
+                if not inspect(connection).has_table("alembic_version"):
+                    return None
+                return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        except SQLAlchemyError as error:
+            raise DatabaseError(self._cannot("reach", error)) from error
+
+    def migrate(self) -> str | None:
+        """Bring it to this version; returns the version it stood at before, or None if it was empty or up to date.
+
+        Two processes that start together take turns: the second finds nothing left to do.
+        """
+        before = self.version()
+        if before == newest_migration():
+            return None
+        if before is not None and before not in migrations():
+            raise DatabaseError(
+                f"The database is at version {before}, which this Gensvar does not know: it was made by a newer one. "
+                "Nothing was changed. Start the newer version, or restore a backup made with this one."
+            )
+        from alembic import command  # only when there is something to do: it costs start-up time and memory
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        try:
+            with self.engine.connect() as connection, connection.begin():
+                if not self.sqlite:
+                    connection.execute(text("SELECT pg_advisory_xact_lock(72057594037927)"))
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+        except SQLAlchemyError as error:
+            raise DatabaseError(self._cannot("migrate", error)) from error
+        return before
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def _cannot(self, what: str, error: Exception) -> str:
+        reason = str(error.orig if isinstance(error, DBAPIError) else error).strip().splitlines()[0]
+        return (
+            f"Cannot {what} the database {self.url.render_as_string(hide_password=True)}: {reason}. "
+            "Nothing was changed. Check database_url in the configuration, and that the server runs or the folder is writable."
+        )
+
+
+def migrations() -> list[str]:
+    """The revisions this version knows, oldest first: the files are named NNNN_what.py and NNNN is the revision."""
+    return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+
+
+def newest_migration() -> str:
+    return migrations()[-1]
+
+
+def lock(db: Session, name: str) -> None:
+    """Hold ``name`` until the transaction ends; another holder waits. On SQLite the write lock already does that."""
+    if db.get_bind().dialect.name == "postgresql":
+        db.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # SQLAlchemy's "begin" event says BEGIN, not the driver
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")  # a committed answer survives power loss
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reading = connection.get_execution_options().get("reading")
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+__all__ = ["Database", "OperationalError", "lock", "migrations", "newest_migration"]

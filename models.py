@@ -1,0 +1,568 @@
+"""Tables, enums and constraints. No transitions (``triage.states``), no network, no web."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An instant. Only aware values go in, UTC comes out; SQLite keeps it as text without zone, which sorts right."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant without a time zone cannot be stored")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class CaseStatus(StrEnum):
+    new = "new"  # nobody has touched it
+    open = "open"  # being worked on
+    pending = "pending"  # waiting for the author
+    resolved = "resolved"  # answered, done
+    closed = "closed"  # resolved long enough ago, or merged
+    ignored = "ignored"  # spam, or not about us
+
+
+class Priority(StrEnum):
+    low = "low"
+    normal = "normal"
+    high = "high"
+    urgent = "urgent"
+
+
+class Kind(StrEnum):
+    question = "question"
+    problem = "problem"
+    idea = "idea"
+    praise = "praise"
+    other = "other"
+
+
+class Sentiment(StrEnum):
+    negative = "negative"
+    neutral = "neutral"
+    positive = "positive"
+
+
+class Role(StrEnum):
+    agent = "agent"
+    manager = "manager"
+    admin = "admin"
+
+
+class ReplyStatus(StrEnum):
+    """Where a reply stands; ``replies.outbox`` moves it from held on."""
+
+    draft = "draft"
+    in_review = "in_review"
+    held = "held"  # may still be undone, until not_before
+    queued = "queued"  # free to be claimed at not_before
+    calling = "calling"  # committed before the network call starts
+    sent = "sent"  # the network returned an id, or it was found there
+    failed = "failed"  # certainly not published
+    uncertain = "uncertain"  # nobody knows; looked up, or a person decides
+    cancelled = "cancelled"
+
+
+class ReplyOrigin(StrEnum):
+    gensvar = "gensvar"  # written here, sent by the outbox
+    network = "network"  # written in the network's own app, collected
+    elsewhere = "elsewhere"  # a person says: I answered there
+
+
+class Then(StrEnum):
+    """What becomes of the case when a reply is given."""
+
+    keep = "keep"
+    wait = "wait"
+    resolve = "resolve"
+
+
+def _among(column: str, values: type[StrEnum], *, null: bool = False) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    clause = f"{column} IN ({listed})" + (f" OR {column} IS NULL" if null else "")
+    return CheckConstraint(clause, name=column)
+
+
+Key = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only for INTEGER
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {
+        datetime: UTCDateTime(),
+        dict[str, Any]: JSON(),
+        list[Any]: JSON(),
+        str: Text(),
+    }
+
+
+# -- people ---------------------------------------------------------------------------------------------------------
+
+
+class User(Base):
+    """Staff. ``email`` is stored in lower case and is how a person is named in the API and in events."""
+
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    email: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    role: Mapped[str] = mapped_column(String(20))
+    password_hash: Mapped[str | None]
+    language: Mapped[str | None]
+    created_at: Mapped[datetime]
+    disabled_at: Mapped[datetime | None]
+    __table_args__ = (_among("role", Role),)
+
+
+class LoginSession(Base):
+    """A browser that is logged in; the cookie holds a random token, here lies only its digest."""
+
+    __tablename__ = "login_sessions"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    token_digest: Mapped[str] = mapped_column(String(64), unique=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
+    user: Mapped[User] = relationship()
+
+
+class LoginFailure(Base):
+    __tablename__ = "login_failures"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    email: Mapped[str]
+    address: Mapped[str]
+    at: Mapped[datetime]
+    __table_args__ = (Index(None, "email", "at"), Index(None, "address", "at"))
+
+
+class ApiToken(Base):
+    __tablename__ = "api_tokens"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    token_digest: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str]
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    user: Mapped[User] = relationship()
+
+
+class Team(Base):
+    """``declared``: stands in config.yaml and is read-only here."""
+
+    __tablename__ = "teams"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    calendar: Mapped[str | None]
+    declared: Mapped[bool] = mapped_column(default=False)
+    members: Mapped[list[TeamMember]] = relationship(cascade="all, delete-orphan")
+
+
+class TeamMember(Base):
+    """By e-mail, since the configuration may name people before they have been added."""
+
+    __tablename__ = "team_members"
+    team_id: Mapped[int] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"), primary_key=True)
+    email: Mapped[str] = mapped_column(primary_key=True)
+
+
+# -- accounts and sources -------------------------------------------------------------------------------------------
+
+
+class Account(Base):
+    """One of our logins on a network. Secrets stay in config.yaml; here is what we learnt about it."""
+
+    __tablename__ = "accounts"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    channel: Mapped[str] = mapped_column(String(40))
+    declared: Mapped[bool] = mapped_column(default=True)  # False: no longer in config.yaml, kept for its history
+    error_reason: Mapped[str | None]
+    error: Mapped[str | None]
+    error_at: Mapped[datetime | None]
+
+
+class Source(Base):
+    """Something collected regularly. ``definition`` is a ``settings.SourceSettings`` as JSON."""
+
+    __tablename__ = "sources"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    channel: Mapped[str] = mapped_column(String(40))
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"), index=True)
+    definition: Mapped[dict[str, Any]]
+    declared: Mapped[bool] = mapped_column(default=False)
+    enabled: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime]
+    paused_at: Mapped[datetime | None]  # by a person; collected no more until resumed
+    cursor: Mapped[dict[str, Any] | None]
+    facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    claimed_by: Mapped[str | None]  # who is reading it now, so that two never do
+    claimed_until: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]  # next pass; None: at once
+    last_attempt_at: Mapped[datetime | None]
+    last_success_at: Mapped[datetime | None]
+    last_new: Mapped[int] = mapped_column(default=0)
+    last_known: Mapped[int] = mapped_column(default=0)
+    last_set_aside: Mapped[int] = mapped_column(default=0)
+    failures: Mapped[int] = mapped_column(default=0)  # in a row
+    error_reason: Mapped[str | None]
+    error: Mapped[str | None]
+    error_at: Mapped[datetime | None]
+    reset_at: Mapped[datetime | None]  # a rate limit's stated reset; never called before it, not even by hand
+    account: Mapped[Account | None] = relationship()
+    __table_args__ = (Index(None, "enabled", "due_at"),)
+
+
+class SetAsideItem(Base):
+    """An item that could not be understood, kept as it came."""
+
+    __tablename__ = "set_aside_items"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    source_id: Mapped[int] = mapped_column(ForeignKey("sources.id", ondelete="CASCADE"))
+    digest: Mapped[str] = mapped_column(String(64))  # of the raw item, so that each is kept once
+    external_id: Mapped[str | None]
+    reason: Mapped[str]
+    raw: Mapped[bytes] = mapped_column(LargeBinary)  # zlib
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+    __table_args__ = (UniqueConstraint("source_id", "digest"),)
+
+
+class Spending(Base):
+    """Money spent on a network, summed per account, source, UTC day and operation."""
+
+    __tablename__ = "spending"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    source_id: Mapped[int | None] = mapped_column(ForeignKey("sources.id", ondelete="SET NULL"), index=True)
+    day: Mapped[str] = mapped_column(String(10))
+    operation: Mapped[str]
+    units: Mapped[int]
+    micro_usd: Mapped[int] = mapped_column(BigInteger)
+    __table_args__ = (Index(None, "account_id", "day"),)
+
+
+# -- what people say ------------------------------------------------------------------------------------------------
+
+
+class Author(Base):
+    """Who wrote a mention; not a user."""
+
+    __tablename__ = "authors"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    channel: Mapped[str] = mapped_column(String(40))
+    external_id: Mapped[str]
+    name: Mapped[str]
+    handle: Mapped[str | None]
+    url: Mapped[str | None]
+    avatar_url: Mapped[str | None]
+    followers: Mapped[int | None] = mapped_column(BigInteger)
+    first_seen_at: Mapped[datetime]
+    __table_args__ = (UniqueConstraint("channel", "external_id"),)
+
+
+class Mention(Base):
+    """One public item, unique by (channel, external_id).
+
+    ``ours``: written by our account. ``context``: shown in the thread, not counted, starts no clock. ``repost``: spread.
+    """
+
+    __tablename__ = "mentions"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    channel: Mapped[str] = mapped_column(String(40))
+    external_id: Mapped[str]
+    case_id: Mapped[int | None] = mapped_column(ForeignKey("cases.id"))
+    author_id: Mapped[int | None] = mapped_column(ForeignKey("authors.id"), index=True)
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"), index=True)  # through which it was found
+    ours: Mapped[bool] = mapped_column(default=False)
+    context: Mapped[bool] = mapped_column(default=False)
+    repost: Mapped[bool] = mapped_column(default=False)
+    title: Mapped[str | None]
+    text: Mapped[str]
+    html: Mapped[str | None]
+    url: Mapped[str | None]
+    language: Mapped[str | None] = mapped_column(String(20))
+    published_at: Mapped[datetime]
+    collected_at: Mapped[datetime]
+    in_reply_to: Mapped[str | None]
+    thread: Mapped[str | None]
+    can_reply: Mapped[bool] = mapped_column(default=False)
+    can_reply_reason: Mapped[str | None]
+    can_reply_privately: Mapped[bool] = mapped_column(default=False)
+    reply_address: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    attachments: Mapped[list[Any]] = mapped_column(default=list)
+    edited_at: Mapped[datetime | None]
+    hidden_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+    imported: Mapped[bool] = mapped_column(default=False)
+    author: Mapped[Author | None] = relationship()
+    case: Mapped[Case | None] = relationship(foreign_keys=[case_id])
+    __table_args__ = (
+        UniqueConstraint("channel", "external_id"),
+        Index(None, "channel", "in_reply_to"),
+        Index(None, "channel", "thread"),
+        Index(None, "case_id", "published_at"),
+        Index(None, "collected_at"),
+    )
+
+
+class MentionAlias(Base):
+    """Another id under which the network knows the same item (X gives a new one at each edit)."""
+
+    __tablename__ = "mention_aliases"
+    channel: Mapped[str] = mapped_column(String(40), primary_key=True)
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+    mention_id: Mapped[int] = mapped_column(ForeignKey("mentions.id", ondelete="CASCADE"), index=True)
+
+
+class MentionVersion(Base):
+    """What a mention said before it was edited at the source, as far as we saw it."""
+
+    __tablename__ = "mention_versions"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    mention_id: Mapped[int] = mapped_column(ForeignKey("mentions.id", ondelete="CASCADE"), index=True)
+    title: Mapped[str | None]
+    text: Mapped[str]
+    html: Mapped[str | None]
+    replaced_at: Mapped[datetime]
+
+
+class MentionSource(Base):
+    """Which sources found a mention."""
+
+    __tablename__ = "mention_sources"
+    mention_id: Mapped[int] = mapped_column(ForeignKey("mentions.id", ondelete="CASCADE"), primary_key=True)
+    source_id: Mapped[int] = mapped_column(ForeignKey("sources.id", ondelete="CASCADE"), primary_key=True, index=True)
+    found_at: Mapped[datetime]
+
+
+class Payload(Base):
+    """The item as the network sent it: JSON or text, zlib."""
+
+    __tablename__ = "payloads"
+    mention_id: Mapped[int] = mapped_column(ForeignKey("mentions.id", ondelete="CASCADE"), primary_key=True)
+    raw: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+# -- cases ----------------------------------------------------------------------------------------------------------
+
+
+class Case(Base):
+    """Our unit of work; ``id`` is the number people see. Changed only by ``triage.cases``.
+
+    Counts and the ``*_at`` columns are caches of the events, mentions and replies, kept by that door.
+    """
+
+    __tablename__ = "cases"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    channel: Mapped[str] = mapped_column(String(40))
+    source_id: Mapped[int | None] = mapped_column(ForeignKey("sources.id", ondelete="SET NULL"), index=True)
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"), index=True)
+    author_id: Mapped[int | None] = mapped_column(ForeignKey("authors.id"), index=True)
+    subject: Mapped[str]
+    status: Mapped[str] = mapped_column(String(20))
+    priority: Mapped[str | None] = mapped_column(String(20))
+    kind: Mapped[str | None] = mapped_column(String(20))
+    sentiment: Mapped[str | None] = mapped_column(String(20))
+    language: Mapped[str | None] = mapped_column(String(20))
+    wants_answer: Mapped[bool | None]
+    assignee_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    team_id: Mapped[int | None] = mapped_column(ForeignKey("teams.id"), index=True)
+    opened_at: Mapped[datetime]
+    seen_at: Mapped[datetime]  # when we collected its first mention
+    last_activity_at: Mapped[datetime]
+    first_response_due_at: Mapped[datetime | None]
+    first_response_at: Mapped[datetime | None]
+    resolved_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    follow_up_at: Mapped[datetime | None]
+    flag: Mapped[str | None] = mapped_column(String(40))  # reply_failed, reply_uncertain, follow_up_due
+    mention_count: Mapped[int] = mapped_column(default=0)
+    reply_count: Mapped[int] = mapped_column(default=0)
+    spread: Mapped[int] = mapped_column(default=0)
+    follows_id: Mapped[int | None] = mapped_column(ForeignKey("cases.id"), index=True)
+    merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("cases.id"), index=True)
+    thread: Mapped[str | None]  # the network's thread, for cases whose chain above is not known
+    imported: Mapped[bool] = mapped_column(default=False)
+    version: Mapped[int] = mapped_column(default=0)
+    author: Mapped[Author | None] = relationship()
+    source: Mapped[Source | None] = relationship()
+    account: Mapped[Account | None] = relationship()
+    assignee: Mapped[User | None] = relationship()
+    team: Mapped[Team | None] = relationship()
+    tags: Mapped[list[CaseTag]] = relationship(order_by="CaseTag.tag", cascade="all, delete-orphan")
+    __table_args__ = (
+        _among("status", CaseStatus),
+        _among("priority", Priority, null=True),
+        _among("kind", Kind, null=True),
+        _among("sentiment", Sentiment, null=True),
+        CheckConstraint("(status = 'closed') = (closed_at IS NOT NULL)", name="closed_at"),
+        Index(None, "last_activity_at", "id"),
+        Index(None, "status", "last_activity_at", "id"),
+        Index(None, "channel", "last_activity_at", "id"),
+        Index(None, "assignee_id", "status", "last_activity_at", "id"),
+        Index(None, "channel", "thread", "author_id"),
+        Index(None, "follow_up_at"),
+        Index(None, "status", "resolved_at"),
+    )
+
+
+class CaseTag(Base):
+    __tablename__ = "case_tags"
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True)
+    tag: Mapped[str] = mapped_column(primary_key=True, index=True)
+
+
+class CaseEvent(Base):
+    """One audited change of a case. Append-only: the database refuses updates and deletions.
+
+    ``from_status``/``to_status`` are given only when the status was asked about; other changes are
+    ``{field: [old, new]}`` with persons as e-mail addresses. ``version`` is the case's after the event.
+    """
+
+    __tablename__ = "case_events"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"))
+    version: Mapped[int]
+    action: Mapped[str] = mapped_column(String(40))
+    actor: Mapped[str]
+    from_status: Mapped[str | None] = mapped_column(String(20))
+    to_status: Mapped[str | None] = mapped_column(String(20))
+    changes: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    mention_id: Mapped[int | None] = mapped_column(ForeignKey("mentions.id"), index=True)
+    reply_id: Mapped[int | None] = mapped_column(ForeignKey("replies.id"), index=True)
+    note_id: Mapped[int | None] = mapped_column(ForeignKey("notes.id"), index=True)
+    at: Mapped[datetime]
+    case: Mapped[Case] = relationship()
+    __table_args__ = (UniqueConstraint("case_id", "version"), Index(None, "at"))
+
+
+class PendingReaction(Base):
+    """An event whose consequences have not been drawn yet. Written with the event, taken by ``triage.reactions``."""
+
+    __tablename__ = "pending_reactions"
+    event_id: Mapped[int] = mapped_column(ForeignKey("case_events.id"), primary_key=True)
+
+
+class Reply(Base):
+    """Something we said in public (or privately) in a case: written here, or seen on the network, or reported."""
+
+    __tablename__ = "replies"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"), index=True)
+    channel: Mapped[str] = mapped_column(String(40))
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"), index=True)
+    to_mention_id: Mapped[int | None] = mapped_column(ForeignKey("mentions.id"), index=True)
+    mention_id: Mapped[int | None] = mapped_column(ForeignKey("mentions.id"), unique=True)  # as collected again
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"), index=True)
+    author_name: Mapped[str | None]  # as the network tells it, where no user of ours is known
+    origin: Mapped[str] = mapped_column(String(20), default=ReplyOrigin.gensvar)
+    body: Mapped[str]
+    private: Mapped[bool] = mapped_column(default=False)
+    status: Mapped[str] = mapped_column(String(20))
+    then: Mapped[str] = mapped_column(String(20), default=Then.keep)
+    status_before: Mapped[str | None] = mapped_column(String(20))  # of the case, to put back when cancelled
+    idempotency_key: Mapped[str | None] = mapped_column(unique=True)
+    created_at: Mapped[datetime]
+    not_before: Mapped[datetime | None]
+    attempt: Mapped[str | None] = mapped_column(String(36))  # whose call it is: a random id per claim
+    attempts: Mapped[int] = mapped_column(default=0)
+    called_at: Mapped[datetime | None]
+    sent_at: Mapped[datetime | None]
+    external_id: Mapped[str | None]
+    url: Mapped[str | None]
+    awaiting_moderation: Mapped[bool] = mapped_column(default=False)
+    error_reason: Mapped[str | None]
+    error: Mapped[str | None]
+    lookups: Mapped[int] = mapped_column(default=0)
+    next_lookup_at: Mapped[datetime | None]
+    user: Mapped[User | None] = relationship()
+    to_mention: Mapped[Mention | None] = relationship(foreign_keys=[to_mention_id])
+    case: Mapped[Case] = relationship()
+    __table_args__ = (
+        _among("status", ReplyStatus),
+        _among("origin", ReplyOrigin),
+        _among("then", Then),
+        Index("uq_replies_channel_external_id", "channel", "external_id", unique=True,
+              sqlite_where=text("external_id IS NOT NULL"), postgresql_where=text("external_id IS NOT NULL")),
+        Index(None, "status", "not_before"),
+        Index(None, "status", "next_lookup_at"),
+    )  # fmt: skip
+
+
+class Note(Base):
+    __tablename__ = "notes"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"), index=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"), index=True)
+    body: Mapped[str]
+    created_at: Mapped[datetime]
+    user: Mapped[User | None] = relationship()
+
+
+class Notice(Base):
+    """Something a colleague should know about: made by ``triage.reactions``, shown in the inbox."""
+
+    __tablename__ = "notices"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    event_id: Mapped[int] = mapped_column(ForeignKey("case_events.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    at: Mapped[datetime]
+    seen_at: Mapped[datetime | None]
+    event: Mapped[CaseEvent] = relationship()
+    __table_args__ = (UniqueConstraint("user_id", "event_id"), Index(None, "user_id", "seen_at"))
+
+
+# -- the house ------------------------------------------------------------------------------------------------------
+
+
+class Heartbeat(Base):
+    """When a part of the house last said it is alive (``scheduler``), and what it had to say."""
+
+    __tablename__ = "heartbeats"
+    part: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    detail: Mapped[str | None]
+    restarts: Mapped[int] = mapped_column(default=0)

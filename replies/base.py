@@ -1,0 +1,52 @@
+"""What a replier is given, what it gives back, and what it may raise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """One reply about to leave. ``address`` is ``MentionData.reply_address`` of the mention that is answered."""
+
+    body: str
+    to: str  # external id of the mention that is answered
+    private: bool = False
+    address: Mapping[str, Any] = field(default_factory=dict)
+    since: datetime | None = None  # when the call was made: where a look-up starts
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The network's word that the reply stands there."""
+
+    external_id: str
+    url: str | None = None
+    published_at: datetime | None = None  # the network's time where it tells it
+    awaiting_moderation: bool = False  # accepted, but not yet visible to others
+    micro_usd: int = 0  # what it cost, in millionths of a US dollar
+
+
+class Replier(Protocol):
+    def check(self, reply: Outgoing) -> None:
+        """Refuse, without any call, what cannot succeed: raises ``TooLong`` or ``CannotReply``."""
+        ...
+
+    def send(self, reply: Outgoing) -> Receipt:
+        """Publish it, with one call.
+
+        Raises ``ReplyError`` when it is certain that nothing was published (``permanent`` tells whether trying again
+        can help, ``retry_at`` when), and ``ReplyUncertain`` when it is not.
+        """
+        ...
+
+    def find(self, reply: Outgoing) -> Receipt | None:
+        """Look on the network for a reply whose outcome is unknown; None when it is not there now.
+
+        Raises ``ChannelError`` when the look-up itself failed, ``NotImplementedError`` never: a network without a
+        look-up sets ``Capabilities.lookup`` to False and is not asked.
+        """
+        ...
