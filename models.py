@@ -501,7 +501,7 @@ class Reply(Base):
     body: Mapped[str]
     private: Mapped[bool] = mapped_column(default=False)
     status: Mapped[str] = mapped_column(String(20))
-    then: Mapped[str] = mapped_column(String(20), default=Then.keep)
+    then: Mapped[str] = mapped_column("then_case", String(20), default=Then.keep)  # THEN is a word of SQL
     status_before: Mapped[str | None] = mapped_column(String(20))  # of the case, to put back when cancelled
     idempotency_key: Mapped[str | None] = mapped_column(unique=True)
     created_at: Mapped[datetime]
@@ -523,7 +523,7 @@ class Reply(Base):
     __table_args__ = (
         _among("status", ReplyStatus),
         _among("origin", ReplyOrigin),
-        _among("then", Then),
+        _among("then_case", Then),
         Index("uq_replies_channel_external_id", "channel", "external_id", unique=True,
               sqlite_where=text("external_id IS NOT NULL"), postgresql_where=text("external_id IS NOT NULL")),
         Index(None, "status", "not_before"),
