@@ -1,0 +1,320 @@
+"""What the screens and the API read: lists of cases, one page at a time, and everything that belongs to one case.
+
+Both the inbox and ``/api/v1`` use these, so that a list means the same thing on both doors:
+
+* ``find_cases(db, CaseFilter(...), sort=..., limit=..., cursor=...)`` -> ``CasePage(cases, next_cursor, total)``.
+  The author, source, account, assignee, team and tags of each case are loaded; three queries whatever the size.
+* ``get_case(db, number)`` -> ``Case``, loaded the same way. Raises ``NotFoundError``.
+* ``entries(db, case)`` -> mentions, replies, notes and events of a case in time order, each an ``Entry``.
+* ``find_mentions(db, MentionFilter(...), limit=..., cursor=...)`` -> ``MentionPage``.
+* ``events_after(db, after, limit=...)`` -> the organisation's event stream.
+
+All of them only read. Cursors are opaque texts, good for the same filter and sort; a bad one is ``InvalidInput``.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select, tuple_
+from sqlalchemy.orm import Session, aliased, joinedload, selectinload
+from sqlalchemy.orm.interfaces import ORMOption
+
+from errors import InvalidInput, NotFoundError
+from models import (
+    Case,
+    CaseEvent,
+    CaseStatus,
+    CaseTag,
+    Mention,
+    MentionSource,
+    Note,
+    Priority,
+    Reply,
+    Source,
+    Team,
+    User,
+    UTCDateTime,
+)
+from web.search import found_in_case, found_in_mention
+
+MAX_LIMIT = 200
+MAX_NUMBER = 2**63 - 1  # what both databases take as an id
+CONTEXT_LEVELS = 50  # how far above a case its thread is shown
+FAR = datetime(9999, 1, 1, tzinfo=UTC)  # stands for "no due time" in the order
+
+
+class Sort(StrEnum):
+    newest = "newest"  # last activity, latest first
+    oldest = "oldest"  # last activity, earliest first
+    urgent = "urgent"  # what needs a person first: see _urgent
+
+
+@dataclass(frozen=True)
+class CaseFilter:
+    """What a list of cases is narrowed to; an empty field does not narrow. ``assignee``: an e-mail, or "none"."""
+
+    status: Sequence[str] = ()
+    channel: Sequence[str] = ()
+    kind: Sequence[str] = ()
+    tag: Sequence[str] = ()
+    team: Sequence[str] = ()
+    source: str | None = None  # any source that found one of its mentions
+    assignee: str | None = None
+    q: str | None = None  # a case number, or a watch query over subject, titles and texts
+
+
+@dataclass(frozen=True)
+class CasePage:
+    cases: list[Case]
+    next_cursor: str | None
+    total: int  # over all pages
+
+
+@dataclass(frozen=True)
+class MentionFilter:
+    channel: Sequence[str] = ()
+    source: str | None = None
+    case: int | None = None
+    external_id: str | None = None
+    q: str | None = None  # a watch query over title and text
+
+
+@dataclass(frozen=True)
+class MentionPage:
+    mentions: list[Mention]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing in the story of a case. ``context``: a message above the case, shown to understand it."""
+
+    at: datetime
+    item: Mention | Reply | Note | CaseEvent
+    context: bool = False
+
+
+def find_cases(
+    db: Session, wanted: CaseFilter, *, sort: Sort = Sort.newest, limit: int = 50, cursor: str | None = None
+) -> CasePage:
+    """One page of the cases wanted. Raises ``InvalidInput`` for a cursor or query that cannot be read."""
+    where = _case_conditions(wanted)
+    keys, descending = _order(sort)
+    query = select(Case).where(*where).options(*_case_options()).limit(limit + 1)
+    query = query.add_columns(*keys).order_by(*(key.desc() if descending else key for key in keys))
+    if cursor is not None:
+        place = _read_cursor(cursor, sort, [datetime if isinstance(key.type, UTCDateTime) else int for key in keys])
+        here = tuple_(*keys)
+        there = tuple_(*(literal(value, key.type) for key, value in zip(keys, place, strict=True)))
+        query = query.where(here < there if descending else here > there)
+    rows = db.execute(query).all()
+    total = db.scalar(select(func.count()).select_from(Case).where(*where)) or 0
+    next_cursor = _write_cursor(sort, list(rows[limit - 1])[1:]) if len(rows) > limit else None
+    return CasePage([row[0] for row in rows[:limit]], next_cursor, total)
+
+
+def get_case(db: Session, number: int) -> Case:
+    """The case of that number, with what is shown of it. Raises ``NotFoundError``."""
+    found = db.scalar(select(Case).where(Case.id == number).options(*_case_options())) if number <= MAX_NUMBER else None
+    if found is None:
+        raise NotFoundError(f"There is no case {number}.")
+    return found
+
+
+def entries(db: Session, case: Case) -> list[Entry]:
+    """Everything in a case, and the messages above it, in time order. Reposts count as spread and are not listed.
+
+    A message of ours that was collected is listed as the reply it became, once.
+    """
+    replies = db.scalars(
+        select(Reply).where(Reply.case_id == case.id).options(joinedload(Reply.user), joinedload(Reply.to_mention))
+    ).all()
+    ours = {reply.mention_id for reply in replies}
+    found = [Entry(reply.sent_at or reply.created_at, reply) for reply in replies]
+    mentions = db.scalars(
+        select(Mention)
+        .where(Mention.case_id == case.id, Mention.repost.is_(False))
+        .options(joinedload(Mention.author), joinedload(Mention.case))
+    )
+    found += [Entry(mention.published_at, mention, mention.context) for mention in mentions if mention.id not in ours]
+    above = [mention for mention in _above(db, case.id) if mention.id not in ours]
+    found += [Entry(mention.published_at, mention, context=True) for mention in above]
+    notes = db.scalars(select(Note).where(Note.case_id == case.id).options(joinedload(Note.user)))
+    found += [Entry(note.created_at, note) for note in notes]
+    events = db.scalars(select(CaseEvent).where(CaseEvent.case_id == case.id))
+    found += [Entry(event.at, event) for event in events]
+    return sorted(found, key=lambda entry: (entry.at, _ORDER[type(entry.item)], entry.item.id))
+
+
+def find_mentions(db: Session, wanted: MentionFilter, *, limit: int = 50, cursor: str | None = None) -> MentionPage:
+    """One page of mentions, the one collected last first. Context and our own messages are among them, marked."""
+    query = select(Mention).options(joinedload(Mention.author)).order_by(Mention.id.desc()).limit(limit + 1)
+    if wanted.channel:
+        query = query.where(Mention.channel.in_(wanted.channel))
+    if wanted.source is not None:
+        query = query.where(
+            exists().where(
+                MentionSource.mention_id == Mention.id,
+                MentionSource.source_id == Source.id,
+                Source.name == wanted.source,
+            )
+        )
+    if wanted.case is not None:
+        query = query.where(Mention.case_id == wanted.case)
+    if wanted.external_id is not None:
+        query = query.where(Mention.external_id == wanted.external_id)
+    if wanted.q:
+        query = query.where(found_in_mention(wanted.q))
+    if cursor is not None:
+        query = query.where(Mention.id < _read_cursor(cursor, "mentions", [int])[0])
+    rows = list(db.scalars(query))
+    next_cursor = _write_cursor("mentions", [rows[limit - 1].id]) if len(rows) > limit else None
+    return MentionPage(rows[:limit], next_cursor)
+
+
+def events_after(db: Session, after: int, *, limit: int = MAX_LIMIT) -> list[CaseEvent]:
+    """The next events of the organisation, oldest first."""
+    return list(db.scalars(select(CaseEvent).where(CaseEvent.id > after).order_by(CaseEvent.id).limit(limit)))
+
+
+_ORDER: dict[type, int] = {Mention: 0, Reply: 1, Note: 2, CaseEvent: 3}  # of things at the same instant
+
+
+def _case_options() -> tuple[ORMOption, ...]:
+    return (
+        joinedload(Case.author),
+        joinedload(Case.source),
+        joinedload(Case.account),
+        joinedload(Case.assignee),
+        joinedload(Case.team),
+        selectinload(Case.tags),
+    )
+
+
+def _case_conditions(wanted: CaseFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.status:
+        conditions.append(Case.status.in_(wanted.status))
+    if wanted.channel:
+        conditions.append(Case.channel.in_(wanted.channel))
+    if wanted.kind:
+        conditions.append(Case.kind.in_(wanted.kind))
+    if wanted.tag:
+        conditions.append(exists().where(CaseTag.case_id == Case.id, CaseTag.tag.in_(wanted.tag)))
+    if wanted.team:
+        conditions.append(Case.team_id.in_(select(Team.id).where(Team.name.in_(wanted.team))))
+    if wanted.source is not None:
+        conditions.append(
+            exists().where(
+                Mention.case_id == Case.id,
+                MentionSource.mention_id == Mention.id,
+                MentionSource.source_id == Source.id,
+                Source.name == wanted.source,
+            )
+        )
+    if wanted.assignee == "none":
+        conditions.append(Case.assignee_id.is_(None))
+    elif wanted.assignee is not None:
+        user = select(User.id).where(User.email == wanted.assignee.lower())
+        conditions.append(Case.assignee_id == user.scalar_subquery())
+    if wanted.q:
+        conditions.append(found_in_case(wanted.q))
+    return conditions
+
+
+def _order(sort: Sort) -> tuple[list[ColumnElement[Any]], bool]:
+    """The keys of the order, the last one unique, and whether all of them descend."""
+    if sort is Sort.urgent:
+        return _urgent(), False
+    return [Case.last_activity_at.expression, Case.id.expression], sort is Sort.newest
+
+
+def _urgent() -> list[ColumnElement[Any]]:
+    """Unfinished before finished; flagged, then by priority; then who is due first; then who has waited longest."""
+    rank = case(
+        (Case.status.in_([CaseStatus.resolved, CaseStatus.closed, CaseStatus.ignored]), 5),
+        (Case.flag.is_not(None), 0),
+        (Case.priority == Priority.urgent, 1),
+        (Case.priority == Priority.high, 2),
+        (Case.priority == Priority.low, 4),
+        else_=3,
+    )
+    answered = and_(Case.first_response_at.is_(None), Case.first_response_due_at.is_not(None))
+    due = case((answered, Case.first_response_due_at), else_=literal(FAR, UTCDateTime()))
+    return [rank, due, Case.last_activity_at.expression, Case.id.expression]
+
+
+def _above(db: Session, case_id: int) -> list[Mention]:
+    """The messages above a case on the network, that stand in no case or in another one."""
+    start = select(Mention.channel, Mention.in_reply_to, literal(0).label("level")).where(
+        Mention.case_id == case_id, Mention.in_reply_to.is_not(None)
+    )
+    climb = start.cte("above", recursive=True)
+    parent = aliased(Mention)
+    climb = climb.union(
+        select(parent.channel, parent.in_reply_to, climb.c.level + 1).where(
+            parent.channel == climb.c.channel,
+            parent.external_id == climb.c.in_reply_to,
+            climb.c.level < CONTEXT_LEVELS,
+            or_(parent.case_id.is_(None), parent.case_id != case_id),
+        )
+    )
+    ids = select(parent.id).where(parent.channel == climb.c.channel, parent.external_id == climb.c.in_reply_to)
+    return list(
+        db.scalars(
+            select(Mention)
+            .where(Mention.id.in_(ids), or_(Mention.case_id.is_(None), Mention.case_id != case_id))
+            .options(joinedload(Mention.author), joinedload(Mention.case))
+        )
+    )
+
+
+def _write_cursor(sort: str, keys: Sequence[Any]) -> str:
+    values = [key.isoformat() if isinstance(key, datetime) else key for key in keys]
+    return base64.urlsafe_b64encode(json.dumps([sort, *values], separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str, sort: str, types: Sequence[type]) -> list[Any]:
+    """The keys of the last row of the page before. They come from outside, so each is checked."""
+    try:
+        read = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if not isinstance(read, list) or read[:1] != [sort]:
+            raise _bad_cursor()
+        values = [datetime.fromisoformat(value) if isinstance(value, str) else value for value in read[1:]]
+    except (ValueError, RecursionError):
+        raise _bad_cursor() from None
+    if [type(value) for value in values] != list(types):
+        raise _bad_cursor()
+    for value in values:
+        if (isinstance(value, datetime) and value.tzinfo is None) or (
+            isinstance(value, int) and abs(value) > MAX_NUMBER
+        ):
+            raise _bad_cursor()
+    return values
+
+
+def _bad_cursor() -> InvalidInput:
+    message = "The cursor cannot be read; it is good only for the sort it came with."
+    return InvalidInput(message, {"cursor": "give next_cursor of the page before, unchanged, with the same sort"})
+
+
+__all__ = [
+    "CaseFilter",
+    "CasePage",
+    "Entry",
+    "MentionFilter",
+    "MentionPage",
+    "Sort",
+    "entries",
+    "events_after",
+    "find_cases",
+    "find_mentions",
+    "get_case",
+]
