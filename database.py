@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ class Database:
         self.sqlite = self.url.get_backend_name() == "sqlite"
         if self.sqlite and self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
-        self.engine: Engine = create_engine(self.url, pool_pre_ping=not self.sqlite, pool_size=10, max_overflow=20)
+        self.engine: Engine = create_engine(self.url, pool_pre_ping=not self.sqlite, pool_size=10, max_overflow=90)
         if self.sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
@@ -49,6 +50,34 @@ class Database:
                 yield session
             finally:
                 session.rollback()
+
+    @contextmanager
+    def holding(self, name: str, *, shared: bool = False) -> Iterator[bool]:
+        """Hold the lock ``name`` while the block runs, if nobody else holds it; yields whether it is held.
+
+        The operating system (SQLite) or the server (PostgreSQL) frees it when the process dies, however it dies, so
+        nothing is ever left locked. ``shared`` holders do not exclude one another.
+        """
+        if self.sqlite:
+            folder = Path(f"{self.url.database}.locks")
+            folder.mkdir(exist_ok=True)
+            with (folder / name).open("a") as file:
+                try:
+                    fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    yield False
+                else:
+                    yield True
+        else:
+            kind = "_shared" if shared else ""
+            with self.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+                held = connection.execute(text(f"SELECT pg_try_advisory_lock{kind}(hashtext(:name))"), {"name": name})
+                mine = bool(held.scalar())
+                try:
+                    yield mine
+                finally:
+                    if mine:
+                        connection.execute(text(f"SELECT pg_advisory_unlock{kind}(hashtext(:name))"), {"name": name})
 
     def check(self) -> None:
         """Raises ``DatabaseError`` when it cannot be reached."""

@@ -237,8 +237,6 @@ class Source(Base):
     paused_at: Mapped[datetime | None]  # by a person; collected no more until resumed
     cursor: Mapped[dict[str, Any] | None]
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    claimed_by: Mapped[str | None]  # who is reading it now, so that two never do
-    claimed_until: Mapped[datetime | None]
     due_at: Mapped[datetime | None]  # next pass; None: at once
     last_attempt_at: Mapped[datetime | None]
     last_success_at: Mapped[datetime | None]
@@ -483,6 +481,7 @@ class PendingReaction(Base):
 
     __tablename__ = "pending_reactions"
     event_id: Mapped[int] = mapped_column(ForeignKey("case_events.id"), primary_key=True)
+    error: Mapped[str | None]  # why it could not be reacted to; such a one is passed over and shown by ``gensvar check``
 
 
 class Reply(Base):
@@ -506,7 +505,7 @@ class Reply(Base):
     idempotency_key: Mapped[str | None] = mapped_column(unique=True)
     created_at: Mapped[datetime]
     not_before: Mapped[datetime | None]
-    attempt: Mapped[str | None] = mapped_column(String(36))  # whose call it is: a random id per claim
+    worker: Mapped[str | None] = mapped_column(String(36))  # the process that made the call
     attempts: Mapped[int] = mapped_column(default=0)
     called_at: Mapped[datetime | None]
     sent_at: Mapped[datetime | None]

@@ -123,8 +123,6 @@ def upgrade() -> None:
         sa.Column("paused_at", models.UTCDateTime(timezone=True), nullable=True),
         sa.Column("cursor", sa.JSON(), nullable=True),
         sa.Column("facts", sa.JSON(), nullable=False),
-        sa.Column("claimed_by", sa.Text(), nullable=True),
-        sa.Column("claimed_until", models.UTCDateTime(timezone=True), nullable=True),
         sa.Column("due_at", models.UTCDateTime(timezone=True), nullable=True),
         sa.Column("last_attempt_at", models.UTCDateTime(timezone=True), nullable=True),
         sa.Column("last_success_at", models.UTCDateTime(timezone=True), nullable=True),
@@ -405,7 +403,7 @@ def upgrade() -> None:
         sa.Column("idempotency_key", sa.Text(), nullable=True),
         sa.Column("created_at", models.UTCDateTime(timezone=True), nullable=False),
         sa.Column("not_before", models.UTCDateTime(timezone=True), nullable=True),
-        sa.Column("attempt", sa.String(length=36), nullable=True),
+        sa.Column("worker", sa.String(length=36), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("called_at", models.UTCDateTime(timezone=True), nullable=True),
         sa.Column("sent_at", models.UTCDateTime(timezone=True), nullable=True),
@@ -495,6 +493,7 @@ def upgrade() -> None:
     op.create_table(
         "pending_reactions",
         sa.Column("event_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["event_id"], ["case_events.id"], name=op.f("fk_pending_reactions_event_id")),
         sa.PrimaryKeyConstraint("event_id", name=op.f("pk_pending_reactions")),
     )
