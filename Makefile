@@ -1,0 +1,59 @@
+# `make` alone lists what can be done. Each target does its own set-up: a plain Debian with python3 and make is enough.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+VENV := .venv
+READY := $(VENV)/ready
+BIN := $(VENV)/bin
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help demo run test core lint format migrations-check corpus bench browser clean
+
+help: ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-17s %s\n' "$$name" "$$what"; done
+
+demo: $(READY) ## the whole thing on invented networks: open the address it prints
+	@$(BIN)/python -m cli demo
+
+run: $(READY) ## Gensvar with ./config.yaml
+	@$(BIN)/python -m cli run
+
+test: lint browser ## everything that says whether Gensvar works (needs no network)
+	$(BIN)/pytest -q -n 2 -m "not slow and not browser" --durations=10
+	$(BIN)/pytest -q -m "slow or browser" --durations=10
+
+core: $(READY) ## the quick tests only
+	$(BIN)/pytest -q -n 2 -m "not slow and not browser"
+
+lint: $(READY) ## style, formatting, types, walls between the rooms
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=. $(BIN)/lint-imports --config setup.cfg --no-logo --no-cache
+
+format: $(READY) ## bring the code into shape
+	$(BIN)/ruff check --fix --exit-zero .
+	$(BIN)/ruff format .
+
+migrations-check: $(READY) ## do the migrations lead to what models.py says, on both databases?
+	$(BIN)/pytest -q tests/test_migrations.py
+
+corpus: $(READY) ## run recorded feeds and conversations through the collectors (CORPUS=FOLDER)
+	$(BIN)/python -m bench.corpus $(CORPUS)
+
+bench: $(READY) ## memory and start-up time
+	$(BIN)/python -m bench.idle
+
+browser: $(READY) ## the browser some tests drive
+	@bash .ci/need chromium
+
+clean: ## remove what was built, keep var/
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements.txt setup.cfg
+	@bash .ci/need python
+	@test -x $(BIN)/python || python3 -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
