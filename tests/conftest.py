@@ -1,0 +1,128 @@
+"""What every test may ask for: a database of each kind, a house, a clock."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from database import Database
+from tests.postgres import PostgreSQL
+
+if TYPE_CHECKING:
+    from house import House
+
+# Where this run's PostgreSQL lives: named by the first process, inherited by pytest-xdist's workers.
+SERVER = "GENSVAR_TEST_POSTGRESQL"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        os.environ[SERVER] = tempfile.mkdtemp(prefix="gensvar-pg-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and (folder := os.environ.pop(SERVER, None)):
+        PostgreSQL(Path(folder)).stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> PostgreSQL:
+    """The run's own PostgreSQL server, started at first use."""
+    server = PostgreSQL(Path(os.environ[SERVER]))
+    server.start()
+    return server
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "gensvar.db"
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    database.close()
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A migrated, empty database of each kind, as a URL: for what opens it itself."""
+    if request.param == "postgresql":
+        server: PostgreSQL = request.getfixturevalue("postgresql")
+        with server.fresh() as url:
+            yield url
+    else:
+        path = tmp_path / "gensvar.db"
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A migrated, empty database; the test runs once on SQLite and once on PostgreSQL."""
+    opened = Database(database_url)
+    yield opened
+    opened.close()
+
+
+class FakeClock:
+    """A clock that stands still until told otherwise. Call it for the time; it is passed where a ``now`` is wanted."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def forward(self, **delta: float) -> datetime:
+        """``forward(minutes=5)``; returns the new time."""
+        self.at += timedelta(**delta)
+        return self.at
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Starts on a Tuesday morning in Stockholm."""
+    return FakeClock(datetime(2026, 11, 24, 8, 0, tzinfo=UTC))
+
+
+MakeHouse = Callable[..., "House"]
+
+
+@pytest.fixture
+def make_house(database: Database, tmp_path: Path) -> Iterator[MakeHouse]:
+    """``make_house(accounts=[…], sources=[…], …)``: a house with these parts of a config.yaml and loopback allowed."""
+    import house as house_module
+
+    opened: list[House] = []
+
+    def make(**parts: Any) -> House:
+        opened.append(house_module.build(config(tmp_path, database, **parts), database))
+        return opened[-1]
+
+    yield make
+
+
+def config(tmp_path: Path, database: Database, **parts: Any) -> dict[str, Any]:
+    """The least a config.yaml can be, for tests, plus ``parts``."""
+    return {
+        "organisation": {"name": "Storby kommun", "timezone": "Europe/Stockholm", "languages": ["sv", "en"]},
+        "base_url": "http://127.0.0.1:8000",
+        "listen": "127.0.0.1:8000",
+        "data_dir": str(tmp_path / "var"),
+        "database_url": database.url.render_as_string(hide_password=False),
+        "outbound": {"allow_private_networks": True},
+        **parts,
+    }
+
+
+@pytest.fixture
+def house(make_house: MakeHouse) -> House:
+    """A house without accounts; ``make_house`` takes them."""
+    return make_house()
