@@ -1,0 +1,134 @@
+"""The language of the screens: gettext over .po files read as they are, dates and numbers by locale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.dates import format_date, format_datetime, format_time, format_timedelta
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
+from flask import Request, g, has_request_context
+
+TRANSLATIONS = Path(__file__).parent / "translations"
+LANGUAGES: Mapping[str, str] = {
+    "en": "English",
+    "sv": "Svenska",
+    "da": "Dansk",
+    "nb": "Norsk bokmål",
+    "nn": "Norsk nynorsk",
+}
+DEFAULT = "en"
+ALIASES = {"no": "nb"}  # what some browsers send for bokmål
+
+
+@cache
+def catalogue(language: str) -> Catalog:
+    """The translations into ``language``; English has none, its texts are the keys."""
+    path = TRANSLATIONS / language / "LC_MESSAGES" / "messages.po"
+    if not path.exists():
+        return Catalog(locale=language)
+    with path.open("rb") as file:
+        return read_po(file, locale=language)
+
+
+def supported(tag: str | None) -> str | None:
+    """Our name of the language behind a BCP 47 tag, or None when the screens do not speak it."""
+    base = (tag or "").replace("_", "-").split("-")[0].lower()
+    base = ALIASES.get(base, base)
+    return base if base in LANGUAGES else None
+
+
+def choose(chosen: str | None, request: Request, organisation: Sequence[str]) -> str:
+    """The user's choice, else the browser's, else the organisation's first, else English."""
+    wanted = [chosen, *request.accept_languages.values(), *organisation]
+    return next((found for tag in wanted if (found := supported(tag))), DEFAULT)
+
+
+def language() -> str:
+    return str(g.get("language", DEFAULT)) if has_request_context() else DEFAULT
+
+
+def _zone() -> ZoneInfo:
+    zone = g.get("zone") if has_request_context() else None
+    return zone if isinstance(zone, ZoneInfo) else ZoneInfo("UTC")
+
+
+def gettext(message: str, **values: object) -> str:
+    """The text in the reader's language, with ``%(name)s`` filled in."""
+    entry = catalogue(language()).get(message)
+    text = str(entry.string) if entry and entry.string else message
+    return text % values if values else text
+
+
+def ngettext(one: str, many: str, n: int, **values: object) -> str:
+    """The text that goes with the number; ``%(n)s`` is the number as the language writes it."""
+    entry = catalogue(language()).get(one)
+    forms = entry.string if entry and isinstance(entry.string, tuple | list) else ()
+    index = 0 if n == 1 else 1  # the same rule in all our languages
+    text = str(forms[index]) if len(forms) > index and forms[index] else (one, many)[index]
+    return text % {"n": number(n), **values}
+
+
+_ = gettext
+
+
+def number(value: float) -> str:
+    return str(format_decimal(value, locale=language()))
+
+
+def when(at: datetime) -> str:
+    """The whole instant, in the organisation's time zone."""
+    return str(format_datetime(at.astimezone(_zone()), "full", locale=language()))
+
+
+def clock(at: datetime, now: datetime) -> str:
+    """As short as is still clear: the time today, else date and time."""
+    at, now = at.astimezone(_zone()), now.astimezone(_zone())
+    time = str(format_time(at, "short", locale=language()))
+    if at.date() == now.date():
+        return time
+    pattern = "d MMM" if at.year == now.year else "d MMM y"
+    return f"{format_date(at, pattern, locale=language())} {time}"
+
+
+def age(at: datetime, now: datetime) -> str:
+    """How long ago (or until), in one unit: "3 min", "2 h", "5 d"; over four weeks the date."""
+    distance = now - at
+    if abs(distance) >= timedelta(weeks=4):
+        local = at.astimezone(_zone())
+        pattern = "d MMM" if local.year == now.astimezone(_zone()).year else "d MMM y"
+        return str(format_date(local, pattern, locale=language()))
+    if abs(distance) < timedelta(minutes=1):
+        return _("now")
+    return str(format_timedelta(abs(distance), granularity="minute", threshold=1, format="narrow", locale=language()))
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """In a sentence: "3 minutes ago", "in 2 hours"."""
+    if abs(now - at) < timedelta(seconds=5):
+        return _("just now")
+    return str(format_timedelta(at - now, threshold=1, add_direction=True, format="long", locale=language()))
+
+
+def language_name(tag: str) -> str:
+    """What the language behind the tag is called in the reader's."""
+    try:
+        return Locale.parse(tag, sep="-").get_language_name(language()) or tag
+    except (ValueError, LookupError):
+        return tag
+
+
+def install(jinja: Any) -> None:
+    """Make ``_``, ``ngettext`` and the formatters known to the templates."""
+    jinja.add_extension("jinja2.ext.i18n")
+    jinja.install_gettext_callables(gettext, ngettext, newstyle=False)
+    jinja.globals.update(
+        _=gettext, ngettext=ngettext, age=age, ago=ago, when=when, clock=clock, number=number, language_name=language_name
+    )

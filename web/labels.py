@@ -1,0 +1,273 @@
+"""The words for everything the database stores as a code. Codes never reach a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from errors import NotFoundError
+from models import Case, CaseStatus, Kind, Mention, Priority, Reply, ReplyOrigin, ReplyStatus, Role, Sentiment
+from web.i18n import gettext as _
+
+
+def channel(name: str) -> str:
+    import channels
+
+    try:
+        return channels.channel(name).label
+    except NotFoundError:  # a channel of an older version
+        return name
+
+
+def status(value: str) -> str:
+    return {
+        CaseStatus.new: _("New"),
+        CaseStatus.open: _("Open"),
+        CaseStatus.pending: _("Waiting for the author"),
+        CaseStatus.resolved: _("Resolved"),
+        CaseStatus.closed: _("Closed"),
+        CaseStatus.ignored: _("Ignored"),
+    }[CaseStatus(value)]
+
+
+def status_short(value: str) -> str:
+    return _("Waiting") if value == CaseStatus.pending else status(value)
+
+
+STATUS_COLOURS = {
+    CaseStatus.new: "accent",
+    CaseStatus.open: "success",
+    CaseStatus.pending: "warning",
+    CaseStatus.resolved: "neutral",
+    CaseStatus.closed: "neutral",
+    CaseStatus.ignored: "neutral",
+}
+
+
+def status_colour(value: str) -> str:
+    """Which of the design system's colours goes with it; the word always stands beside."""
+    return STATUS_COLOURS[CaseStatus(value)]
+
+
+def move(before: str, target: str) -> str:
+    """The button that takes a case from one status to another."""
+    if target == CaseStatus.open:
+        return _("Start") if before == CaseStatus.new else _("Reopen")
+    return {
+        CaseStatus.pending: _("Wait for the author"),
+        CaseStatus.resolved: _("Resolve"),
+        CaseStatus.closed: _("Close"),
+        CaseStatus.ignored: _("Ignore"),
+    }[CaseStatus(target)]
+
+
+def priority(value: str) -> str:
+    return {
+        Priority.low: _("Low"),
+        Priority.normal: _("Normal"),
+        Priority.high: _("High"),
+        Priority.urgent: _("Urgent"),
+    }[Priority(value)]
+
+
+def kind(value: str) -> str:
+    return {
+        Kind.question: _("Question"),
+        Kind.problem: _("Problem"),
+        Kind.idea: _("Idea"),
+        Kind.praise: _("Praise"),
+        Kind.other: _("Other"),
+    }[Kind(value)]
+
+
+def sentiment(value: str) -> str:
+    return {
+        Sentiment.negative: _("Negative"),
+        Sentiment.neutral: _("Neutral"),
+        Sentiment.positive: _("Positive"),
+    }[Sentiment(value)]
+
+
+def role(value: str) -> str:
+    return {Role.agent: _("Agent"), Role.manager: _("Manager"), Role.admin: _("Administrator")}[Role(value)]
+
+
+def flag(value: str) -> str:
+    return {
+        "reply_failed": _("Answer not sent"),
+        "reply_uncertain": _("Answer uncertain"),
+        "follow_up_due": _("Follow up now"),
+    }.get(value, value)
+
+
+def reply_status(reply: Reply) -> str:
+    """In one or two words; ``reply_explained`` says more."""
+    if reply.origin == ReplyOrigin.elsewhere:
+        return _("Answered there")
+    if reply.origin == ReplyOrigin.network:
+        return _("Written on the network")
+    if reply.status == ReplyStatus.sent and reply.awaiting_moderation:
+        return _("Sent, awaiting approval there")
+    return {
+        ReplyStatus.draft: _("Draft"),
+        ReplyStatus.in_review: _("To be approved"),
+        ReplyStatus.held: _("Not sent yet"),
+        ReplyStatus.queued: _("On its way"),
+        ReplyStatus.calling: _("Being sent"),
+        ReplyStatus.sent: _("Sent"),
+        ReplyStatus.failed: _("Not sent"),
+        ReplyStatus.uncertain: _("Uncertain"),
+        ReplyStatus.cancelled: _("Withdrawn"),
+    }[ReplyStatus(reply.status)]
+
+
+REPLY_COLOURS = {ReplyStatus.sent: "success", ReplyStatus.failed: "danger", ReplyStatus.uncertain: "danger"}
+
+
+def reply_colour(value: str) -> str:
+    return REPLY_COLOURS.get(ReplyStatus(value), "neutral")
+
+
+# Why a mention cannot be answered from here, by the codes the collectors give.
+def cannot_reply(mention: Mention) -> str:
+    """One sentence: why there is no composer for this mention."""
+    code = mention.can_reply_reason or ""
+    known: Mapping[str, str] = {
+        "no_network": _("This came in from another system, which has nowhere to send an answer."),
+        "no_account": _("None of our accounts can answer here."),
+        "not_mentioned": _("The network only lets us answer posts that mention us or quote us."),
+        "not_summoned": _("The network only lets us answer posts that mention us or quote us."),
+        "reply_settings": _("The author has limited who may answer."),
+        "replies_limited": _("The author has limited who may answer."),
+        "protected": _("The author's posts are protected."),
+        "comments_closed": _("Comments are closed there."),
+        "no_comments": _("Comments cannot be written there by us."),
+        "no_api": _("This site does not take answers from outside."),
+        "not_ours": _("This is not on a site of ours, so we cannot write there from here."),
+        "article": _("This is an article; it is answered in its comments, on the site itself."),
+        "deleted": _("It has been deleted at the source."),
+        "hidden": _("It has been hidden at the source."),
+        "repost": _("This only passes on what somebody else wrote."),
+        "ours": _("We wrote this ourselves."),
+        "no_permission": _("Our account lacks the permission to answer there."),
+        "too_old": _("It is too old to be answered there."),
+    }
+    return known.get(code, _("The network does not let us answer this from here."))
+
+
+def reason(code: str | None) -> str:
+    """What an ``errors.Reason`` means, in a few words."""
+    return {
+        "auth_expired": _("The login is no longer valid"),
+        "forbidden": _("Not permitted"),
+        "out_of_credit": _("Out of credit or over budget"),
+        "rate_limited": _("The network asks us to wait"),
+        "gone": _("No longer there"),
+        "bad_request": _("The network refuses the request"),
+        "bad_payload": _("The answer cannot be understood"),
+        "refused_address": _("The address is not allowed"),
+        "too_large": _("Too large"),
+        "unavailable": _("Not reachable"),
+    }.get(code or "", _("Something went wrong"))
+
+
+def remedy(code: str | None) -> str:
+    """What a person can do about an ``errors.Reason``."""
+    return {
+        "auth_expired": _("Make a new token on the network, put it into the configuration and start Gensvar again."),
+        "forbidden": _("Give our account the permission on the network, or a plan that includes this."),
+        "out_of_credit": _("Buy credit on the network, or raise the budget in the configuration."),
+        "rate_limited": _("Nothing to do: it goes on by itself at the stated time."),
+        "gone": _("Check the address or the page on the network; pause the source if it is gone for good."),
+        "bad_request": _("Check the definition of the source; the message tells what the network did not like."),
+        "bad_payload": _("Open the address in a browser: it may be a login page, or the site is broken."),
+        "refused_address": _("Addresses inside our own network are refused. Add it to outbound.allow_hosts if it is meant."),
+        "too_large": _("The site sends more than Gensvar accepts. Look for a smaller feed."),
+        "unavailable": _("It is tried again by itself. If it lasts, check whether the site is up."),
+    }.get(code or "", _("It is tried again by itself. The log of the server tells more."))
+
+
+def action(value: str) -> str:
+    """What an event did, as the middle of "Anna … 14:20"."""
+    return {
+        "open": _("opened the case"),
+        "opened": _("opened the case"),
+        "start": _("started work"),
+        "take": _("assigned the case"),
+        "assign": _("assigned the case"),
+        "assign_team": _("changed the team"),
+        "team": _("changed the team"),
+        "classify": _("changed the classification"),
+        "snooze": _("set a follow-up"),
+        "note": _("wrote a note"),
+        "reply": _("answered"),
+        "reply_keep": _("answered"),
+        "reply_wait": _("answered and waits"),
+        "reply_resolve": _("answered and resolved"),
+        "reply_sent": _("the answer was sent"),
+        "reply_failed": _("the answer was not sent"),
+        "reply_uncertain": _("it is not known whether the answer was sent"),
+        "reply_cancelled": _("withdrew an answer"),
+        "cancel_reply": _("withdrew an answer"),
+        "send_again": _("sent the answer again"),
+        "confirm_sent": _("confirmed that the answer is there"),
+        "answered_elsewhere": _("answered on the network"),
+        "replied_on_network": _("answered on the network"),
+        "mention": _("a message came in"),
+        "mention_added": _("a message came in"),
+        "author_wrote": _("a message came in"),
+        "mention_edited": _("a message was edited at the source"),
+        "mention_deleted": _("a message was deleted at the source"),
+        "repost": _("was passed on"),
+        "wait": _("waits for the author"),
+        "resolve": _("resolved the case"),
+        "reopen": _("reopened the case"),
+        "close": _("closed the case"),
+        "ignore": _("ignored the case"),
+        "merge": _("merged the case"),
+        "merged": _("merged a case into this one"),
+        "split": _("split a message out"),
+        "follow_up_due": _("the follow-up is due"),
+    }.get(value, value.replace("_", " "))
+
+
+def field(name: str) -> str:
+    """The name of a field in an event's changes."""
+    return {
+        "assignee": _("assignee"),
+        "team": _("team"),
+        "kind": _("kind"),
+        "priority": _("priority"),
+        "sentiment": _("sentiment"),
+        "language": _("language"),
+        "tags": _("tags"),
+        "follow_up_at": _("follow-up"),
+        "status": _("status"),
+        "merged_into": _("merged into"),
+        "flag": _("flag"),
+        "subject": _("subject"),
+    }.get(name, name.replace("_", " "))
+
+
+def actor(value: str, names: Mapping[str, str]) -> str:
+    """Who did it: a colleague's name, or the part of Gensvar that did."""
+    if value in names:
+        return names[value]
+    if value in {"system", "scheduler", "cli", "outbox", "intake"}:
+        return "Gensvar"
+    if value.startswith("rule:"):
+        return _("Rule %(name)s", name=value.removeprefix("rule:"))
+    return value
+
+
+def collects(value: str) -> str:
+    return {
+        "mentions": _("Mentions of us"),
+        "search": _("Search"),
+        "page": _("Our page"),
+        "feed": _("Feed"),
+        "comments": _("Comments"),
+    }.get(value, value)
+
+
+def author(case: Case) -> str:
+    return case.author.name if case.author else _("Unknown author")
