@@ -228,11 +228,12 @@ class _Exchange:
 
     until: float
     connection: HTTPConnection | None = None
+    sock: socket.socket | None = None  # once it is known; a connection forgets it while the last body is still read
     expired: bool = False
 
     def expire(self) -> None:
         self.expired = True
-        sock = getattr(self.connection, "sock", None)
+        sock = self.sock or getattr(self.connection, "sock", None)
         if sock is not None:
             with suppress(OSError):  # closed already
                 # The plain method also where sock is a TLS socket: its own would pull the rug from under the reader.
@@ -295,6 +296,7 @@ class _Guard:
             def request(self, *args: Any, **kwargs: Any) -> None:
                 guard.current.exchange.connection = self
                 super().request(*args, **kwargs)
+                guard.current.exchange.sock = self.sock
 
         class Secure(HTTPSConnection):
             def _new_conn(self) -> socket.socket:
@@ -311,6 +313,7 @@ class _Guard:
             def request(self, *args: Any, **kwargs: Any) -> None:
                 guard.current.exchange.connection = self
                 super().request(*args, **kwargs)
+                guard.current.exchange.sock = self.sock
 
         class PlainPool(HTTPConnectionPool):
             ConnectionCls = Plain
@@ -376,7 +379,7 @@ class _Adapter(HTTPAdapter):
             raise NoAnswer(Reason.unavailable, f"{name}: {words}") from None
         finally:
             timer.cancel()
-            exchange.connection = None
+            exchange.connection = exchange.sock = None
 
 
 def _read(response: requests.Response, limit: int, name: str) -> None:
