@@ -1,0 +1,356 @@
+"""What the API answers, as types, and how rows become them. The OpenAPI document is made from these types.
+
+Times are RFC 3339 in UTC, persons are e-mail addresses, a case is its number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, NotRequired
+
+from typing_extensions import TypedDict  # pydantic reads the one in typing only from Python 3.12 on
+
+from models import (
+    Author,
+    Case,
+    CaseEvent,
+    CaseStatus,
+    Kind,
+    Mention,
+    Note,
+    Priority,
+    Reply,
+    ReplyOrigin,
+    ReplyStatus,
+    Sentiment,
+    User,
+)
+from web.queries import Entry
+
+
+class AuthorShape(TypedDict):
+    """Who wrote a mention on the network."""
+
+    name: str
+    handle: str | None
+    url: str | None
+
+
+class PersonShape(TypedDict):
+    """One of us. No e-mail: an answer written in the network's own app, by somebody the network names or not."""
+
+    name: str | None
+    email: str | None
+
+
+class StoryShape(TypedDict):
+    id: int
+    title: str
+    size: int
+
+
+class CaseShape(TypedDict):
+    number: int
+    subject: str
+    status: CaseStatus
+    kind: Kind | None
+    sentiment: Sentiment | None
+    language: str | None
+    priority: Priority | None
+    wants_answer: bool | None
+    channel: str
+    source: str | None
+    assignee: str | None
+    team: str | None
+    tags: list[str]
+    author: AuthorShape | None
+    opened_at: str
+    seen_at: str
+    last_activity_at: str
+    first_response_due_at: str | None
+    first_response_at: str | None
+    resolved_at: str | None
+    follow_up_at: str | None
+    flag: str | None
+    mention_count: int
+    reply_count: int
+    spread: int
+    story: StoryShape | None
+    follows: int | None
+    merged_into: int | None
+    version: int
+    url: str
+
+
+class AttachmentShape(TypedDict):
+    type: str
+    url: str | None
+    text: str | None
+    author: str | None
+
+
+class MentionShape(TypedDict):
+    type: Literal["mention"]
+    id: int
+    external_id: str
+    channel: str
+    url: str | None
+    author: AuthorShape | None
+    title: str | None
+    text: str
+    html: str | None
+    language: str | None
+    published_at: str
+    collected_at: str
+    in_reply_to: str | None
+    edited_at: str | None
+    hidden_at: str | None
+    deleted_at: str | None
+    can_reply: bool
+    can_reply_reason: str | None
+    can_reply_privately: bool
+    attachments: list[AttachmentShape]
+    context: bool
+    repost: bool
+    ours: bool
+    case: int | None
+
+
+class ReplyShape(TypedDict):
+    type: Literal["reply"]
+    id: int
+    case: int
+    to_mention: int | None
+    body: str
+    status: ReplyStatus
+    origin: ReplyOrigin
+    private: bool
+    external_id: str | None
+    url: str | None
+    author: PersonShape
+    created_at: str
+    not_before: str | None
+    sent_at: str | None
+    awaiting_moderation: bool
+    error: str | None
+
+
+class NoteShape(TypedDict):
+    type: Literal["note"]
+    id: int
+    case: int
+    body: str
+    author: PersonShape
+    created_at: str
+
+
+# "from" is a word of Python, hence this form
+EventShape = TypedDict(
+    "EventShape",
+    {
+        "type": Literal["event"],
+        "id": int,
+        "case": int,
+        "action": str,
+        "actor": str,
+        "from": NotRequired[CaseStatus | None],
+        "to": NotRequired[CaseStatus | None],
+        "changes": dict[str, list[Any]],
+        "mention": int | None,
+        "reply": int | None,
+        "note": int | None,
+        "at": str,
+    },
+)
+EventShape.__doc__ = (
+    "A change of a case. `from` and `to` are statuses, and absent where the status was not asked about."
+)
+
+
+class CaseWithEntriesShape(CaseShape):
+    entries: list[MentionShape | ReplyShape | NoteShape | EventShape]
+
+
+class CasesShape(TypedDict):
+    cases: list[CaseShape]
+    next_cursor: str | None
+    total: int
+
+
+class MentionsShape(TypedDict):
+    mentions: list[MentionShape]
+    next_cursor: str | None
+
+
+class MentionTakenShape(TypedDict):
+    mention: MentionShape
+    case: int | None
+
+
+class EventsShape(TypedDict):
+    events: list[EventShape]
+    next_after: int
+
+
+class ErrorDetail(TypedDict):
+    code: str
+    message: str
+    fields: NotRequired[dict[str, str]]
+
+
+class ErrorShape(TypedDict):
+    error: ErrorDetail
+
+
+Clean = Callable[[str], str]  # the sanitiser for HTML
+
+
+def case_shape(case: Case, base_url: str) -> CaseShape:
+    return {
+        "number": case.id,
+        "subject": case.subject,
+        "status": CaseStatus(case.status),
+        "kind": Kind(case.kind) if case.kind else None,
+        "sentiment": Sentiment(case.sentiment) if case.sentiment else None,
+        "language": case.language,
+        "priority": Priority(case.priority) if case.priority else None,
+        "wants_answer": case.wants_answer,
+        "channel": case.channel,
+        "source": case.source.name if case.source else None,
+        "assignee": case.assignee.email if case.assignee else None,
+        "team": case.team.name if case.team else None,
+        "tags": [tag.tag for tag in case.tags],
+        "author": author_shape(case.author),
+        "opened_at": rfc3339(case.opened_at),
+        "seen_at": rfc3339(case.seen_at),
+        "last_activity_at": rfc3339(case.last_activity_at),
+        "first_response_due_at": maybe(case.first_response_due_at),
+        "first_response_at": maybe(case.first_response_at),
+        "resolved_at": maybe(case.resolved_at),
+        "follow_up_at": maybe(case.follow_up_at),
+        "flag": case.flag,
+        "mention_count": case.mention_count,
+        "reply_count": case.reply_count,
+        "spread": case.spread,
+        "story": None,
+        "follows": case.follows_id,
+        "merged_into": case.merged_into_id,
+        "version": case.version,
+        "url": f"{base_url.rstrip('/')}/cases/{case.id}",
+    }
+
+
+def case_with_entries(case: Case, entries: Sequence[Entry], base_url: str, clean: Clean) -> CaseWithEntriesShape:
+    return {**case_shape(case, base_url), "entries": [_entry_shape(entry, clean) for entry in entries]}
+
+
+def mention_shape(mention: Mention, clean: Clean, *, context: bool = False) -> MentionShape:
+    return {
+        "type": "mention",
+        "id": mention.id,
+        "external_id": mention.external_id,
+        "channel": mention.channel,
+        "url": mention.url,
+        "author": author_shape(mention.author),
+        "title": mention.title,
+        "text": mention.text,
+        "html": None if mention.html is None else clean(mention.html),
+        "language": mention.language,
+        "published_at": rfc3339(mention.published_at),
+        "collected_at": rfc3339(mention.collected_at),
+        "in_reply_to": mention.in_reply_to,
+        "edited_at": maybe(mention.edited_at),
+        "hidden_at": maybe(mention.hidden_at),
+        "deleted_at": maybe(mention.deleted_at),
+        "can_reply": mention.can_reply,
+        "can_reply_reason": mention.can_reply_reason,
+        "can_reply_privately": mention.can_reply_privately,
+        "attachments": [
+            {"type": one["type"], "url": one.get("url"), "text": one.get("text"), "author": one.get("author")}
+            for one in mention.attachments
+        ],
+        "context": context or mention.context,
+        "repost": mention.repost,
+        "ours": mention.ours,
+        "case": mention.case_id,
+    }
+
+
+def reply_shape(reply: Reply) -> ReplyShape:
+    return {
+        "type": "reply",
+        "id": reply.id,
+        "case": reply.case_id,
+        "to_mention": reply.to_mention_id,
+        "body": reply.body,
+        "status": ReplyStatus(reply.status),
+        "origin": ReplyOrigin(reply.origin),
+        "private": reply.private,
+        "external_id": reply.external_id,
+        "url": reply.url,
+        "author": _person_shape(reply.user, reply.author_name),
+        "created_at": rfc3339(reply.created_at),
+        "not_before": maybe(reply.not_before),
+        "sent_at": maybe(reply.sent_at),
+        "awaiting_moderation": reply.awaiting_moderation,
+        "error": reply.error,
+    }
+
+
+def note_shape(note: Note) -> NoteShape:
+    return {
+        "type": "note",
+        "id": note.id,
+        "case": note.case_id,
+        "body": note.body,
+        "author": _person_shape(note.user, None),
+        "created_at": rfc3339(note.created_at),
+    }
+
+
+def event_shape(event: CaseEvent) -> EventShape:
+    shape: EventShape = {
+        "type": "event",
+        "id": event.id,
+        "case": event.case_id,
+        "action": event.action,
+        "actor": event.actor,
+        "changes": event.changes,
+        "mention": event.mention_id,
+        "reply": event.reply_id,
+        "note": event.note_id,
+        "at": rfc3339(event.at),
+    }
+    if event.from_status is not None or event.to_status is not None:
+        shape["from"] = CaseStatus(event.from_status) if event.from_status else None
+        shape["to"] = CaseStatus(event.to_status) if event.to_status else None
+    return shape
+
+
+def author_shape(author: Author | None) -> AuthorShape | None:
+    return {"name": author.name, "handle": author.handle, "url": author.url} if author else None
+
+
+def rfc3339(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def maybe(at: datetime | None) -> str | None:
+    return rfc3339(at) if at else None
+
+
+def _person_shape(user: User | None, name: str | None) -> PersonShape:
+    return {"name": user.name, "email": user.email} if user else {"name": name, "email": None}
+
+
+def _entry_shape(entry: Entry, clean: Clean) -> MentionShape | ReplyShape | NoteShape | EventShape:
+    match entry.item:
+        case Mention():
+            return mention_shape(entry.item, clean, context=entry.context)
+        case Reply():
+            return reply_shape(entry.item)
+        case Note():
+            return note_shape(entry.item)
+        case CaseEvent():
+            return event_shape(entry.item)
