@@ -239,6 +239,16 @@ def entities(post: JSON, kind: str) -> list[JSON]:
     return found
 
 
+def names(post: JSON, handle: str, user_id: str) -> bool:
+    """Whether the post mentions that user with @."""
+    if not post.get("entities"):
+        return re.search(rf"(?<![A-Za-z0-9_@])@{handle}(?![A-Za-z0-9_])", str(post["text"]), re.IGNORECASE) is not None
+    return any(
+        str(mention.get("username")).lower() == handle.lower() or str(mention.get("id")) == user_id
+        for mention in entities(post, "mentions")
+    )
+
+
 def readable(post: JSON) -> str:
     """The whole text as a person reads it: links as they lead, without the links to its own pictures and quote."""
     text = str((either(post, "note_tweet") or {}).get("text") or post["text"])
@@ -247,7 +257,7 @@ def readable(post: JSON) -> str:
         shown, target = link.get("url"), link.get("unwound_url") or link.get("expanded_url")
         if not shown or not target:
             continue
-        hanging = "media_key" in link or (quoted is not None and str(target).endswith(f"/status/{quoted}"))
+        hanging = re.search(rf"/status/({quoted}$|\d+/(photo|video)/\d+$)", str(target)) or "media_key" in link
         text = text.replace(str(shown), "" if hanging else str(target))
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").strip()
 

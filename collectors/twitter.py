@@ -183,7 +183,7 @@ class TwitterCollector:
         author_id = str(post["author_id"]) if post.get("author_id") else None
         user = read.users.get(author_id or "", {})
         refers = x.references(post)
-        ours = author_id == self._account.user_id
+        ours = author_id == self._account.user_id or (author_id is None and "own" in read.lists.get(int(number), ()))
         ids = [str(one) for one in x.either(post, "edit_history_tweet_ids") or [number]]
         created = _time(post["created_at"])
         answerable, why_not = self._answerable(post, user, refers, read, ours)
@@ -213,11 +213,7 @@ class TwitterCollector:
         """X takes an answer only when the post's writer named us with @ or quoted one of our posts."""
         if user.get("protected"):
             return False, "protected"
-        handle = self._account.handle.lower()
-        named = any(
-            str(mention.get("username")).lower() == handle or str(mention.get("id")) == self._account.user_id
-            for mention in x.entities(post, "mentions")
-        )
+        named = x.names(post, self._account.handle, self._account.user_id)
         quoted = read.referred.get(refers.get("quoted", "")) or read.posts.get(int(refers.get("quoted", 0)), {})
         if not ours and "retweeted" not in refers and (named or str(quoted.get("author_id")) == self._account.user_id):
             return True, None
