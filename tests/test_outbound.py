@@ -332,7 +332,6 @@ def test_messages_hold_no_secret(client: outbound.Client) -> None:
                 call(url)
             assert "abc123" not in str(caught.value)
             assert caught.value.__cause__ is None
-            assert caught.value.__suppress_context__
     with talking(lambda peer: None) as url, pytest.raises(outbound.NoAnswer) as unanswered:
         client.fetch(f"{url}/p?{secret}")
     assert "/p" in str(unanswered.value)
