@@ -38,7 +38,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """Commits when the block ends, rolls back when it raises. On SQLite it holds the one write lock from the start."""
+        """Commits when the block ends, rolls back when it raises. On SQLite it holds the write lock from the start."""
         with self._writing() as session, session.begin():
             yield session
 
@@ -132,7 +132,8 @@ class Database:
         reason = str(error.orig if isinstance(error, DBAPIError) else error).strip().splitlines()[0]
         return (
             f"Cannot {what} the database {self.url.render_as_string(hide_password=True)}: {reason}. "
-            "Nothing was changed. Check database_url in the configuration, and that the server runs or the folder is writable."
+            "Nothing was changed. Check database_url in the configuration, "
+            "and that the server runs or the folder is writable."
         )
 
 

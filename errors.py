@@ -1,4 +1,4 @@
-"""What can go wrong, as types: every expected failure is one of these, and becomes text or HTTP in one place per door."""
+"""What can go wrong, as types: every expected failure is one of these, and becomes text or HTTP in one place."""
 
 from __future__ import annotations
 

@@ -303,7 +303,7 @@ class Author(Base):
 class Mention(Base):
     """One public item, unique by (channel, external_id).
 
-    ``ours``: written by our account. ``context``: shown in the thread, not counted, starts no clock. ``repost``: spread.
+    ``ours``: written by our account. ``context``: shown in the thread, not counted, no clock. ``repost``: spread.
     """
 
     __tablename__ = "mentions"
@@ -481,7 +481,7 @@ class PendingReaction(Base):
 
     __tablename__ = "pending_reactions"
     event_id: Mapped[int] = mapped_column(ForeignKey("case_events.id"), primary_key=True)
-    error: Mapped[str | None]  # why it could not be reacted to; such a one is passed over and shown by ``gensvar check``
+    error: Mapped[str | None]  # why it could not be reacted to: passed over, and shown by ``gensvar check``
 
 
 class Reply(Base):

@@ -1,1 +1,1 @@
-"""From mentions to cases: intake, the transition table, the one door to a case, what follows from events, the judges."""
+"""From mentions to cases: intake, the transition table, the one door to a case, what follows from events."""

@@ -1,0 +1,169 @@
+"""What the clock has done, and where: in this process's threads, or by Procrastinate workers on PostgreSQL.
+
+A job may run twice or be cut off at any point: sources and replies guard themselves (locks, cursor, outbox).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from sqlalchemy import inspect
+
+import pulls
+from database import lock
+from house import House
+from replies.outbox import Outbox
+from triage import reactions, upkeep
+
+if TYPE_CHECKING:
+    from procrastinate import App
+
+log = logging.getLogger("gensvar.jobs")
+
+PULLS_AT_ONCE = 32  # a source that hangs until its time-out must not delay the others
+DRAIN = timedelta(seconds=20)
+
+
+def utcnow() -> datetime:
+    return datetime.now(UTC)
+
+
+class Jobs(Protocol):
+    """Hand work over; returns at once, or when it is done, as suits the engine."""
+
+    def pull(self, source_id: int) -> None: ...
+    def send(self) -> None: ...
+    def react(self) -> None: ...
+    def tick(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+class Embedded:
+    """Here and now: pulls in a pool of threads, the rest in the thread that calls."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self._open = ExitStack()
+        self._outbox = self._open.enter_context(Outbox(house, utcnow))
+        self._pool = ThreadPoolExecutor(PULLS_AT_ONCE, thread_name_prefix="pull")
+        self._running: dict[int, Future[object]] = {}
+        self._lock = threading.Lock()
+
+    def pull(self, source_id: int) -> None:
+        with self._lock:
+            if source_id not in self._running:
+                future: Future[object] = self._pool.submit(pulls.pull, self.house, source_id, now=utcnow)
+                self._running[source_id] = future
+                future.add_done_callback(lambda done: self._pulled(source_id, done))
+
+    def _pulled(self, source_id: int, done: Future[object]) -> None:
+        with self._lock:
+            self._running.pop(source_id, None)
+        if not done.cancelled() and (error := done.exception()) is not None:
+            log.error("source %s: the pass could not be recorded", source_id, exc_info=error)
+
+    def send(self) -> None:
+        self._outbox.run()
+
+    def react(self) -> None:
+        reactions.react(self.house.database, utcnow())
+
+    def tick(self) -> None:
+        upkeep.tick(self.house.database, utcnow())
+
+    def stop(self) -> None:
+        """Begin nothing new; what is under way has ``DRAIN`` to end, and loses nothing if it does not."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            running = list(self._running.values())
+        deadline = utcnow() + DRAIN
+        for future in running:
+            left = (deadline - utcnow()).total_seconds()
+            if left > 0:
+                future.exception(timeout=left) if not future.cancelled() else None
+        self._open.close()
+
+
+class Queued:
+    """Through Procrastinate's tables, to be taken by ``gensvar worker`` on any machine. One of each waits at most."""
+
+    def __init__(self, house: House) -> None:
+        self._open = ExitStack()
+        self._app = self._open.enter_context(queue(house).open())
+
+    def pull(self, source_id: int) -> None:
+        self._defer("pull", f"source-{source_id}", source_id=source_id)
+
+    def send(self) -> None:
+        self._defer("send", "send")
+
+    def react(self) -> None:
+        self._defer("react", "react")
+
+    def tick(self) -> None:
+        self._defer("tick", "tick")
+
+    def stop(self) -> None:
+        self._open.close()
+
+    def _defer(self, task: str, only_one: str, **arguments: int) -> None:
+        from procrastinate.exceptions import AlreadyEnqueued
+
+        try:
+            self._app.configure_task(task, queueing_lock=only_one).defer(**arguments)
+        except AlreadyEnqueued:
+            log.debug("%s is waiting already", only_one)
+
+
+def queue(house: House) -> App:
+    """Procrastinate on the house's PostgreSQL, with the tasks it can run."""
+    import procrastinate
+
+    address = house.database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=address))
+
+    @app.task(name="pull")
+    def pull(source_id: int) -> None:
+        pulls.pull(house, source_id, now=utcnow)
+
+    @app.task(name="send")
+    def send() -> None:
+        with Outbox(house, utcnow) as outbox:
+            outbox.run()
+
+    @app.task(name="react")
+    def react() -> None:
+        reactions.react(house.database, utcnow())
+
+    @app.task(name="tick")
+    def tick() -> None:
+        upkeep.tick(house.database, utcnow())
+
+    return app
+
+
+def prepare_queue(house: House) -> None:
+    """Make Procrastinate's tables if the house uses them and they are not there yet."""
+    if house.settings.jobs.engine != "procrastinate":
+        return
+    with house.database.transaction() as db:
+        lock(db, "procrastinate-schema")
+        there = inspect(db.connection()).has_table("procrastinate_jobs")
+        if not there:
+            with queue(house).open() as app:
+                app.schema_manager.apply_schema()
+
+
+def work(house: House) -> None:
+    """Take jobs from the queue until SIGTERM or Ctrl-C."""
+    queue(house).run_worker(concurrency=PULLS_AT_ONCE // 4, wait=True, install_signal_handlers=True)
+
+
+def engine(house: House) -> Jobs:
+    """The engine the configuration names."""
+    return Queued(house) if house.settings.jobs.engine == "procrastinate" else Embedded(house)

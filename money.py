@@ -1,0 +1,39 @@
+"""What the networks charge: summed per account, source, UTC day and operation, in millionths of a US dollar."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from collectors.base import Charge
+from models import Spending
+
+MICRO = 1_000_000
+
+
+def spend(db: Session, account_id: int, source_id: int | None, charge: Charge, at: datetime) -> None:
+    """Add to what the account has cost on this day (UTC, as networks count). ``source_id`` None: a reply."""
+    day = at.astimezone(UTC).date().isoformat()
+    same = (
+        Spending.account_id == account_id,
+        Spending.source_id.is_(None) if source_id is None else Spending.source_id == source_id,
+        Spending.day == day,
+        Spending.operation == charge.operation,
+    )
+    row = db.scalar(select(Spending).where(*same).with_for_update())
+    if row is None:
+        row = Spending(
+            account_id=account_id, source_id=source_id, day=day, operation=charge.operation, units=0, micro_usd=0
+        )
+        db.add(row)
+    row.units += charge.units
+    row.micro_usd += charge.micro_usd
+
+
+def spent(db: Session, account_id: int, at: datetime) -> int:
+    """What the account has cost this month (UTC)."""
+    first = at.astimezone(UTC).strftime("%Y-%m-01")
+    total = select(func.coalesce(func.sum(Spending.micro_usd), 0))
+    return db.scalar(total.where(Spending.account_id == account_id, Spending.day >= first)) or 0

@@ -1,0 +1,318 @@
+"""The one door by which a reply leaves: accepted here, claimed once, called once, and what is unknown is looked up.
+
+``held`` (may be undone) → ``queued`` → ``calling`` (committed before the network call) → ``sent`` | ``failed`` |
+``uncertain``. A process that dies while calling leaves ``calling`` behind; whoever finds it makes it uncertain. An
+uncertain reply is looked up on the network, and otherwise shown to a person: it is never sent again by itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+import channels
+from collectors.base import Charge
+from errors import CannotReply, ChannelError, InvalidInput, ReplyError, ReplyUncertain, TooLong
+from house import House
+from models import Account, Case, Mention, Reply, ReplyStatus, Then, User
+from money import spend
+from replies.base import Outgoing, Receipt, Replier
+from triage import cases
+
+log = logging.getLogger("gensvar.outbox")
+
+ACTOR = "outbox"
+FIRST_RETRY = timedelta(seconds=30)
+LONGEST_RETRY = timedelta(hours=1)
+GIVE_UP_AFTER = timedelta(hours=24)  # passing errors and look-ups; then a person decides
+AT_ONCE = 4  # replies on their way at the same time, so that one slow network does not hold up the others
+
+Now = Callable[[], datetime]
+
+
+# -- accepting --------------------------------------------------------------------------------------------------------
+
+
+def submit(
+    db: Session,
+    house: House,
+    case_id: int,
+    *,
+    body: str,
+    user: User,
+    at: datetime,
+    to_mention_id: int | None = None,
+    then: Then = Then.keep,
+    private: bool = False,
+    idempotency_key: str | None = None,
+    version: int | None = None,
+) -> Reply:
+    """Accept an answer, or refuse it now if it cannot succeed.
+
+    ``to_mention_id`` None: the latest mention by somebody else that can be answered. ``version``: of the case as the
+    writer saw it. Raises ``InvalidInput``, ``TooLong``, ``CannotReply``, ``StaleCase``, ``InvalidTransition``,
+    ``NotFoundError``.
+    """
+    case = cases.get(db, case_id)
+    if idempotency_key is not None:
+        known = db.scalar(select(Reply).where(Reply.idempotency_key == idempotency_key))
+        if known is not None and known.case_id == case_id:
+            return known
+        if known is not None:
+            raise InvalidInput("This key was used for an answer in another case.", {"idempotency_key": "use a new one"})
+    body = body.strip()
+    if not body:
+        raise InvalidInput("The answer is empty.", {"body": "write something"})
+    if version is not None:
+        cases.check_nothing_said_since(db, case_id, version)
+    mention = _answered_mention(db, case, to_mention_id, private)
+    account = db.get(Account, mention.account_id) if mention.account_id else None
+    if account is None:
+        raise CannotReply(
+            "no_account", "No account of ours can answer there. Answer on the network, then note it here."
+        )
+    _replier(house, mention.channel, account).check(_outgoing(mention, body, private, at))
+    return cases.reply(
+        db,
+        case_id,
+        body=body,
+        to_mention_id=mention.id,
+        user=user,
+        then=then,
+        private=private,
+        hold=house.settings.replies.hold_for(mention.channel),
+        idempotency_key=idempotency_key,
+        account_id=account.id,
+        at=at,
+    )
+
+
+def _answered_mention(db: Session, case: Case, mention_id: int | None, private: bool) -> Mention:
+    theirs = select(Mention).where(
+        Mention.case_id == case.id, ~Mention.ours, ~Mention.repost, Mention.deleted_at.is_(None)
+    )
+    if mention_id is not None:
+        found = db.scalar(theirs.where(Mention.id == mention_id))
+        if found is None:
+            raise InvalidInput("There is no such mention to answer in this case.", {"to_mention": "choose another"})
+    else:
+        latest = theirs.where(~Mention.context).order_by(Mention.published_at.desc(), Mention.id.desc())
+        able = Mention.can_reply_privately if private else Mention.can_reply
+        found = db.scalar(latest.where(able).limit(1)) or db.scalar(latest.limit(1))
+        if found is None:
+            raise CannotReply("gone", "Everything in this case has been deleted on the network.")
+    if private and not found.can_reply_privately:
+        raise CannotReply("not_privately", "The network does not take a private answer to this.")
+    if not private and not found.can_reply:
+        reason = found.can_reply_reason or "no_network"
+        raise CannotReply(
+            reason, "The network does not take an answer to this from here. Answer there, then note it here."
+        )
+    return found
+
+
+def _outgoing(mention: Mention, body: str, private: bool, since: datetime | None) -> Outgoing:
+    return Outgoing(body, mention.external_id, private, mention.reply_address, since)
+
+
+def _replier(house: House, channel: str, account: Account) -> Replier:
+    path = channels.channel(channel).replier
+    if path is None:
+        raise CannotReply(
+            "no_network", "This channel has no network to answer on. Answer elsewhere, then note it here."
+        )
+    replier: Replier = channels.load(path)(house.account(account.name), house.http)
+    return replier
+
+
+# -- sending ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What became of one reply in a pass."""
+
+    reply_id: int
+    case_id: int
+    status: ReplyStatus
+    error: str | None
+
+
+class Outbox:
+    """A worker that delivers. While it lives it holds a lock by its name, so that others can tell when it died."""
+
+    def __init__(self, house: House, now: Now) -> None:
+        self.house, self.now = house, now
+        self.name = ""
+        self._holding = ExitStack()
+
+    def __enter__(self) -> Self:
+        names = (f"worker-{number}" for number in itertools.count())  # the first that no living worker bears
+        self.name = next(name for name in names if self._holding.enter_context(self.house.database.holding(name)))
+        self._bury(self.name)  # whoever bore the name before is gone
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._holding.close()
+
+    def run(self) -> list[Delivered]:
+        """One pass: what is past its hold is sent, what is uncertain and due is looked up. Waits for the outcomes."""
+        if not self._anything():
+            return []
+        self._find_the_dead()
+        with self.house.database.transaction() as db:
+            at = self.now()
+            held = (Reply.status == ReplyStatus.held, Reply.not_before <= at)
+            db.execute(update(Reply).where(*held).values(status=ReplyStatus.queued))
+            unsure = (Reply.status == ReplyStatus.uncertain, Reply.next_lookup_at <= at)
+            queued = (Reply.status == ReplyStatus.queued, Reply.not_before <= at)
+            to_find = list(db.scalars(select(Reply.id).where(*unsure).order_by(Reply.id)))
+            to_send = list(db.scalars(select(Reply.id).where(*queued).order_by(Reply.not_before, Reply.id)))
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="outbox") as pool:
+            outcomes = [pool.submit(self._look_up, id) for id in to_find] + [
+                pool.submit(self._send, id) for id in to_send
+            ]
+        return [delivered for outcome in outcomes if (delivered := outcome.result()) is not None]
+
+    def _anything(self) -> bool:
+        """Nothing to do is the common case, and costs three look-ups in indexes."""
+        at = self.now()
+        with self.house.database.read() as db:
+            return any(
+                db.scalar(select(Reply.id).where(*what).limit(1)) is not None
+                for what in (
+                    (Reply.status.in_((ReplyStatus.held, ReplyStatus.queued)), Reply.not_before <= at),
+                    (Reply.status == ReplyStatus.uncertain, Reply.next_lookup_at <= at),
+                    (Reply.status == ReplyStatus.calling,),
+                )
+            )
+
+    def _find_the_dead(self) -> None:
+        """A reply left in ``calling`` by a process that is gone: nobody knows how far its call came."""
+        with self.house.database.read() as db:
+            calling = select(Reply.worker).where(Reply.status == ReplyStatus.calling, Reply.worker.is_not(None))
+            workers = {str(worker) for worker in db.scalars(calling)}
+        for worker in workers - {self.name}:
+            with self.house.database.holding(worker) as dead:
+                if dead:
+                    self._bury(worker)
+
+    def _bury(self, worker: str) -> None:
+        with self.house.database.transaction() as db:
+            calling = select(Reply).where(Reply.status == ReplyStatus.calling, Reply.worker == worker)
+            for reply in list(db.scalars(calling.with_for_update())):
+                self._uncertain(db, reply, "Gensvar was stopped in the middle of the call.")
+
+    def _send(self, reply_id: int) -> Delivered | None:
+        house = self.house
+        with house.database.transaction() as db:  # committed before the call: from here on it may be out
+            if not cases.reply_called(db, reply_id, worker=self.name, at=self.now()):
+                return None  # another worker was first
+            reply = db.get_one(Reply, reply_id)
+            mention = db.get_one(Mention, reply.to_mention_id)
+            account = db.get_one(Account, reply.account_id)
+            outgoing = _outgoing(mention, reply.body, reply.private, reply.called_at)
+        try:
+            replier = _replier(house, reply.channel, account)
+            replier.check(outgoing)
+            receipt = replier.send(outgoing)
+        except ReplyUncertain as error:
+            with house.database.transaction() as db:
+                self._uncertain(db, db.get_one(Reply, reply_id), str(error))
+        except ReplyError as error:
+            self._refused(reply, error)
+        except (CannotReply, TooLong) as error:
+            self._failed(reply_id, "bad_request", str(error))
+        except Exception as error:  # after the call may have begun, anything unforeseen leaves the outcome unknown
+            log.exception("reply %s: the call broke off", reply_id)
+            with house.database.transaction() as db:
+                self._uncertain(
+                    db, db.get_one(Reply, reply_id), f"Unexpected {type(error).__name__}; the log has the details."
+                )
+        else:
+            self._sent(reply_id, account.id, receipt)
+        return self._outcome(reply_id)
+
+    def _look_up(self, reply_id: int) -> Delivered | None:
+        house = self.house
+        with house.database.read() as db:
+            reply = db.get_one(Reply, reply_id)
+            mention = db.get_one(Mention, reply.to_mention_id)
+            account = db.get_one(Account, reply.account_id)
+        if reply.status != ReplyStatus.uncertain:
+            return None
+        if not channels.capabilities(reply.channel).lookup:
+            self._next_look_up(reply_id, None)
+            return None
+        since = reply.called_at
+        try:
+            receipt = _replier(house, reply.channel, account).find(_outgoing(mention, reply.body, reply.private, since))
+        except ChannelError as error:
+            log.warning("reply %s: the look-up failed: %s", reply_id, error)
+            receipt = None
+        if receipt is not None:
+            self._sent(reply_id, account.id, receipt)
+        else:
+            self._next_look_up(reply_id, reply.called_at)
+        return self._outcome(reply_id)
+
+    def _next_look_up(self, reply_id: int, called_at: datetime | None) -> None:
+        """At growing intervals for a day; after that a person decides."""
+        at = self.now()
+        with self.house.database.transaction() as db:
+            reply = db.get_one(Reply, reply_id, with_for_update=True)
+            reply.lookups += 1
+            due = at + min(FIRST_RETRY * 2 ** min(reply.lookups, 12), LONGEST_RETRY)
+            too_late = called_at is None or due > called_at + GIVE_UP_AFTER
+            reply.next_lookup_at = None if too_late else due
+
+    def _sent(self, reply_id: int, account_id: int, receipt: Receipt) -> None:
+        at = self.now()
+        with self.house.database.transaction() as db:
+            cases.reply_sent(
+                db,
+                reply_id,
+                external_id=receipt.external_id,
+                url=receipt.url,
+                awaiting_moderation=receipt.awaiting_moderation,
+                sent_at=receipt.published_at or at,
+                actor=ACTOR,
+                at=at,
+            )
+            if receipt.micro_usd:
+                spend(db, account_id, None, Charge("reply", 1, receipt.micro_usd), at)
+
+    def _refused(self, reply: Reply, error: ReplyError) -> None:
+        """A definite no: for good, or until the network says or a growing pause is over; a day at most."""
+        at = self.now()
+        until = max(error.retry_at or at, at + min(FIRST_RETRY * 2 ** min(reply.attempts - 1, 12), LONGEST_RETRY))
+        if error.permanent or until > reply.created_at + GIVE_UP_AFTER:
+            self._failed(reply.id, error.reason, str(error))
+            return
+        with self.house.database.transaction() as db:
+            cases.reply_postponed(db, reply.id, until=until, reason=error.reason, error=str(error), actor=ACTOR, at=at)
+
+    def _failed(self, reply_id: int, reason: str, error: str) -> None:
+        with self.house.database.transaction() as db:
+            cases.reply_failed(db, reply_id, reason=reason, error=error, actor=ACTOR, at=self.now())
+
+    def _uncertain(self, db: Session, reply: Reply, error: str) -> None:
+        at = self.now()
+        cases.reply_uncertain(db, reply.id, error=error, lookup_at=at, actor=ACTOR, at=at)
+
+    def _outcome(self, reply_id: int) -> Delivered:
+        with self.house.database.read() as db:
+            reply = db.get_one(Reply, reply_id)
+            return Delivered(reply.id, reply.case_id, ReplyStatus(reply.status), reply.error)

@@ -1,0 +1,162 @@
+"""Long-running Gensvar: the web server, the collecting side as a child process that is started again when it dies."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import waitress
+from waitress.server import BaseWSGIServer, MultiSocketServer
+
+import web
+from database import Database
+from errors import GensvarError
+from house import RUNNING, House
+from models import Heartbeat
+
+log = logging.getLogger("gensvar.supervisor")
+
+THREADS = 16
+CONNECTIONS = 1000
+DRAIN_SECONDS = 25
+LONGEST_PAUSE = 30.0  # seconds before the collecting side is started again
+SETTLED = 60.0  # seconds after which a start counts as good
+CLI = Path(__file__).with_name("cli.py")
+
+
+@contextmanager
+def at_work(database: Database) -> Iterator[None]:
+    """Held by every long-running part, so that a restore can tell that somebody is at work."""
+    with database.holding(RUNNING, shared=True) as free:
+        if not free:
+            raise GensvarError("A restore is under way. Nothing was started: wait until it is done.")
+        yield
+
+
+@contextmanager
+def signalled() -> Iterator[threading.Event]:
+    """Set by SIGTERM and Ctrl-C while the block runs."""
+    stop = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class WebServer:
+    """Waitress in a thread. Listens when the constructor returns."""
+
+    def __init__(self, house: House) -> None:
+        listen = house.settings.listen
+        try:
+            self._server: BaseWSGIServer | MultiSocketServer = waitress.create_server(
+                web.create_app(house),
+                host=listen.host,
+                port=listen.port,
+                threads=THREADS,
+                connection_limit=CONNECTIONS,
+                ident=None,
+                clear_untrusted_proxy_headers=True,
+            )
+        except OSError as error:
+            raise GensvarError(
+                f"Cannot listen on {listen}: {error.strerror}. Nothing was started: stop what listens there, "
+                "or choose another address as listen in the configuration."
+            ) from error
+        self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Answers what has been asked, takes no more."""
+        self._server.close()
+        self._thread.join(DRAIN_SECONDS)
+
+
+def serve(house: House) -> None:
+    """The web alone, until SIGTERM."""
+    with at_work(house.database), signalled() as stop:
+        server = WebServer(house)
+        stop.wait()
+        server.stop()
+
+
+def run(house: House, config: Path, started: Callable[[], None]) -> None:
+    """Web here, collecting in a child process, until SIGTERM. ``started`` is called when pages are served."""
+    with at_work(house.database), signalled() as stop:
+        server = WebServer(house)
+        started()
+        keeper = threading.Thread(target=_keep_collecting, args=(house.database, config, stop), name="supervisor")
+        keeper.start()
+        while not stop.wait(1):
+            if not keeper.is_alive():
+                raise GensvarError("The supervisor of the collecting side has died; the log has the details.")
+        server.stop()
+        keeper.join(DRAIN_SECONDS)
+
+
+def _keep_collecting(database: Database, config: Path, stop: threading.Event) -> None:
+    pause = 1.0
+    while not stop.is_set():
+        born = time.monotonic()
+        child = start_collecting(config)
+        while child.poll() is None and not stop.wait(0.2):
+            pass
+        if stop.is_set():
+            _end(child)
+            return
+        pause = 1.0 if time.monotonic() - born > SETTLED else min(pause * 2, LONGEST_PAUSE)
+        log.error("the collecting side ended with %s; starting it again in %.0f s", child.returncode, pause)
+        _note_death(database, child.returncode)
+        stop.wait(pause)
+
+
+def start_collecting(config: Path) -> subprocess.Popen[bytes]:
+    """``gensvar scheduler`` as a child that ends when we do, even if we are killed: its standard input closes."""
+    command = [sys.executable, str(CLI), "--config", str(config), "scheduler"]
+    environment = os.environ | {"GENSVAR_SUPERVISED": "1"}
+    return subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
+
+
+def stop_when_orphaned(stop: threading.Event) -> None:
+    """In the child: end when the supervisor is gone."""
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        stop.set()
+
+    threading.Thread(target=watch, name="orphaned", daemon=True).start()
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
+    try:
+        child.wait(DRAIN_SECONDS)
+    except subprocess.TimeoutExpired:
+        log.warning("the collecting side did not end in time and is killed; it loses nothing")
+        child.kill()
+        child.wait()
+
+
+def _note_death(database: Database, code: int | None) -> None:
+    """For the screens: the collecting side died, and how."""
+    how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit status {code}"
+    try:
+        with database.transaction() as db:
+            at = datetime.now(UTC)
+            part = db.get(Heartbeat, "scheduler") or Heartbeat(part="scheduler", at=at, restarts=0)
+            part.restarts += 1
+            part.detail = f"{at.isoformat(timespec='seconds')} {how}"
+            db.add(part)
+    except Exception:  # telling about it must not keep it from being started again
+        log.exception("the death of the collecting side could not be noted")

@@ -1,0 +1,807 @@
+"""The only door to a case: one function per action.
+
+Each locks the case, asks the pure table in ``triage.states`` (else ``InvalidTransition``), updates ``WHERE status =
+expected`` (0 rows: ``StaleCase``), and appends exactly one event with its pending reaction. None of them commits,
+sends, or reads a clock: the caller owns the transaction, says who acts (``actor``: an e-mail address, or the name of
+the part of the house) and when (``at``, UTC).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.orm import Session
+
+from errors import InvalidInput, InvalidTransition, NotFoundError, StaleCase
+from models import (
+    Case,
+    CaseEvent,
+    CaseStatus,
+    CaseTag,
+    Kind,
+    Mention,
+    Note,
+    PendingReaction,
+    Priority,
+    Reply,
+    ReplyOrigin,
+    ReplyStatus,
+    Team,
+    Then,
+    User,
+)
+from triage.states import Action, action_to, after
+
+SUBJECT_LENGTH = 80
+# What an answer must not overlook: only these make a reply written against an older version stale (DESIGN 5.4).
+SAID = (
+    "opened",
+    Action.author_wrote,
+    "reply_seen",
+    "note",
+    "answered_elsewhere",
+    "absorb",
+    Action.reply_keep,
+    Action.reply_wait,
+    Action.reply_resolve,
+)
+
+
+# -- looking ---------------------------------------------------------------------------------------------------------
+
+
+def get(db: Session, case_id: int) -> Case:
+    """The case, locked until the transaction ends. Raises ``NotFoundError``."""
+    case = db.get(Case, case_id, with_for_update=True, populate_existing=True)
+    if case is None:
+        raise NotFoundError(f"There is no case number {case_id}.")
+    return case
+
+
+def check_version(db: Session, case_id: int, version: int) -> None:
+    """Raises ``StaleCase`` when anything has changed since ``version``."""
+    if get(db, case_id).version != version:
+        raise StaleCase(f"Case {case_id} has changed since it was read. Nothing was written: look at it again.")
+
+
+def check_nothing_said_since(db: Session, case_id: int, version: int) -> None:
+    """Raises ``StaleCase`` when a mention, a reply or a note has come since ``version``; other changes do not count."""
+    said = select(CaseEvent.id).where(
+        CaseEvent.case_id == case_id, CaseEvent.version > version, CaseEvent.action.in_(SAID)
+    )
+    if db.scalar(said.limit(1)) is not None:
+        raise StaleCase(
+            f"Somebody has written in case {case_id} since it was read. Nothing was sent: read, then send again."
+        )
+
+
+# -- the one way to write --------------------------------------------------------------------------------------------
+
+
+def _write(
+    db: Session,
+    case: Case,
+    action: str,
+    *,
+    actor: str,
+    at: datetime,
+    to: CaseStatus | None = None,
+    values: dict[str, Any] | None = None,
+    changes: dict[str, Any] | None = None,
+    mention_id: int | None = None,
+    reply_id: int | None = None,
+    note_id: int | None = None,
+) -> CaseEvent:
+    """Change the row if it still is as we read it, and append the event. ``to``: the status was asked about."""
+    values = dict(values or {})
+    before = CaseStatus(case.status)
+    if to is not None and to != before:
+        values |= _status_columns(to, at)
+    done = db.execute(
+        update(Case)
+        .where(Case.id == case.id, Case.status == before, Case.version == case.version)
+        .values(version=Case.version + 1, **values)
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(done, CursorResult)
+    if done.rowcount == 0:
+        raise StaleCase(f"Case {case.id} was changed by somebody else at the same moment. Nothing was written.")
+    db.refresh(case)
+    event = CaseEvent(
+        case_id=case.id,
+        version=case.version,
+        action=str(action),
+        actor=actor,
+        from_status=None if to is None else before,
+        to_status=to,
+        changes=changes or {},
+        mention_id=mention_id,
+        reply_id=reply_id,
+        note_id=note_id,
+        at=at,
+    )
+    db.add(event)
+    db.flush()
+    db.add(PendingReaction(event_id=event.id))
+    return event
+
+
+def _status_columns(to: CaseStatus, at: datetime) -> dict[str, Any]:
+    columns: dict[str, Any] = {"status": to, "closed_at": at if to is CaseStatus.closed else None}
+    if to is CaseStatus.resolved:
+        columns["resolved_at"] = at
+    elif to is not CaseStatus.closed:
+        columns["resolved_at"] = None
+    if to in (CaseStatus.closed, CaseStatus.ignored):
+        columns["follow_up_at"] = None
+    if to is not CaseStatus.open:
+        columns["flag"] = None  # somebody has dealt with it
+    return columns
+
+
+def _act(db: Session, case_id: int, action: Action, *, actor: str, at: datetime, **more: Any) -> CaseEvent:
+    case = get(db, case_id)
+    return _write(db, case, action, actor=actor, at=at, to=after(CaseStatus(case.status), action), **more)
+
+
+# -- what people do --------------------------------------------------------------------------------------------------
+
+
+def change_status(db: Session, case_id: int, *, target: CaseStatus, actor: str, at: datetime) -> CaseEvent | None:
+    """Start, wait, resolve, reopen, close or ignore, by naming the status wanted. The same status is no change."""
+    case = get(db, case_id)
+    status = CaseStatus(case.status)
+    if status == target:
+        return None
+    action = action_to(status, target)
+    if action is Action.reopen and case.merged_into_id is not None:
+        raise InvalidTransition(f"Case {case_id} was merged into case {case.merged_into_id}; work goes on there.")
+    return _act(db, case_id, action, actor=actor, at=at)
+
+
+def assign(db: Session, case_id: int, *, assignee: User | None, actor: str, at: datetime) -> CaseEvent | None:
+    """Give the case to a person (a new one is thereby open), or to nobody. The same person is no change."""
+    case = get(db, case_id)
+    new_id = assignee.id if assignee else None
+    if case.assignee_id == new_id:
+        return None
+    if assignee is not None and assignee.disabled_at is not None:
+        raise InvalidInput(f"{assignee.email} is disabled and cannot be given cases.", {"assignee": "disabled"})
+    changes = {"assignee": [case.assignee.email if case.assignee else None, assignee.email if assignee else None]}
+    if assignee is None:
+        return _write(db, case, "unassign", actor=actor, at=at, values={"assignee_id": None}, changes=changes)
+    return _act(db, case_id, Action.take, actor=actor, at=at, values={"assignee_id": new_id}, changes=changes)
+
+
+def assign_team(db: Session, case_id: int, *, team: Team | None, actor: str, at: datetime) -> CaseEvent | None:
+    """Give the case to a team, or to none; the status is not asked about."""
+    case = get(db, case_id)
+    new_id = team.id if team else None
+    if case.team_id == new_id:
+        return None
+    changes = {"team": [case.team.name if case.team else None, team.name if team else None]}
+    return _write(db, case, "assign_team", actor=actor, at=at, values={"team_id": new_id}, changes=changes)
+
+
+def classify(
+    db: Session,
+    case_id: int,
+    *,
+    actor: str,
+    at: datetime,
+    kind: Kind | None = None,
+    priority: Priority | None = None,
+    tags: Sequence[str] | None = None,
+) -> CaseEvent | None:
+    """Set what is given (None: leave as it is). ``tags`` replaces all of them."""
+    case = get(db, case_id)
+    values: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
+    for field, value in (("kind", kind), ("priority", priority)):
+        if value is not None and getattr(case, field) != value:
+            changes[field] = [getattr(case, field), value]
+            values[field] = value
+    if tags is not None:
+        old, new = sorted(tag.tag for tag in case.tags), _clean_tags(tags)
+        if old != new:
+            changes["tags"] = [old, new]
+            case.tags = [CaseTag(tag=tag) for tag in new]
+            db.flush()
+    if not changes:
+        return None
+    return _write(db, case, "classify", actor=actor, at=at, values=values, changes=changes)
+
+
+def _clean_tags(tags: Sequence[str]) -> list[str]:
+    cleaned = sorted({" ".join(tag.split()).lower() for tag in tags} - {""})
+    if any(len(tag) > 60 for tag in cleaned) or len(cleaned) > 50:
+        raise InvalidInput("At most 50 tags of at most 60 characters each.", {"tags": "too many or too long"})
+    return cleaned
+
+
+def snooze(db: Session, case_id: int, *, until: datetime | None, actor: str, at: datetime) -> CaseEvent | None:
+    """Bring the case back at ``until`` (None: forget the follow-up). The status is not asked about."""
+    case = get(db, case_id)
+    if case.follow_up_at == until:
+        return None
+    if until is not None and until <= at:
+        raise InvalidInput("A follow-up lies in the future.", {"follow_up_at": "must be later than now"})
+    changes = {"follow_up_at": [_stamp(case.follow_up_at), _stamp(until)]}
+    flag = None if case.flag == "follow_up_due" else case.flag
+    return _write(db, case, "snooze", actor=actor, at=at, values={"follow_up_at": until, "flag": flag}, changes=changes)
+
+
+def note(db: Session, case_id: int, *, body: str, user: User, at: datetime) -> Note:
+    """A remark among colleagues; never leaves the house."""
+    if not body.strip():
+        raise InvalidInput("The note is empty.", {"body": "write something"})
+    case = get(db, case_id)
+    written = Note(case_id=case.id, user_id=user.id, body=body, created_at=at)
+    db.add(written)
+    db.flush()
+    _write(db, case, "note", actor=user.email, at=at, values={"last_activity_at": at}, note_id=written.id)
+    return written
+
+
+def merge(db: Session, case_id: int, *, into: int, actor: str, at: datetime) -> Case:
+    """Move everything said in one case into another; the first is closed and points there. Returns the other.
+
+    An unanswered case merged into a resolved one brings that back, as its mentions would have done there.
+    """
+    if case_id == into:
+        raise InvalidInput("A case cannot be merged into itself.", {"into": "name another case"})
+    for number in sorted((case_id, into)):  # always locked in the same order
+        get(db, number)
+    case, target = get(db, case_id), get(db, into)
+    if target.merged_into_id is not None:
+        raise InvalidTransition(f"Case {into} was itself merged into case {target.merged_into_id}.")
+    unanswered = case.status in (CaseStatus.new, CaseStatus.open)
+    to = after(CaseStatus(case.status), Action.merge)
+    for table in (Mention, Reply, Note):
+        db.execute(update(table).where(table.case_id == case_id).values(case_id=into))
+    target.tags = [CaseTag(tag=tag) for tag in sorted({tag.tag for tag in (*case.tags, *target.tags)})]
+    db.flush()
+    follow_ups = [when for when in (case.follow_up_at, target.follow_up_at) if when]
+    _write(
+        db,
+        case,
+        Action.merge,
+        actor=actor,
+        at=at,
+        to=to,
+        values={"merged_into_id": into, **_counted(db, case)},
+        changes={"merged_into": [None, into]},
+    )
+    values = _counted(db, target) | {
+        "assignee_id": target.assignee_id or case.assignee_id,
+        "follow_up_at": min(follow_ups, default=None),
+        "last_activity_at": max(case.last_activity_at, target.last_activity_at),
+        "seen_at": min(case.seen_at, target.seen_at),
+    }
+    status = CaseStatus(target.status)
+    back = after(status, Action.author_wrote) if unanswered and status is not CaseStatus.closed else None
+    _write(db, target, "absorb", actor=actor, at=at, to=back, values=values, changes={"absorbed": [None, case_id]})
+    return target
+
+
+def split(db: Session, case_id: int, *, mention_id: int, actor: str, at: datetime) -> Case:
+    """Take a mention, and what was written under it, out into a case of its own. Returns the new case."""
+    case = get(db, case_id)
+    mentions = list(db.scalars(select(Mention).where(Mention.case_id == case_id)))
+    top = next((mention for mention in mentions if mention.id == mention_id), None)
+    if top is None:
+        raise NotFoundError(f"There is no mention {mention_id} in case {case_id}.")
+    moving = {top.external_id}
+    while more := {m.external_id for m in mentions if m.in_reply_to in moving} - moving:
+        moving |= more
+    taken = [mention for mention in mentions if mention.external_id in moving]
+    if top.context or top.ours or top.repost:
+        raise InvalidInput("Only a mention that concerns us can become a case.", {"mention": "choose another"})
+    if not any(_counts(mention) for mention in mentions if mention.external_id not in moving):
+        raise InvalidInput("Nothing would be left in the case.", {"mention": "choose another"})
+    opened = _new_case(db, top, actor=actor, at=at, source_id=case.source_id, changes={"split_from": [None, case_id]})
+    ids = [mention.id for mention in taken]
+    db.execute(update(Mention).where(Mention.id.in_(ids)).values(case_id=opened.id))
+    db.execute(update(Reply).where(Reply.to_mention_id.in_(ids)).values(case_id=opened.id))
+    db.execute(update(Case).where(Case.id == opened.id).values(_counted(db, opened)))
+    _write(db, case, "split", actor=actor, at=at, values=_counted(db, case), changes={"split": [None, opened.id]})
+    db.refresh(opened)
+    return opened
+
+
+# -- what the public does (called by triage.intake) ------------------------------------------------------------------
+
+
+def open_case(
+    db: Session,
+    mention: Mention,
+    *,
+    source_id: int | None,
+    actor: str,
+    at: datetime,
+    follows: int | None = None,
+    thread: str | None = None,
+) -> Case:
+    """A new case that begins with this mention."""
+    case = _new_case(db, mention, actor=actor, at=at, source_id=source_id, follows=follows, thread=thread)
+    mention.case_id = case.id
+    return case
+
+
+def _new_case(
+    db: Session,
+    mention: Mention,
+    *,
+    actor: str,
+    at: datetime,
+    source_id: int | None,
+    follows: int | None = None,
+    thread: str | None = None,
+    changes: dict[str, Any] | None = None,
+) -> Case:
+    case = Case(
+        channel=mention.channel,
+        source_id=source_id,
+        account_id=mention.account_id,
+        author_id=mention.author_id,
+        subject=subject(mention),
+        status=CaseStatus.new,
+        priority=Priority.normal,
+        opened_at=mention.published_at,
+        seen_at=mention.collected_at,
+        last_activity_at=mention.published_at,
+        mention_count=1,
+        follows_id=follows,
+        thread=thread,
+        imported=mention.imported,
+        version=1,
+    )
+    db.add(case)
+    db.flush()
+    event = CaseEvent(
+        case_id=case.id,
+        version=1,
+        action="opened",
+        actor=actor,
+        to_status=CaseStatus.new,
+        changes=changes or {},
+        mention_id=mention.id,
+        at=at,
+    )
+    db.add(event)
+    db.flush()
+    db.add(PendingReaction(event_id=event.id))
+    return case
+
+
+def author_wrote(db: Session, case_id: int, mention: Mention, *, actor: str, at: datetime) -> CaseEvent:
+    """Somebody else than us wrote in the case's thread: a resolved or waiting case is open again."""
+    case = get(db, case_id)
+    mention.case_id = case_id
+    values: dict[str, Any] = {
+        "mention_count": case.mention_count + 1,
+        "last_activity_at": max(case.last_activity_at, mention.published_at),
+    }
+    if mention.published_at < case.opened_at:  # collected later, written earlier: the matter began here
+        values |= {"opened_at": mention.published_at, "author_id": mention.author_id, "subject": subject(mention)}
+    return _act(db, case_id, Action.author_wrote, actor=actor, at=at, values=values, mention_id=mention.id)
+
+
+def reposted(db: Session, case_id: int, mention: Mention, *, actor: str, at: datetime) -> CaseEvent:
+    """Somebody passed it on: spread, nothing more."""
+    case = get(db, case_id)
+    mention.case_id = case_id
+    values = {"spread": case.spread + 1}
+    return _write(db, case, "repost", actor=actor, at=at, values=values, mention_id=mention.id)
+
+
+def mention_changed(db: Session, case_id: int, mention: Mention, what: str, *, actor: str, at: datetime) -> CaseEvent:
+    """``what``: mention_edited, mention_deleted, mention_restored, mention_hidden, mention_shown."""
+    return _write(db, get(db, case_id), what, actor=actor, at=at, mention_id=mention.id)
+
+
+def reply_seen(
+    db: Session,
+    case_id: int,
+    mention: Mention,
+    *,
+    to_mention_id: int | None,
+    author_name: str | None,
+    actor: str,
+    at: datetime,
+) -> Reply:
+    """Our own account answered outside Gensvar: it becomes a reply in the thread and stops the clock."""
+    mention.case_id = case_id
+    reported = db.scalar(
+        select(Reply).where(
+            Reply.case_id == case_id,
+            Reply.origin == ReplyOrigin.elsewhere,
+            Reply.external_id.is_(None),
+            (Reply.url == mention.url) | (Reply.url.is_(None) & (Reply.to_mention_id == to_mention_id)),
+        )
+    )
+    if reported is not None:  # a person had already said so: now we have seen it
+        reported.external_id, reported.mention_id, reported.body = mention.external_id, mention.id, mention.text
+        reported.url = mention.url
+        reported.sent_at = mention.published_at
+        db.flush()
+        case = get(db, case_id)
+        _write(db, case, "reply_confirmed", actor=actor, at=at, values=_answered(db, case), reply_id=reported.id)
+        return reported
+    reply = Reply(
+        case_id=case_id,
+        channel=mention.channel,
+        account_id=mention.account_id,
+        to_mention_id=to_mention_id,
+        mention_id=mention.id,
+        author_name=author_name,
+        origin=ReplyOrigin.network,
+        body=mention.text,
+        status=ReplyStatus.sent,
+        created_at=at,
+        sent_at=mention.published_at,
+        external_id=mention.external_id,
+        url=mention.url,
+    )
+    _said(db, case_id, reply, "reply_seen", actor=actor, at=at)
+    return reply
+
+
+# -- answers ---------------------------------------------------------------------------------------------------------
+
+
+def answered_elsewhere(
+    db: Session, case_id: int, *, to_mention_id: int, url: str | None, replied_at: datetime, user: User, at: datetime
+) -> Reply:
+    """A person says: I answered there. The clock stops at ``replied_at``."""
+    mention = _mention_in(db, case_id, to_mention_id)
+    if replied_at > at:
+        raise InvalidInput("The answer cannot lie in the future.", {"at": "must not be later than now"})
+    if replied_at < mention.published_at:
+        raise InvalidInput("The answer cannot be older than what it answers.", {"at": "must be later than the mention"})
+    reply = Reply(
+        case_id=case_id,
+        channel=mention.channel,
+        account_id=mention.account_id,
+        to_mention_id=mention.id,
+        user_id=user.id,
+        origin=ReplyOrigin.elsewhere,
+        body="",
+        status=ReplyStatus.sent,
+        created_at=at,
+        sent_at=replied_at,
+        url=url,
+    )
+    _said(db, case_id, reply, "answered_elsewhere", actor=user.email, at=at)
+    return reply
+
+
+def _said(db: Session, case_id: int, reply: Reply, action: str, *, actor: str, at: datetime) -> None:
+    """A sent reply that did not pass through the outbox: a new case is thereby being worked on, others stay."""
+    case = get(db, case_id)
+    db.add(reply)
+    db.flush()
+    to = after(CaseStatus.new, Action.reply_keep) if case.status == CaseStatus.new else None
+    _write(db, case, action, actor=actor, at=at, to=to, values=_answered(db, case), reply_id=reply.id)
+
+
+def reply(
+    db: Session,
+    case_id: int,
+    *,
+    body: str,
+    to_mention_id: int,
+    user: User,
+    then: Then,
+    private: bool,
+    hold: timedelta,
+    idempotency_key: str | None,
+    account_id: int | None,
+    at: datetime,
+) -> Reply:
+    """Queue an answer and do to the status what ``then`` says. ``replies.outbox.submit`` has checked that it can go.
+
+    It may be undone for ``hold``. The same ``idempotency_key`` again gives the same reply.
+    """
+    case = get(db, case_id)
+    before = case.status
+    action = {Then.keep: Action.reply_keep, Then.wait: Action.reply_wait, Then.resolve: Action.reply_resolve}[then]
+    to = after(CaseStatus(before), action)
+    mention = _mention_in(db, case_id, to_mention_id)
+    written = Reply(
+        case_id=case.id,
+        channel=mention.channel,
+        account_id=account_id,
+        to_mention_id=mention.id,
+        user_id=user.id,
+        body=body,
+        private=private,
+        status=ReplyStatus.held if hold else ReplyStatus.queued,
+        then=then,
+        status_before=before,
+        idempotency_key=idempotency_key,
+        created_at=at,
+        not_before=at + hold,
+    )
+    db.add(written)
+    db.flush()
+    _write(
+        db,
+        case,
+        action,
+        actor=user.email,
+        at=at,
+        to=to,
+        values={"last_activity_at": at, "flag": None},
+        reply_id=written.id,
+    )
+    return written
+
+
+def _mention_in(db: Session, case_id: int, mention_id: int) -> Mention:
+    mention = db.get(Mention, mention_id)
+    if mention is None or mention.case_id != case_id:
+        raise NotFoundError(f"There is no mention {mention_id} in case {case_id}.")
+    return mention
+
+
+def cancel_reply(db: Session, reply_id: int, *, actor: str, at: datetime) -> Reply:
+    """Undo an answer that is still held, and what it did to the status, unless that has changed since."""
+    found = _reply(db, reply_id)
+    case = get(db, found.case_id)
+    _move(db, found, (ReplyStatus.held,), {"status": ReplyStatus.cancelled})
+    queued_by = db.scalar(select(CaseEvent).where(CaseEvent.reply_id == reply_id).order_by(CaseEvent.id).limit(1))
+    moved_since = queued_by is None or db.scalar(
+        select(CaseEvent.id)
+        .where(CaseEvent.case_id == case.id, CaseEvent.id > queued_by.id, CaseEvent.to_status.is_not(None))
+        .limit(1)
+    )
+    to = CaseStatus(found.status_before) if found.status_before and not moved_since else None
+    _write(db, case, "reply_cancelled", actor=actor, at=at, to=to, reply_id=reply_id)
+    return found
+
+
+# -- what became of an answer (called by replies.outbox) --------------------------------------------------------------
+
+
+def reply_called(db: Session, reply_id: int, *, worker: str, at: datetime) -> bool:
+    """Claim a queued reply; False when another worker was first. To be committed before the network call."""
+    return _moved(
+        db,
+        reply_id,
+        (ReplyStatus.queued,),
+        {"status": ReplyStatus.calling, "worker": worker, "called_at": at, "attempts": Reply.attempts + 1},
+    )
+
+
+def reply_sent(
+    db: Session,
+    reply_id: int,
+    *,
+    external_id: str | None,
+    url: str | None,
+    awaiting_moderation: bool = False,
+    sent_at: datetime,
+    actor: str,
+    at: datetime,
+) -> CaseEvent | None:
+    """The network has it. None when that was known already."""
+    found = _reply(db, reply_id)
+    moved = _moved(
+        db,
+        reply_id,
+        (ReplyStatus.calling, ReplyStatus.uncertain),
+        {
+            "status": ReplyStatus.sent,
+            "external_id": external_id,
+            "url": url,
+            "sent_at": sent_at,
+            "error": None,
+            "error_reason": None,
+            "next_lookup_at": None,
+            "awaiting_moderation": awaiting_moderation,
+        },
+    )
+    if not moved:
+        return None
+    case = get(db, found.case_id)
+    values = _answered(db, case) | {"flag": _flag_left(db, case)}
+    return _write(db, case, "reply_sent", actor=actor, at=at, values=values, reply_id=reply_id)
+
+
+def reply_failed(db: Session, reply_id: int, *, reason: str, error: str, actor: str, at: datetime) -> CaseEvent:
+    """Certainly not published, and trying again would not help: the case is flagged and, if it was put away, open."""
+    found = _reply(db, reply_id)
+    _move(
+        db,
+        found,
+        (ReplyStatus.queued, ReplyStatus.calling, ReplyStatus.uncertain),
+        {"status": ReplyStatus.failed, "error": error, "error_reason": reason, "next_lookup_at": None},
+    )
+    return _act(
+        db,
+        found.case_id,
+        Action.reply_failed,
+        actor=actor,
+        at=at,
+        values={"flag": "reply_failed"},
+        changes={"error": [None, error]},
+        reply_id=reply_id,
+    )
+
+
+def reply_postponed(
+    db: Session, reply_id: int, *, until: datetime, reason: str, error: str, actor: str, at: datetime
+) -> CaseEvent:
+    """Certainly not published, and it will be tried again at ``until``."""
+    found = _reply(db, reply_id)
+    _move(
+        db,
+        found,
+        (ReplyStatus.calling,),
+        {"status": ReplyStatus.queued, "not_before": until, "error": error, "error_reason": reason},
+    )
+    changes = {"not_before": [None, _stamp(until)], "error": [None, error]}
+    return _write(db, get(db, found.case_id), "reply_postponed", actor=actor, at=at, changes=changes, reply_id=reply_id)
+
+
+def reply_uncertain(
+    db: Session, reply_id: int, *, error: str, lookup_at: datetime | None, actor: str, at: datetime
+) -> CaseEvent:
+    """Nobody knows whether it was published: looked up at ``lookup_at``, shown, and never sent again by itself."""
+    found = _reply(db, reply_id)
+    _move(
+        db,
+        found,
+        (ReplyStatus.calling,),
+        {"status": ReplyStatus.uncertain, "error": error, "error_reason": "uncertain", "next_lookup_at": lookup_at},
+    )
+    case = get(db, found.case_id)
+    return _write(
+        db,
+        case,
+        "reply_uncertain",
+        actor=actor,
+        at=at,
+        values={"flag": "reply_uncertain"},
+        changes={"error": [None, error]},
+        reply_id=reply_id,
+    )
+
+
+def confirm_sent(db: Session, reply_id: int, *, url: str | None, actor: str, at: datetime) -> Reply:
+    """A person has looked: it is there."""
+    found = _reply(db, reply_id)
+    if found.status != ReplyStatus.uncertain:
+        raise InvalidTransition("Only an answer whose fate is unknown can be confirmed.")
+    reply_sent(
+        db,
+        reply_id,
+        external_id=found.external_id,
+        url=url or found.url,
+        sent_at=found.called_at or at,
+        actor=actor,
+        at=at,
+    )
+    db.refresh(found)
+    return found
+
+
+def send_again(db: Session, reply_id: int, *, actor: str, at: datetime) -> Reply:
+    """A person has looked and it is not there, or has mended what made it fail: it is queued once more."""
+    found = _reply(db, reply_id)
+    _move(
+        db,
+        found,
+        (ReplyStatus.uncertain, ReplyStatus.failed),
+        {
+            "status": ReplyStatus.queued,
+            "not_before": at,
+            "error": None,
+            "error_reason": None,
+            "next_lookup_at": None,
+            "lookups": 0,
+        },
+    )
+    case = get(db, found.case_id)
+    _write(db, case, "reply_again", actor=actor, at=at, values={"flag": _flag_left(db, case)}, reply_id=reply_id)
+    return found
+
+
+def _reply(db: Session, reply_id: int) -> Reply:
+    found = db.get(Reply, reply_id, with_for_update=True, populate_existing=True)
+    if found is None:
+        raise NotFoundError(f"There is no reply {reply_id}.")
+    return found
+
+
+def _moved(db: Session, reply_id: int, froms: tuple[ReplyStatus, ...], values: dict[str, Any]) -> bool:
+    done = db.execute(
+        update(Reply)
+        .where(Reply.id == reply_id, Reply.status.in_(froms))
+        .values(values)
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(done, CursorResult)
+    db.expire_all()
+    return done.rowcount == 1
+
+
+def _move(db: Session, found: Reply, froms: tuple[ReplyStatus, ...], values: dict[str, Any]) -> None:
+    before = found.status
+    if not _moved(db, found.id, froms, values):
+        raise InvalidTransition(f"The answer is {before}: that can no longer be done with it.")
+    db.refresh(found)
+
+
+# -- the clock -------------------------------------------------------------------------------------------------------
+
+
+def close(db: Session, case_id: int, *, actor: str, at: datetime) -> CaseEvent:
+    """Resolved long enough ago."""
+    return _act(db, case_id, Action.close, actor=actor, at=at)
+
+
+def follow_up_due(db: Session, case_id: int, *, actor: str, at: datetime) -> CaseEvent:
+    """The day of the promise has come: the case is open and on top of the inbox."""
+    values = {"follow_up_at": None, "flag": "follow_up_due", "last_activity_at": at}
+    return _act(db, case_id, Action.follow_up_due, actor=actor, at=at, values=values)
+
+
+# -- caches, recomputed ----------------------------------------------------------------------------------------------
+
+
+def subject(mention: Mention) -> str:
+    """What the list shows: the title, else how the text begins. Empty when there are no words."""
+    words = " ".join((mention.title or mention.text).split())
+    if len(words) <= SUBJECT_LENGTH:
+        return words
+    cut = words[:SUBJECT_LENGTH].rpartition(" ")[0] or words[:SUBJECT_LENGTH]
+    return cut + "…"
+
+
+def _counts(mention: Mention) -> bool:
+    return not (mention.ours or mention.context or mention.repost)
+
+
+def _counted(db: Session, case: Case) -> dict[str, Any]:
+    """The cached columns, from the mentions and replies the case has now."""
+    concerning = (Mention.case_id == case.id, ~Mention.ours, ~Mention.context, ~Mention.repost)
+    first = db.scalar(select(Mention).where(*concerning).order_by(Mention.published_at, Mention.id).limit(1))
+    values: dict[str, Any] = {
+        "mention_count": db.scalar(select(func.count()).select_from(Mention).where(*concerning)),
+        "spread": db.scalar(
+            select(func.count()).select_from(Mention).where(Mention.case_id == case.id, Mention.repost)
+        ),
+    }
+    if first is not None:
+        values |= {"opened_at": first.published_at, "author_id": first.author_id, "subject": subject(first)}
+    return values | _answered(db, case, values.get("opened_at", case.opened_at))
+
+
+def _answered(db: Session, case: Case, opened_at: datetime | None = None) -> dict[str, Any]:
+    """``reply_count``, and ``first_response_at``: the first public answer since the case was opened (METRICS 4.1)."""
+    sent = (Reply.case_id == case.id, Reply.status == ReplyStatus.sent)
+    public = (*sent, ~Reply.private, Reply.sent_at >= (opened_at or case.opened_at))
+    count, last = db.execute(select(func.count(), func.max(Reply.sent_at)).where(*sent)).one()
+    return {
+        "reply_count": count,
+        "first_response_at": db.scalar(select(func.min(Reply.sent_at)).where(*public)),
+        "last_activity_at": max(case.last_activity_at, last) if last else case.last_activity_at,
+    }
+
+
+def _flag_left(db: Session, case: Case) -> str | None:
+    """The flag a case keeps when one answer has been settled: that of another one that still needs a person."""
+    if case.flag not in ("reply_failed", "reply_uncertain"):
+        return case.flag
+    uncertain = select(Reply.id).where(Reply.case_id == case.id, Reply.status == ReplyStatus.uncertain).limit(1)
+    return "reply_uncertain" if db.scalar(uncertain) is not None else None
+
+
+def _stamp(when: datetime | None) -> str | None:
+    return when.isoformat().replace("+00:00", "Z") if when else None

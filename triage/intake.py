@@ -1,0 +1,548 @@
+"""The one door for mentions: what collectors hand over becomes stored mentions and cases.
+
+Right in whatever order things come: what makes one case (DESIGN 3, "What makes one case") is found by climbing the
+thread, and when a message that was missing turns up later, what hangs below it is joined to where it belongs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from collectors.base import AuthorData, Batch, MentionData, SetAside, Snapshot
+from database import lock
+from models import (
+    Author,
+    Case,
+    CaseStatus,
+    Mention,
+    MentionAlias,
+    MentionSource,
+    MentionVersion,
+    Payload,
+    Reply,
+    ReplyStatus,
+    SetAsideItem,
+)
+from triage import cases, watch
+
+ACTOR = "intake"
+
+
+@dataclass
+class Taken:
+    """What became of a batch. ``unmatched``: read, but the source's watch query does not want it."""
+
+    new: int = 0
+    known: int = 0
+    set_aside: int = 0
+    unmatched: int = 0
+
+
+def take(
+    db: Session,
+    batch: Batch,
+    *,
+    channel: str,
+    account_id: int | None,
+    source_id: int | None,
+    at: datetime,
+    match: str | None = None,
+) -> Taken:
+    """Store a batch: dedupe, make cases, note edits and deletions. The caller commits, together with the cursor."""
+    lock(db, f"intake:{channel}")  # two workers on one thread would make two cases of it
+    intake = _Intake(db, channel, account_id, source_id, at, match)
+    for item in batch.set_aside:
+        intake.set_aside(item)
+    intake.load(batch.mentions)
+    for data in _parents_first(batch.mentions):
+        intake.take(data)
+    for snapshot in batch.snapshots:
+        intake.compare(snapshot)
+    db.flush()
+    return intake.taken
+
+
+def find(db: Session, channel: str, external_id: str) -> Mention | None:
+    """The mention the network knows by this id, now or before it was edited."""
+    found = db.scalar(select(Mention).where(Mention.channel == channel, Mention.external_id == external_id))
+    if found is None:
+        alias = db.get(MentionAlias, (channel, external_id))
+        found = db.get(Mention, alias.mention_id) if alias else None
+    return found
+
+
+def living(db: Session, case_id: int) -> Case:
+    """Where work on this case goes on: what it was merged into, or the one opened after it was closed, or itself."""
+    case = cases.get(db, case_id)
+    while True:
+        if case.merged_into_id is not None:
+            case = cases.get(db, case.merged_into_id)
+            continue
+        if case.status != CaseStatus.closed:
+            return case
+        follower = db.scalar(select(Case.id).where(Case.follows_id == case.id).order_by(Case.id.desc()).limit(1))
+        if follower is None:
+            return case
+        case = cases.get(db, follower)
+
+
+class _Intake:
+    """One batch on its way in."""
+
+    def __init__(
+        self, db: Session, channel: str, account_id: int | None, source_id: int | None, at: datetime, match: str | None
+    ) -> None:
+        self.db, self.channel, self.account_id, self.source_id, self.at = db, channel, account_id, source_id, at
+        self.query = watch.parse(match) if match else None
+        self.taken = Taken()
+        self.mentions: dict[str, Mention] = {}  # by every id met in this batch
+        self.absent: set[str] = set()  # ids known not to be stored
+        self.authors: dict[str, Author] = {}
+
+    # -- finding ------------------------------------------------------------------------------------------------
+
+    def load(self, batch: Sequence[MentionData]) -> None:
+        """Everything the batch refers to that is stored already, in a few queries."""
+        wanted = {
+            id
+            for data in batch
+            for id in (data.external_id, data.in_reply_to, data.thread, *data.earlier_ids)
+            if id is not None
+        }
+        self.absent = set(wanted)
+        for some in _chunks(sorted(wanted)):
+            stored = select(Mention).where(Mention.channel == self.channel, Mention.external_id.in_(some))
+            for mention in self.db.scalars(stored):
+                self._remember(mention.external_id, mention)
+            aliases = select(MentionAlias.external_id, Mention).join(Mention, Mention.id == MentionAlias.mention_id)
+            for alias, mention in self.db.execute(
+                aliases.where(MentionAlias.channel == self.channel, MentionAlias.external_id.in_(some))
+            ):
+                self._remember(alias, mention)
+        people = sorted({data.author.external_id for data in batch if data.author})
+        for some in _chunks(people):
+            known = select(Author).where(Author.channel == self.channel, Author.external_id.in_(some))
+            self.authors |= {author.external_id: author for author in self.db.scalars(known)}
+
+    def _remember(self, id: str, mention: Mention) -> None:
+        self.mentions[id] = mention
+        self.absent.discard(id)
+
+    def _find(self, id: str) -> Mention | None:
+        if id not in self.mentions and id not in self.absent:
+            found = find(self.db, self.channel, id)
+            if found is None:
+                self.absent.add(id)
+            else:
+                self._remember(id, found)
+        return self.mentions.get(id)
+
+    # -- taking one ---------------------------------------------------------------------------------------------
+
+    def take(self, data: MentionData) -> None:
+        known = next((m for id in (data.external_id, *data.earlier_ids) if (m := self._find(id)) is not None), None)
+        if known is not None:
+            self._see_again(known, data)
+        elif not self._wanted(data):
+            self.taken.unmatched += 1
+        else:
+            self._store(data)
+
+    def _wanted(self, data: MentionData) -> bool:
+        """A watch query chooses what opens a case; what is said in a thread we follow always belongs to it."""
+        if self.query is None or data.ours or data.context or data.repost:
+            return True
+        if self.query.matches(watch.Text.of(data.title, data.text)):
+            return True
+        above = self._find(data.in_reply_to or data.thread or "")
+        return above is not None and above.case_id is not None
+
+    def _store(self, data: MentionData) -> None:
+        mention = Mention(
+            channel=self.channel,
+            external_id=data.external_id,
+            account_id=self.account_id,
+            author=self._author(data.author) if data.author else None,
+            ours=data.ours,
+            context=data.context and not data.ours,
+            repost=data.repost,
+            title=data.title,
+            text=data.text,
+            html=data.html,
+            url=data.url,
+            published_at=data.published_at,
+            collected_at=self.at,
+            in_reply_to=data.in_reply_to,
+            thread=data.thread,
+            can_reply=data.can_reply,
+            can_reply_reason=None if data.can_reply else data.can_reply_reason,
+            can_reply_privately=data.can_reply_privately,
+            reply_address=dict(data.reply_address),
+            attachments=[asdict(attachment) for attachment in data.attachments],
+            edited_at=data.edited_at,
+            hidden_at=self.at if data.hidden else None,
+            deleted_at=self.at if data.deleted else None,
+        )
+        self.db.add(mention)
+        self.db.flush()
+        self.db.add(Payload(mention_id=mention.id, raw=_packed(data.raw)))
+        self._remember(data.external_id, mention)
+        self._note_ids(mention, data.earlier_ids)
+        self._found_by_source(mention)
+        if not data.context:
+            self.taken.new += 1
+        self._place(mention)
+
+    def _see_again(self, mention: Mention, data: MentionData) -> None:
+        """Found by another source, or again: what has changed at the source is recorded as seen."""
+        self._note_ids(mention, (data.external_id, *data.earlier_ids))
+        if data.context:  # brought along with another mention: says nothing about whether we wanted it
+            self._refresh_words(mention, data)
+            return
+        self.taken.known += 1
+        self._found_by_source(mention)
+        if data.author is not None:
+            mention.author = self._author(data.author)
+        if mention.account_id in (None, self.account_id) or (data.can_reply and not mention.can_reply):
+            mention.account_id = self.account_id  # through which it can be answered
+            mention.can_reply = data.can_reply
+            mention.can_reply_reason = None if data.can_reply else data.can_reply_reason
+            mention.can_reply_privately = data.can_reply_privately
+            mention.reply_address = dict(data.reply_address)
+        self._refresh_words(mention, data)
+        for happened, was, changed in (
+            (data.hidden, mention.hidden_at, ("mention_hidden", "mention_shown", "hidden_at")),
+            (data.deleted, mention.deleted_at, ("mention_deleted", "mention_restored", "deleted_at")),
+        ):
+            if happened != (was is not None):
+                setattr(mention, changed[2], self.at if happened else None)
+                self._changed(mention, changed[0] if happened else changed[1])
+        if mention.context and not data.ours:  # shown until now for another's sake; now it concerns us itself
+            self._concerns_us_after_all(mention)
+
+    def _refresh_words(self, mention: Mention, data: MentionData) -> None:
+        if data.deleted and not data.text:
+            return  # the network only tells that it is gone; what it said stays, as the retention policy has it
+        if (mention.title, mention.text) == (data.title, data.text):
+            return
+        older = next((id for id in data.earlier_ids if id == mention.external_id), None)
+        if older is None and data.external_id != mention.external_id:
+            return  # an earlier version, seen late
+        self.db.add(
+            MentionVersion(
+                mention_id=mention.id, title=mention.title, text=mention.text, html=mention.html, replaced_at=self.at
+            )
+        )
+        mention.title, mention.text, mention.html = data.title, data.text, data.html
+        mention.edited_at = data.edited_at or self.at
+        payload = self.db.get(Payload, mention.id)
+        if payload is not None:
+            payload.raw = _packed(data.raw)
+        self._changed(mention, "mention_edited")
+
+    def _changed(self, mention: Mention, what: str) -> None:
+        if mention.case_id is not None:
+            cases.mention_changed(self.db, mention.case_id, mention, what, actor=ACTOR, at=self.at)
+
+    def _note_ids(self, mention: Mention, ids: Iterable[str]) -> None:
+        for id in ids:
+            if id != mention.external_id and self._find(id) is None:
+                self.db.add(MentionAlias(channel=self.channel, external_id=id, mention_id=mention.id))
+                self._remember(id, mention)
+
+    def _found_by_source(self, mention: Mention) -> None:
+        if self.source_id is not None and self.db.get(MentionSource, (mention.id, self.source_id)) is None:
+            self.db.add(MentionSource(mention_id=mention.id, source_id=self.source_id, found_at=self.at))
+
+    def _author(self, data: AuthorData) -> Author:
+        author = self.authors.get(data.external_id)
+        if author is None:
+            author = Author(
+                channel=self.channel,
+                external_id=data.external_id,
+                name=data.name,
+                handle=data.handle,
+                url=data.url,
+                avatar_url=data.avatar_url,
+                followers=data.followers,
+                first_seen_at=self.at,
+            )
+            self.db.add(author)
+            self.db.flush()
+            self.authors[data.external_id] = author
+            return author
+        author.name = data.name or author.name
+        for field in ("handle", "url", "avatar_url", "followers"):
+            if (value := getattr(data, field)) is not None:
+                setattr(author, field, value)
+        return author
+
+    # -- which case ---------------------------------------------------------------------------------------------
+
+    def _place(self, mention: Mention) -> None:
+        """Find or open the case of a mention just stored, and join what was waiting below it."""
+        above = self._climb(mention)
+        if mention.ours:
+            self._place_ours(mention, above)
+        elif mention.context:
+            mention.case_id = above.case_id
+        elif mention.repost:
+            self._spread(mention, above.case_id)
+        else:
+            self._place_concerning(mention, above)
+        self._adopt(mention)
+
+    def _place_concerning(self, mention: Mention, above: _Above) -> None:
+        case_id = above.case_id or self._case_below(mention) or self._case_by_thread(mention, above)
+        if case_id is not None:
+            case = living(self.db, case_id)
+            if case.status != CaseStatus.closed:
+                cases.author_wrote(self.db, case.id, mention, actor=ACTOR, at=self.at)
+            else:  # closed is closed: a new case, linked to the old
+                case_id = self._open(mention, follows=case.id)
+        else:
+            case_id = self._open(mention, thread=None if above.known else mention.thread or mention.in_reply_to)
+        for context in above.context:
+            context.case_id = mention.case_id
+
+    def _open(self, mention: Mention, *, follows: int | None = None, thread: str | None = None) -> int:
+        case = cases.open_case(
+            self.db, mention, source_id=self.source_id, actor=ACTOR, at=self.at, follows=follows, thread=thread
+        )
+        return case.id
+
+    def _concerns_us_after_all(self, mention: Mention) -> None:
+        mention.context = False
+        self.db.flush()
+        self.taken.known -= 1
+        self.taken.new += 1
+        if mention.case_id is None:
+            self._place(mention)
+        else:
+            cases.author_wrote(self.db, mention.case_id, mention, actor=ACTOR, at=self.at)
+
+    def _climb(self, mention: Mention) -> _Above:
+        """Towards the root: up to something that has a case, or to the last message before ours or the top."""
+        context: list[Mention] = []
+        seen = {mention.id}
+        current = mention
+        while True:
+            parent_id = current.in_reply_to
+            if parent_id is None and current.thread != current.external_id:
+                parent_id = current.thread  # a comment right under an article: the network gives only the thread
+                if parent_id is not None and self._find(parent_id) is None:
+                    return _Above(None, context, True, None)  # at the top of what the network calls the thread
+            if parent_id is None:
+                return _Above(None, context, True, None)
+            parent = self._find(parent_id)
+            if parent is None:
+                reply = self._reply_sent(parent_id)
+                return _Above(reply.case_id if reply else None, context, reply is not None, None)
+            if parent.case_id is not None or parent.ours or parent.id in seen:
+                return _Above(parent.case_id, context, True, parent)
+            context.append(parent)
+            seen.add(parent.id)
+            current = parent
+
+    def _reply_sent(self, external_id: str) -> Reply | None:
+        """An answer of ours that went out from here and has not been collected again yet."""
+        return self.db.scalar(select(Reply).where(Reply.channel == self.channel, Reply.external_id == external_id))
+
+    def _below(self, mention: Mention) -> list[Mention]:
+        """Stored before it: answers to it, and comments that name it only as their thread."""
+        ids = [mention.external_id]
+        ids += self.db.scalars(select(MentionAlias.external_id).where(MentionAlias.mention_id == mention.id))
+        direct = Mention.in_reply_to.in_(ids)
+        under = Mention.in_reply_to.is_(None) & Mention.thread.in_(ids)
+        below = select(Mention).where(Mention.channel == self.channel, or_(direct, under), Mention.id != mention.id)
+        return list(self.db.scalars(below.order_by(Mention.published_at, Mention.id)))
+
+    def _case_below(self, mention: Mention) -> int | None:
+        """The case of an answer to it that came first: the matter began here, above it."""
+        cases_below = (m.case_id for m in self._below(mention) if m.case_id is not None and not m.ours and not m.repost)
+        return next(cases_below, None)
+
+    def _case_by_thread(self, mention: Mention, above: _Above) -> int | None:
+        """Where the chain above is not known, a case is (thread, author)."""
+        thread = mention.thread or mention.in_reply_to
+        if mention.author_id is None or thread is None:
+            return None
+        if above.known and mention.external_id != thread:
+            return None  # its place is known, and it is not the top that others could not find
+        same = (Case.channel == self.channel, Case.thread == thread, Case.author_id == mention.author_id)
+        return self.db.scalar(select(Case.id).where(*same).order_by(Case.id).limit(1))
+
+    # -- ours, spread, and what was waiting ---------------------------------------------------------------------
+
+    def _place_ours(self, mention: Mention, above: _Above) -> None:
+        """Our own message: the echo of an answer sent from here, or one written in the network's own app."""
+        reply = self._reply_sent(mention.external_id) or self._unsure_reply(mention, above.parent)
+        if reply is not None:
+            mention.case_id = reply.case_id
+            reply.mention_id = mention.id
+            self.db.flush()
+            cases.reply_sent(
+                self.db,
+                reply.id,
+                external_id=mention.external_id,
+                url=mention.url,
+                sent_at=mention.published_at,
+                actor=ACTOR,
+                at=self.at,
+            )
+        elif above.case_id is not None:
+            self._answered(mention, above.case_id, above.parent)
+
+    def _answered(self, mention: Mention, case_id: int, parent: Mention | None) -> None:
+        case = living(self.db, case_id) if parent is None or parent.case_id is None else cases.get(self.db, case_id)
+        cases.reply_seen(
+            self.db,
+            case.id,
+            mention,
+            to_mention_id=parent.id if parent and not parent.ours else None,
+            author_name=mention.author.name if mention.author else None,
+            actor=ACTOR,
+            at=self.at,
+        )
+
+    def _unsure_reply(self, mention: Mention, parent: Mention | None) -> Reply | None:
+        """An answer whose fate was unknown, seen on the network: same parent, same words."""
+        if parent is None:
+            return None
+        unsure = (ReplyStatus.calling, ReplyStatus.uncertain)
+        candidates = select(Reply).where(Reply.to_mention_id == parent.id, Reply.status.in_(unsure), ~Reply.private)
+        for reply in self.db.scalars(candidates.order_by(Reply.id)):
+            if same_words(reply.body, mention.text):
+                return reply
+        return None
+
+    def _spread(self, mention: Mention, case_id: int | None) -> None:
+        if case_id is not None:
+            cases.reposted(self.db, case_id, mention, actor=ACTOR, at=self.at)
+
+    def _adopt(self, mention: Mention) -> None:
+        """What came before the message it answers now finds its place."""
+        waiting = [mention]
+        while waiting:
+            top = waiting.pop()
+            for child in self._below(top):
+                if child.case_id is not None:
+                    self._join(child, top)
+                elif top.case_id is not None:
+                    if child.repost:
+                        self._spread(child, top.case_id)
+                    elif child.ours:
+                        self._answered(child, top.case_id, top)
+                        waiting.append(child)
+                    elif child.context:
+                        child.case_id = top.case_id
+                        waiting.append(child)
+
+    def _join(self, child: Mention, top: Mention) -> None:
+        """The child opened a case of its own because what it answers was not known then."""
+        if child.ours or child.repost or child.case_id is None or child.case_id == top.case_id:
+            return
+        if top.case_id is None:
+            if not top.ours:
+                top.case_id = child.case_id  # something above it that does not itself concern us
+            return
+        case, target = cases.get(self.db, child.case_id), living(self.db, top.case_id)
+        if case.status == CaseStatus.closed or target.id == case.id or case.thread is None:
+            return  # closed by a person or by age, or put apart by a person: stays as it is
+        cases.merge(self.db, case.id, into=target.id, actor=ACTOR, at=self.at)
+
+    # -- set aside, deleted -------------------------------------------------------------------------------------
+
+    def set_aside(self, item: SetAside) -> None:
+        self.taken.set_aside += 1
+        raw = _packed(item.raw)
+        digest = hashlib.sha256(zlib.decompress(raw)).hexdigest()
+        same = (SetAsideItem.source_id == self.source_id, SetAsideItem.digest == digest)
+        kept = self.db.scalar(select(SetAsideItem).where(*same))
+        if kept is not None:
+            kept.last_at, kept.reason = self.at, item.reason
+        elif self.source_id is not None:
+            self.db.add(
+                SetAsideItem(
+                    source_id=self.source_id,
+                    digest=digest,
+                    external_id=item.external_id,
+                    reason=item.reason,
+                    raw=raw,
+                    first_at=self.at,
+                    last_at=self.at,
+                )
+            )
+            self.db.flush()
+
+    def compare(self, snapshot: Snapshot) -> None:
+        """What is stored but no longer in a complete list was deleted at the source."""
+        stored = select(Mention).where(
+            Mention.channel == self.channel, Mention.thread == snapshot.thread, Mention.deleted_at.is_(None)
+        )
+        if snapshot.since is not None:
+            stored = stored.where(Mention.published_at >= snapshot.since)
+        for mention in self.db.scalars(stored):
+            if mention.external_id not in snapshot.ids and mention.external_id != snapshot.thread:
+                mention.deleted_at = self.at
+                self._changed(mention, "mention_deleted")
+
+
+@dataclass(frozen=True)
+class _Above:
+    """What stands above a mention: a case or none, context that has no case yet, whether the chain is known."""
+
+    case_id: int | None
+    context: list[Mention]
+    known: bool
+    parent: Mention | None
+
+
+def same_words(one: str, other: str) -> bool:
+    """Equal but for what networks change: links, leading @names, spaces, case."""
+    return _bare(one) == _bare(other)
+
+
+def _bare(text: str) -> str:
+    text = re.sub(r"https?://\S+", "", text)
+    text = re.sub(r"^(\s*@\w+)+", "", text)
+    return " ".join(text.split()).casefold()
+
+
+def _packed(raw: Any) -> bytes:
+    text = raw if isinstance(raw, str) else json.dumps(raw, ensure_ascii=False, default=str)
+    return zlib.compress(text.encode("utf-8", "surrogatepass"))
+
+
+def _chunks(items: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _parents_first(batch: Sequence[MentionData]) -> list[MentionData]:
+    """By time, but never an answer before what it answers, whatever the clocks of the network say."""
+    by_id: dict[str, MentionData] = {}
+    for data in batch:  # an item may stand there twice, once for its own sake and once as context of another
+        if data.external_id not in by_id or not data.context:
+            by_id[data.external_id] = data
+    ordered: list[MentionData] = []
+    placed: set[str] = set()
+    for data in sorted(by_id.values(), key=lambda data: data.published_at):
+        chain: list[MentionData] = []
+        current: MentionData | None = data
+        while current is not None and current.external_id not in placed:
+            placed.add(current.external_id)
+            chain.append(current)
+            current = by_id.get(current.in_reply_to or current.thread or "")
+        ordered += reversed(chain)
+    return ordered

@@ -1,0 +1,84 @@
+"""What follows from events, pulled and not pushed: takes events not yet reacted to, in order, and does what follows.
+
+A crash loses no consequence, since an event waits in ``pending_reactions`` until its reactions are committed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from sqlalchemy import Select, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from database import Database, lock
+from errors import GensvarError
+from models import CaseEvent, Notice, PendingReaction, Reply, User
+from triage.states import Action
+
+log = logging.getLogger("gensvar.reactions")
+BATCH = 100
+
+Reaction = Callable[[Session, CaseEvent, datetime], None]
+
+
+def react(database: Database, at: datetime) -> int:
+    """React to up to ``BATCH`` events, oldest first, each in a transaction of its own. Returns how many were taken."""
+    taken = 0
+    while taken < BATCH and _react_to_next(database, at):
+        taken += 1
+    return taken
+
+
+def _react_to_next(database: Database, at: datetime) -> bool:
+    with database.read() as db:  # nothing to do is the common case and must not take the write lock
+        if db.scalar(_waiting()) is None:
+            return False
+    with database.transaction() as db:
+        lock(db, "reactions")  # one at a time, so that the order holds
+        pending = db.scalar(_waiting())
+        if pending is None:
+            return False
+        event = db.get_one(CaseEvent, pending.event_id)
+        try:
+            with db.begin_nested():
+                for reaction in REACTIONS.get(event.action, ()):
+                    reaction(db, event, at)
+        except (GensvarError, SQLAlchemyError, ValueError) as error:
+            # One event that cannot be reacted to must not hold up the others; it stays, is shown, and is logged once.
+            log.exception("the reaction to event %s (%s) failed", event.id, event.action)
+            pending.error = f"{type(error).__name__}: {error}"
+        else:
+            db.delete(pending)
+        return True
+
+
+def _waiting() -> Select[PendingReaction]:
+    return select(PendingReaction).where(PendingReaction.error.is_(None)).order_by(PendingReaction.event_id).limit(1)
+
+
+def _tell_assignee(db: Session, event: CaseEvent, at: datetime) -> None:
+    assignee = event.case.assignee
+    if assignee is not None and assignee.email != event.actor:
+        _tell(db, assignee, event, at)
+
+
+def _tell_writer(db: Session, event: CaseEvent, at: datetime) -> None:
+    reply = db.get(Reply, event.reply_id) if event.reply_id else None
+    if reply is not None and reply.user is not None:
+        _tell(db, reply.user, event, at)
+
+
+def _tell(db: Session, user: User, event: CaseEvent, at: datetime) -> None:
+    db.add(Notice(user_id=user.id, event_id=event.id, kind=event.action, at=at))
+
+
+REACTIONS: Mapping[str, tuple[Reaction, ...]] = {
+    Action.take: (_tell_assignee,),
+    Action.author_wrote: (_tell_assignee,),
+    Action.follow_up_due: (_tell_assignee,),
+    Action.reply_failed: (_tell_writer,),
+    "reply_uncertain": (_tell_writer,),
+}

@@ -1,0 +1,48 @@
+"""What time alone brings about: follow-ups that are due, cases resolved long enough ago."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from database import Database
+from models import Case, CaseStatus
+from triage import cases
+
+ACTOR = "scheduler"
+CLOSE_AFTER = timedelta(days=14)  # resolved and quiet for so long: closed; who writes then opens a new case
+AT_ONCE = 200  # in one transaction, so that the write lock is not held long
+
+
+def tick(database: Database, at: datetime) -> int:
+    """Bring up what is due, close what is done. Returns how many cases were changed."""
+    done = 0
+    while changed := _follow_up(database, at) + _close(database, at):
+        done += changed
+    return done
+
+
+def _follow_up(database: Database, at: datetime) -> int:
+    due = select(Case.id).where(Case.follow_up_at <= at).order_by(Case.follow_up_at).limit(AT_ONCE)
+    with database.read() as db:
+        if not db.scalars(due).first():
+            return 0
+    with database.transaction() as db:
+        numbers = list(db.scalars(due.with_for_update()))
+        for number in numbers:
+            cases.follow_up_due(db, number, actor=ACTOR, at=at)
+        return len(numbers)
+
+
+def _close(database: Database, at: datetime) -> int:
+    done = (Case.status == CaseStatus.resolved, Case.resolved_at <= at - CLOSE_AFTER, Case.follow_up_at.is_(None))
+    old = select(Case.id).where(*done, Case.last_activity_at <= at - CLOSE_AFTER).order_by(Case.resolved_at)
+    with database.read() as db:
+        if not db.scalars(old.limit(1)).first():
+            return 0
+    with database.transaction() as db:
+        numbers = list(db.scalars(old.limit(AT_ONCE).with_for_update()))
+        for number in numbers:
+            cases.close(db, number, actor=ACTOR, at=at)
+        return len(numbers)
