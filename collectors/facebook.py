@@ -100,7 +100,7 @@ class PageCollector:
                 published = raw.get("is_published") is not False  # drafts and planned posts are not public
                 if published and post.id not in listed and (begin is None or post.at >= begin):
                     posts[post.id] = post
-        listed |= posts.keys()
+        listed.update(posts)
         return sorted(posts.values(), key=lambda post: (post.at, post.id)), damaged
 
     def _look_up(self, post_id: str, memory: _Memory, now: datetime) -> Iterator[Batch]:
