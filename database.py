@@ -97,13 +97,14 @@ class Database:
         except SQLAlchemyError as error:
             raise DatabaseError(self._cannot("reach", error)) from error
 
-    def migrate(self) -> str | None:
+    def migrate(self, to: str | None = None) -> str | None:
         """Bring it to this version; returns the version it stood at before, or None if it was empty or up to date.
 
+        ``to`` names an earlier one, for what was made there (a backup).
         Two processes that start together take turns: the second finds nothing left to do.
         """
         before = self.version()
-        if before == newest_migration():
+        if before == (to or newest_migration()):
             return None
         if before is not None and before not in migrations():
             raise DatabaseError(
@@ -120,7 +121,7 @@ class Database:
                 if not self.sqlite:
                     connection.execute(text("SELECT pg_advisory_xact_lock(72057594037927)"))
                 config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+                command.upgrade(config, to or "head")
         except SQLAlchemyError as error:
             raise DatabaseError(self._cannot("migrate", error)) from error
         return before
