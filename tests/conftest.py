@@ -96,17 +96,14 @@ MakeHouse = Callable[..., "House"]
 
 
 @pytest.fixture
-def make_house(database: Database, tmp_path: Path) -> Iterator[MakeHouse]:
+def make_house(database: Database, tmp_path: Path) -> MakeHouse:
     """``make_house(accounts=[…], sources=[…], …)``: a house with these parts of a config.yaml and loopback allowed."""
     import house as house_module
 
-    opened: list[House] = []
-
     def make(**parts: Any) -> House:
-        opened.append(house_module.build(config(tmp_path, database, **parts), database))
-        return opened[-1]
+        return house_module.build(config(tmp_path, database, **parts), database)
 
-    yield make
+    return make
 
 
 def config(tmp_path: Path, database: Database, **parts: Any) -> dict[str, Any]:

@@ -84,8 +84,8 @@ class PostgreSQL:
                     shutil.copytree(WHEEL / name, self.folder / "wheel" / "x" / name)
             nobody = pwd.getpwnam("nobody")
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
-        self._run("initdb", "-D", str(self.data), "-U", "postgres", "--auth=trust", "--encoding=utf8", "--locale=C.UTF-8",
-                  "--no-sync")  # fmt: skip
+        how = ("-U", "postgres", "--auth=trust", "--encoding=utf8", "--locale=C.UTF-8", "--no-sync")
+        self._run("initdb", "-D", str(self.data), *how)
         options = f"-k {self.folder} -c listen_addresses='' {FAST}"
         self._run("pg_ctl", "-D", str(self.data), "-w", "-l", str(self.folder / "log"), "-o", options, "start")
 
