@@ -44,12 +44,9 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A consistent view; nothing is written."""
+        """A consistent view; nothing is written. What was read may be used after it."""
         with self._reading() as session:
-            try:
-                yield session
-            finally:
-                session.rollback()
+            yield session  # closing it ends the transaction; a rollback() would first forget what was read
 
     @contextmanager
     def holding(self, name: str, *, shared: bool = False) -> Iterator[bool]:
