@@ -1,0 +1,324 @@
+"""Bytes to a feed: RSS and Atom of every kind by feedparser, JSON Feed 1.x by hand.
+
+Runs in a process of its own (``feed_worker``), for the time and memory a hostile feed can cost; everything that goes
+in or comes out is JSON or bytes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+import zlib
+from datetime import datetime
+from typing import Any, TypedDict
+from urllib.parse import urljoin, urlsplit
+
+import feedparser
+
+from collectors.feed_dates import date_handler, from_parsed, parse_date
+from collectors.plain import one_line, plain_text
+
+LIMIT = 5 * 1024 * 1024  # bytes, also of what was packed
+
+feedparser.registerDateHandler(date_handler)
+
+
+class Refused(Exception):
+    """The bytes are no feed we read. ``reason`` is a code: html, not_a_feed, empty, entities, too_large, damaged."""
+
+    def __init__(self, reason: str, message: str, hint: str | None = None) -> None:
+        self.reason, self.hint = reason, hint
+        super().__init__(message)
+
+
+class Entry(TypedDict):
+    """One entry. ``published`` and ``updated`` are ISO instants, None where there is none that can be read."""
+
+    id: str | None
+    link: str | None
+    title: str | None
+    html: str | None
+    text: str
+    author: dict[str, str] | None  # name, url
+    published: str | None
+    updated: str | None
+    date_text: str | None  # what stood where the date should be
+    attachments: list[dict[str, str]]
+    in_reply_to: str | None
+    comment_feed: str | None
+    raw: dict[str, Any]
+
+
+class Feed(TypedDict):
+    kind: str  # rss20, atom10, json11 …
+    title: str
+    link: str | None
+    entries: list[Entry]
+    set_aside: list[dict[str, Any]]  # reason, raw
+
+
+_NOT_TEXT = re.compile(r"<!--.*?(?:-->|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)|<\?.*?(?:\?>|\Z)", re.DOTALL)
+_WIDE = re.compile(r"(utf|ucs|iso-10646-ucs)-?_?(16|32|2|4)", re.IGNORECASE)
+
+
+def parse(body: bytes, content_type: str, url: str) -> Feed:
+    """The feed in ``body``, which came from ``url``. Raises ``Refused``."""
+    body = _unpacked(body)
+    if not body.strip(b"\0 \t\r\n\xef\xbb\xbf"):
+        raise Refused("empty", "the answer is empty")
+    if _looks_like_json(body, content_type):
+        return _json_feed(body, url)
+    if declares_entities(body):
+        raise Refused("entities", "it declares entities of its own (DTD), which is refused")
+    return _xml_feed(body, content_type, url)
+
+
+def _unpacked(body: bytes) -> bytes:
+    """Some servers hand out a packed file as it lies there, without saying so."""
+    if not body.startswith(b"\x1f\x8b"):
+        return body
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(body)) as packed:
+            body = packed.read(LIMIT + 1)
+    except (OSError, EOFError, zlib.error):
+        raise Refused("damaged", "it is packed with gzip and damaged") from None
+    if len(body) > LIMIT:
+        raise Refused("too_large", f"it is larger than {LIMIT // (1024 * 1024)} MiB when unpacked")
+    return body
+
+
+def declares_entities(body: bytes) -> bool:
+    """Does a document type definition in here declare entities? Whatever the encoding: zero bytes are left out."""
+    text = body.replace(b"\0", b"").decode("latin-1")
+    if not re.search(r"<!ENTITY", text, re.IGNORECASE):
+        return False
+    return bool(re.search(r"<!ENTITY", _NOT_TEXT.sub("", text), re.IGNORECASE))
+
+
+# -- RSS and Atom ---------------------------------------------------------------------------------------------------
+
+
+def _xml_feed(body: bytes, content_type: str, url: str) -> Feed:
+    found = _feedparser(body, content_type, url)
+    if not found.entries and not found.version:
+        text = _decoded(body)
+        if re.search(r"<\s*(!doctype\s+html|html|head|body)\b", text[:4096], re.IGNORECASE):
+            raise Refused("html", f"an HTML page{_page_title(text)} where a feed should be", _feed_in_page(text, url))
+        why = f" ({found.bozo_exception})" if found.get("bozo") else ""
+        raise Refused("not_a_feed", f"neither RSS, Atom nor JSON Feed{why}")
+    entries, set_aside = [], []
+    for item in found.entries:
+        try:
+            entries.append(_entry(item))
+        except (ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError) as error:
+            set_aside.append({"reason": f"cannot be read: {error}", "raw": repr(item)[:20_000]})
+    return Feed(
+        kind=found.version or "unknown",
+        title=one_line(str(found.feed.get("title") or "")),
+        link=_web_address(found.feed.get("link")),
+        entries=entries,
+        set_aside=set_aside,
+    )
+
+
+def _feedparser(body: bytes, content_type: str, url: str) -> Any:
+    headers = {"content-location": url, "content-type": content_type or "application/xml"}
+    claims = content_type + body[:200].decode("latin-1")
+    if b"\0" not in body[:200] and _WIDE.search(claims):
+        # Said to be UTF-16 and plainly is not: a common mistake, and not one byte of it would be read.
+        headers["content-type"] = f"application/xml; charset={_narrow_charset(body)}"
+    return feedparser.parse(body, response_headers=headers)
+
+
+def _narrow_charset(body: bytes) -> str:
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return "windows-1252"
+    return "utf-8"
+
+
+def _decoded(body: bytes) -> str:
+    return body.replace(b"\0", b"").decode(_narrow_charset(body), "replace")
+
+
+def _page_title(text: str) -> str:
+    found = re.search(r"<title[^>]*>(.*?)</title>", text[:100_000], re.IGNORECASE | re.DOTALL)
+    title = one_line(found[1])[:80] if found else ""
+    return f" (“{title}”)" if title else ""
+
+
+def _feed_in_page(text: str, url: str) -> str | None:
+    for tag in re.findall(r"<link\b[^>]{0,2000}>", text[:500_000], re.IGNORECASE):
+        if re.search(r"application/(rss|atom|feed)\+", tag, re.IGNORECASE):
+            href = re.search(r"""href\s*=\s*["']?([^"'\s>]+)""", tag, re.IGNORECASE)
+            if href:
+                return str(urljoin(url, href[1]))
+    return None
+
+
+def _web_address(value: Any) -> str | None:
+    address = str(value or "").strip()
+    try:
+        return address if urlsplit(address).scheme in ("http", "https") else None
+    except ValueError:
+        return None
+
+
+def _entry(item: Any) -> Entry:
+    html, text = _content(item)
+    published = from_parsed(item.get("published_parsed") or item.get("created_parsed"))
+    updated = from_parsed(item.get("updated_parsed"))
+    reply = item.get("thr_in-reply-to")
+    return Entry(
+        id=str(item.get("id") or "").strip() or None,
+        link=str(item.get("link") or "").strip() or None,
+        title=one_line(str(item.get("title") or "")) or None,
+        html=html,
+        text=text,
+        author=_author(item),
+        published=_iso(published or updated),
+        updated=_iso(updated),
+        date_text=str(item.get("published") or item.get("updated") or item.get("created") or "") or None,
+        attachments=_attachments(item),
+        in_reply_to=(str(reply.get("ref") or "") or None) if isinstance(reply, dict) else None,
+        comment_feed=_web_address(item.get("wfw_commentrss")),
+        raw=_plain(item),
+    )
+
+
+def _iso(value: datetime | None) -> str | None:
+    return value.isoformat() if value else None
+
+
+def _content(item: Any) -> tuple[str | None, str]:
+    """The fullest form the entry has, as HTML (None where there is only text) and as text."""
+    forms = [form for form in item.get("content") or () if form.get("value")]
+    if item.get("summary"):
+        forms.append({"type": (item.get("summary_detail") or {}).get("type"), "value": item["summary"]})
+    if not forms:
+        return None, ""
+    best = next((form for form in forms if "html" in (form.get("type") or "")), forms[0])
+    value = str(best["value"])
+    if (best.get("type") or "") == "text/plain" and not re.search(r"</?[a-zA-Z][^<>]*>|&\w+;", value):
+        return None, value.strip()
+    return value, plain_text(value)
+
+
+def _author(item: Any) -> dict[str, str] | None:
+    detail = item.get("author_detail") or {}
+    name = one_line(str(detail.get("name") or item.get("author") or detail.get("email") or ""))
+    if not name:
+        return None
+    address = _web_address(detail.get("href"))
+    return {"name": name, **({"url": address} if address else {})}
+
+
+def _attachments(item: Any) -> list[dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    media = [*(item.get("enclosures") or ()), *(item.get("media_content") or ())]
+    for medium in media:
+        url = _web_address(medium.get("href") or medium.get("url"))
+        kind = str(medium.get("type") or medium.get("medium") or "").partition("/")[0]
+        if url:
+            found.setdefault(url, {"type": {"image": "photo", "video": "video"}.get(kind, "link"), "url": url})
+    for medium in item.get("media_thumbnail") or ():
+        url = _web_address(medium.get("url"))
+        if url and not found:
+            found[url] = {"type": "photo", "url": url}
+    return list(found.values())
+
+
+def _plain(value: Any) -> Any:
+    """feedparser's objects as JSON, without the dates it has already read."""
+    if isinstance(value, dict):
+        return {str(key): _plain(value[key]) for key in value if not str(key).endswith("_parsed")}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+
+
+# -- JSON Feed ------------------------------------------------------------------------------------------------------
+
+
+def _looks_like_json(body: bytes, content_type: str) -> bool:
+    start = body.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n")[:1]
+    return start == b"{" or (start == b"[" and "json" in content_type)
+
+
+def _json_feed(body: bytes, url: str) -> Feed:
+    """https://www.jsonfeed.org/version/1.1/, read with patience."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Refused("damaged", f"JSON that cannot be read ({str(error)[:100]})") from None
+    version = str(found.get("version") or "") if isinstance(found, dict) else ""
+    items = found.get("items") if isinstance(found, dict) else None
+    if not isinstance(items, list) or not (version.startswith("https://jsonfeed.org/") or "home_page_url" in found):
+        if not version.startswith(("https://jsonfeed.org/", "http://jsonfeed.org/")):
+            raise Refused("not_a_feed", "JSON, but no JSON Feed")
+        items = items if isinstance(items, list) else []
+    entries, set_aside = [], []
+    for item in items:
+        try:
+            entries.append(_json_entry(item, found, url))
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+            set_aside.append({"reason": f"cannot be read: {error}", "raw": item})
+    return Feed(
+        kind=f"json{version.rpartition('/')[2].replace('.', '') or '1'}",
+        title=one_line(_words(found.get("title"))),
+        link=_web_address(found.get("home_page_url")),
+        entries=entries,
+        set_aside=set_aside,
+    )
+
+
+def _words(value: Any) -> str:
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+
+
+def _json_entry(item: Any, feed: dict[str, Any], url: str) -> Entry:
+    if not isinstance(item, dict):
+        raise TypeError("an item that is no object")
+    html = _words(item.get("content_html")) or None
+    text = plain_text(html) if html else (_words(item.get("content_text")) or _words(item.get("summary"))).strip()
+    link = urljoin(url, _words(item.get("url")) or _words(item.get("external_url"))) if item else ""
+    published, updated = _json_date(item.get("date_published")), _json_date(item.get("date_modified"))
+    picture = _web_address(item.get("image"))
+    attachments = [{"type": "photo", "url": picture}] if picture else []
+    for attached in item.get("attachments") or ():
+        address = _web_address(attached.get("url")) if isinstance(attached, dict) else None
+        if address:
+            kind = _words(attached.get("mime_type")).partition("/")[0]
+            attachments.append({"type": {"image": "photo", "video": "video"}.get(kind, "link"), "url": address})
+    return Entry(
+        id=_words(item.get("id")).strip() or None,
+        link=link if link != url else None,
+        title=one_line(_words(item.get("title"))) or None,
+        html=html,
+        text=text,
+        author=_json_author(item) or _json_author(feed),
+        published=_iso(published or updated),
+        updated=_iso(updated),
+        date_text=_words(item.get("date_published") or item.get("date_modified")) or None,
+        attachments=attachments,
+        in_reply_to=None,
+        comment_feed=None,
+        raw=item,
+    )
+
+
+def _json_author(holder: dict[str, Any]) -> dict[str, str] | None:
+    listed = holder.get("authors")
+    author = listed[0] if isinstance(listed, list) and listed else holder.get("author")
+    if not isinstance(author, dict) or not _words(author.get("name")):
+        return None
+    address = _web_address(author.get("url"))
+    return {"name": one_line(_words(author["name"])), **({"url": address} if address else {})}
+
+
+def _json_date(value: Any) -> datetime | None:
+    text = _words(value).strip()
+    return (from_parsed(feedparser.datetimes._parse_date(text)) or parse_date(text)) if text else None
