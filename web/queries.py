@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select, text, tuple_
 from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
@@ -139,9 +139,7 @@ def entries(db: Session, case: Case) -> list[Entry]:
     ours = {reply.mention_id for reply in replies}
     found = [Entry(reply.sent_at or reply.created_at, reply) for reply in replies]
     mentions = db.scalars(
-        select(Mention)
-        .where(Mention.case_id == case.id, Mention.repost.is_(False))
-        .options(joinedload(Mention.author), joinedload(Mention.case))
+        select(Mention).where(Mention.case_id == case.id, Mention.repost.is_(False)).options(joinedload(Mention.author))
     )
     found += [Entry(mention.published_at, mention, mention.context) for mention in mentions if mention.id not in ours]
     above = [mention for mention in _above(db, case.id) if mention.id not in ours]
@@ -180,8 +178,15 @@ def find_mentions(db: Session, wanted: MentionFilter, *, limit: int = 50, cursor
 
 
 def events_after(db: Session, after: int, *, limit: int = MAX_LIMIT) -> list[CaseEvent]:
-    """The next events of the organisation, oldest first."""
-    return list(db.scalars(select(CaseEvent).where(CaseEvent.id > after).order_by(CaseEvent.id).limit(limit)))
+    """The next events of the organisation, oldest first. Whoever goes on from the last one misses none."""
+    query = select(CaseEvent).where(CaseEvent.id > after).order_by(CaseEvent.id).limit(limit)
+    events = list(db.scalars(query))
+    postgresql = db.get_bind().dialect.name == "postgresql"
+    if postgresql and events and events[-1].id - after != len(events):
+        # A number is missing: taken back, or of a transaction not committed yet. This waits for the latter.
+        db.execute(text("LOCK TABLE case_events IN SHARE MODE"))
+        events = list(db.scalars(query))
+    return events
 
 
 _ORDER: dict[type, int] = {Mention: 0, Reply: 1, Note: 2, CaseEvent: 3}  # of things at the same instant
@@ -252,28 +257,27 @@ def _urgent() -> list[ColumnElement[Any]]:
 
 
 def _above(db: Session, case_id: int) -> list[Mention]:
-    """The messages above a case on the network, that stand in no case or in another one."""
-    start = select(Mention.channel, Mention.in_reply_to, literal(0).label("level")).where(
-        Mention.case_id == case_id, Mention.in_reply_to.is_not(None)
-    )
-    climb = start.cte("above", recursive=True)
+    """The messages above a case on the network that stand in no case, or in another one."""
     parent = aliased(Mention)
+    elsewhere = or_(parent.case_id.is_(None), parent.case_id != case_id)
+    climb = (
+        select(Mention.channel, _parent_id(Mention).label("id"), literal(1).label("level"))
+        .where(Mention.case_id == case_id, _parent_id(Mention).is_not(None))
+        .cte("above", recursive=True)
+    )
     climb = climb.union(
-        select(parent.channel, parent.in_reply_to, climb.c.level + 1).where(
-            parent.channel == climb.c.channel,
-            parent.external_id == climb.c.in_reply_to,
-            climb.c.level < CONTEXT_LEVELS,
-            or_(parent.case_id.is_(None), parent.case_id != case_id),
-        )
+        select(parent.channel, _parent_id(parent), climb.c.level + 1)
+        .join(climb, (parent.channel == climb.c.channel) & (parent.external_id == climb.c.id))
+        .where(elsewhere, _parent_id(parent).is_not(None), climb.c.level < CONTEXT_LEVELS)
     )
-    ids = select(parent.id).where(parent.channel == climb.c.channel, parent.external_id == climb.c.in_reply_to)
-    return list(
-        db.scalars(
-            select(Mention)
-            .where(Mention.id.in_(ids), or_(Mention.case_id.is_(None), Mention.case_id != case_id))
-            .options(joinedload(Mention.author), joinedload(Mention.case))
-        )
-    )
+    ids = select(parent.id).join(climb, (parent.channel == climb.c.channel) & (parent.external_id == climb.c.id))
+    found = select(Mention).where(Mention.id.in_(ids.where(elsewhere, parent.repost.is_(False))))
+    return list(db.scalars(found.options(joinedload(Mention.author))))
+
+
+def _parent_id(mention: type[Mention]) -> ColumnElement[str | None]:
+    """The external id right above; a comment right under an article may have only its thread."""
+    return func.coalesce(mention.in_reply_to, func.nullif(mention.thread, mention.external_id))
 
 
 def _write_cursor(sort: str, keys: Sequence[Any]) -> str:

@@ -1,0 +1,146 @@
+"""What the API is asked, as types: bodies and query parameters. Unknown fields are refused, so that a typo is seen."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from models import CaseStatus, Kind, Priority, Then
+from web.queries import MAX_LIMIT, MAX_NUMBER, Sort
+
+
+def _storable(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("must not hold the character U+0000")
+    return value
+
+
+def _utc(value: datetime) -> datetime:
+    if not 1970 <= value.year <= 9000:
+        raise ValueError("must lie between the years 1970 and 9000")
+    return value.astimezone(UTC)
+
+
+def _web_address(value: str) -> str:
+    if not value.lower().startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    return value
+
+
+def _given(value: Any) -> Any:
+    """``?status=&status=new``: what is empty was not given."""
+    return [one for one in value if one != ""] if isinstance(value, list) else value
+
+
+ABSENT: Any = None  # for fields that may be left out, and may not be null
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), AfterValidator(_storable)]
+Words = Annotated[str, StringConstraints(min_length=1, max_length=100_000, pattern=r"\S"), AfterValidator(_storable)]
+Query = Annotated[str, StringConstraints(max_length=200), AfterValidator(_storable)]
+Address = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=2000),
+    AfterValidator(_storable),
+    AfterValidator(_web_address),
+]
+Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
+Number = Annotated[int, Field(ge=1, le=MAX_NUMBER)]
+Several = Annotated[list[Line], Field(max_length=50), BeforeValidator(_given)]
+
+
+class Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# -- query parameters -----------------------------------------------------------------------------------------------
+
+
+class CasesQuery(Asked):
+    status: Annotated[list[CaseStatus], BeforeValidator(_given)] = []
+    channel: Several = []
+    kind: Annotated[list[Kind], BeforeValidator(_given)] = []
+    tag: Several = []
+    team: Several = []
+    source: Line | None = Field(None, description="any source that found one of its mentions")
+    assignee: Line | None = Field(None, description="me, none, or an e-mail address")
+    q: Query | None = Field(None, description="a case number, or a watch query")
+    sort: Sort = Sort.newest
+    limit: int = Field(50, ge=1, le=MAX_LIMIT)
+    cursor: Line | None = None
+
+
+class MentionsQuery(Asked):
+    channel: Several = []
+    source: Line | None = None
+    case: Number | None = None
+    external_id: Line | None = None
+    q: Query | None = Field(None, description="a watch query over title and text")
+    limit: int = Field(50, ge=1, le=MAX_LIMIT)
+    cursor: Line | None = None
+
+
+class EventsQuery(Asked):
+    after: int = Field(0, ge=0, le=MAX_NUMBER, description="id of the last event already known")
+    limit: int = Field(MAX_LIMIT, ge=1, le=MAX_LIMIT)
+
+
+# -- bodies ---------------------------------------------------------------------------------------------------------
+
+
+class CaseChange(Asked):
+    """What is absent stays as it is; null takes away assignee, team and follow-up."""
+
+    version: int = Field(ge=0, le=MAX_NUMBER, description="the case's version as it was read")
+    status: CaseStatus = Field(ABSENT, description="the status wanted")
+    assignee: Line | None = None
+    team: Line | None = None
+    kind: Kind = Field(ABSENT)
+    priority: Priority = Field(ABSENT)
+    tags: list[Line] = Field(ABSENT, max_length=50, description="all of them")
+    follow_up_at: Instant | None = None
+
+
+class NewReply(Asked):
+    body: Words
+    to_mention: Number | None = Field(
+        None, description="id of the mention that is answered; else the latest by somebody else that can be answered"
+    )
+    then: Then = Then.keep
+    private: bool = False
+    idempotency_key: Line = Field(description="a text of your own for this reply: the same again gives the same reply")
+    version: int | None = Field(None, ge=0, le=MAX_NUMBER, description="refuse when somebody has written since")
+
+
+class NewNote(Asked):
+    body: Words
+
+
+class Merge(Asked):
+    into: Number
+
+
+class Split(Asked):
+    mention: Number
+
+
+class AnsweredElsewhere(Asked):
+    to_mention: Number
+    url: Address | None = None
+    at: Instant | None = Field(None, description="when it was answered there; else now")
+
+
+class MentionAuthor(Asked):
+    name: Line
+    handle: Line | None = None
+    url: Address | None = None
+
+
+class NewMention(Asked):
+    external_id: Line
+    author: MentionAuthor
+    text: Words
+    url: Address | None = None
+    published_at: Instant | None = None
+    in_reply_to: Line | None = None

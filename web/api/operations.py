@@ -1,0 +1,385 @@
+"""Every operation of ``/api/v1``: its address, what it takes, what it may answer, and the few lines that do it.
+
+The table ``OPERATIONS`` is the only list of them: the routes and the OpenAPI document are both made from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+
+from collectors.base import AuthorData, Batch, MentionData
+from errors import InvalidInput, NotFoundError
+from house import House
+from models import CaseStatus, Mention, Reply, Team, User
+from replies import outbox
+from triage import cases, intake
+from web import queries, safe_html
+from web.api import bodies, shapes
+
+CHANNEL = "api"  # the channel without a network, that POST /mentions writes to
+CLOCK_SKEW = timedelta(minutes=5)  # how far ahead another system's clock may be
+ASLEEP = (CaseStatus.closed, CaseStatus.ignored)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request: who asks, when, and what, already checked."""
+
+    house: House
+    db: Session
+    user: User
+    at: datetime
+    query: Any
+    body: Any
+
+    @property
+    def base_url(self) -> str:
+        return str(self.house.settings.base_url)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """``answers``: status -> type of the JSON (None: no body). ``errors``: what not every operation may answer."""
+
+    method: str
+    path: str
+    summary: str
+    run: Callable[..., tuple[Any, int]]
+    answers: Mapping[int, Any]
+    query: type[bodies.Asked] | None = None
+    body: type[bodies.Asked] | None = None
+    errors: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.run.__name__
+
+    @property
+    def writes(self) -> bool:
+        return self.method != "GET"
+
+    @property
+    def statuses(self) -> tuple[int, ...]:
+        """Every status it may answer with, errors included."""
+        errors = {400, 401, 405, 429, 500, 503, *self.errors}
+        if self.query or self.body:
+            errors.add(422)
+        if self.body:
+            errors |= {413, 415}
+        return (*self.answers, *sorted(errors))
+
+
+OPERATIONS: list[Operation] = []
+
+Run = Callable[..., tuple[Any, int]]
+
+
+def _operation(method: str, path: str, summary: str, **more: Any) -> Callable[[Run], Run]:
+    def declare(run: Run) -> Run:
+        OPERATIONS.append(Operation(method, path, summary, run, **more))
+        return run
+
+    return declare
+
+
+# -- cases ----------------------------------------------------------------------------------------------------------
+
+
+@_operation("GET", "/cases", "Cases, a page at a time", query=bodies.CasesQuery, answers={200: shapes.CasesShape})
+def list_cases(call: Call) -> tuple[shapes.CasesShape, int]:
+    asked: bodies.CasesQuery = call.query
+    wanted = queries.CaseFilter(
+        status=asked.status,
+        channel=asked.channel,
+        kind=asked.kind,
+        tag=asked.tag,
+        team=asked.team,
+        source=asked.source,
+        assignee=call.user.email if asked.assignee == "me" else asked.assignee,
+        q=asked.q,
+    )
+    page = queries.find_cases(call.db, wanted, sort=asked.sort, limit=asked.limit, cursor=asked.cursor)
+    listed = [shapes.case_shape(case, call.base_url) for case in page.cases]
+    return {"cases": listed, "next_cursor": page.next_cursor, "total": page.total}, 200
+
+
+@_operation(
+    "GET",
+    "/cases/<int:number>",
+    "A case with everything in it, in time order",
+    answers={200: shapes.CaseWithEntriesShape},
+    errors=(404,),
+)
+def get_case(call: Call, number: int) -> tuple[shapes.CaseWithEntriesShape, int]:
+    case = queries.get_case(call.db, number)
+    return shapes.case_with_entries(case, queries.entries(call.db, case), call.base_url, _clean), 200
+
+
+@_operation(
+    "PATCH",
+    "/cases/<int:number>",
+    "Change a case: everything named, or nothing",
+    body=bodies.CaseChange,
+    answers={200: shapes.CaseShape},
+    errors=(404, 409),
+)
+def change_case(call: Call, number: int) -> tuple[shapes.CaseShape, int]:
+    asked: bodies.CaseChange = call.body
+    given = asked.model_fields_set
+    status = queries.get_case(call.db, number).status
+    cases.check_version(call.db, number, asked.version)
+    who: dict[str, Any] = {"actor": call.user.email, "at": call.at}
+    wake_first = status in ASLEEP  # a case that is asleep can be given to nobody before it is reopened
+    if "status" in given and wake_first:
+        cases.change_status(call.db, number, target=asked.status, **who)
+    if "assignee" in given:
+        cases.assign(call.db, number, assignee=_user(call.db, asked.assignee), **who)
+    if "team" in given:
+        cases.assign_team(call.db, number, team=_team(call.db, asked.team), **who)
+    if given & {"kind", "priority", "tags"}:
+        cases.classify(call.db, number, kind=asked.kind, priority=asked.priority, tags=asked.tags, **who)
+    if "follow_up_at" in given:
+        cases.snooze(call.db, number, until=asked.follow_up_at, **who)
+    if "status" in given and not wake_first:
+        cases.change_status(call.db, number, target=asked.status, **who)
+    return _case(call, number), 200
+
+
+@_operation(
+    "POST",
+    "/cases/<int:number>/replies",
+    "Answer; it leaves when the time to undo it is over",
+    body=bodies.NewReply,
+    answers={202: shapes.ReplyShape},
+    errors=(404, 409),
+)
+def create_reply(call: Call, number: int) -> tuple[shapes.ReplyShape, int]:
+    asked: bodies.NewReply = call.body
+    queries.get_case(call.db, number)
+    reply = outbox.submit(
+        call.db,
+        call.house,
+        number,
+        body=asked.body,
+        user=call.user,
+        at=call.at,
+        to_mention_id=asked.to_mention,
+        then=asked.then,
+        private=asked.private,
+        # a key is good within the case and for the person, so that two systems cannot hit upon the same
+        idempotency_key=f"{call.user.id}/{number}/{asked.idempotency_key}",
+        version=asked.version,
+    )
+    return _reply(call, reply.id), 202
+
+
+@_operation(
+    "DELETE", "/replies/<int:reply_id>", "Undo a reply that is still held", answers={204: None}, errors=(404, 409)
+)
+def cancel_reply(call: Call, reply_id: int) -> tuple[None, int]:
+    _known(reply_id, "reply")
+    cases.cancel_reply(call.db, reply_id, actor=call.user.email, at=call.at)
+    return None, 204
+
+
+@_operation(
+    "POST",
+    "/cases/<int:number>/notes",
+    "Write a remark among colleagues",
+    body=bodies.NewNote,
+    answers={201: shapes.NoteShape},
+    errors=(404, 409),
+)
+def create_note(call: Call, number: int) -> tuple[shapes.NoteShape, int]:
+    _known(number, "case")
+    note = cases.note(call.db, number, body=call.body.body, user=call.user, at=call.at)
+    call.db.refresh(note, ["user"])
+    return shapes.note_shape(note), 201
+
+
+@_operation(
+    "POST",
+    "/cases/<int:number>/merge",
+    "Merge this case into another one; answers with this one, closed",
+    body=bodies.Merge,
+    answers={200: shapes.CaseShape},
+    errors=(404, 409),
+)
+def merge_case(call: Call, number: int) -> tuple[shapes.CaseShape, int]:
+    _known(number, "case")
+    cases.merge(call.db, number, into=call.body.into, actor=call.user.email, at=call.at)
+    return _case(call, number), 200
+
+
+@_operation(
+    "POST",
+    "/cases/<int:number>/split",
+    "Take a mention, and what stands under it, out into a case of its own; answers with the new one",
+    body=bodies.Split,
+    answers={201: shapes.CaseShape},
+    errors=(404, 409),
+)
+def split_case(call: Call, number: int) -> tuple[shapes.CaseShape, int]:
+    _known(number, "case")
+    opened = cases.split(call.db, number, mention_id=call.body.mention, actor=call.user.email, at=call.at)
+    return _case(call, opened.id), 201
+
+
+@_operation(
+    "POST",
+    "/cases/<int:number>/answered-elsewhere",
+    "Say that it was answered on the network itself",
+    body=bodies.AnsweredElsewhere,
+    answers={202: shapes.ReplyShape},
+    errors=(404, 409),
+)
+def answered_elsewhere(call: Call, number: int) -> tuple[shapes.ReplyShape, int]:
+    asked: bodies.AnsweredElsewhere = call.body
+    queries.get_case(call.db, number)
+    mention = call.db.get(Mention, asked.to_mention)
+    if mention is None or mention.case_id != number:
+        raise InvalidInput(
+            "There is no such mention in this case.", {"to_mention": "give the id of one of its mentions"}
+        )
+    reply = cases.answered_elsewhere(
+        call.db,
+        number,
+        to_mention_id=asked.to_mention,
+        url=asked.url,
+        replied_at=asked.at or call.at,
+        user=call.user,
+        at=call.at,
+    )
+    return _reply(call, reply.id), 202
+
+
+# -- mentions and events --------------------------------------------------------------------------------------------
+
+
+@_operation(
+    "GET",
+    "/mentions",
+    "Mentions, the one collected last first, a page at a time",
+    query=bodies.MentionsQuery,
+    answers={200: shapes.MentionsShape},
+)
+def list_mentions(call: Call) -> tuple[shapes.MentionsShape, int]:
+    asked: bodies.MentionsQuery = call.query
+    wanted = queries.MentionFilter(
+        channel=asked.channel, source=asked.source, case=asked.case, external_id=asked.external_id, q=asked.q
+    )
+    page = queries.find_mentions(call.db, wanted, limit=asked.limit, cursor=asked.cursor)
+    listed = [shapes.mention_shape(mention, _clean) for mention in page.mentions]
+    return {"mentions": listed, "next_cursor": page.next_cursor}, 200
+
+
+@_operation(
+    "POST",
+    "/mentions",
+    "Hand in a mention from a form, a shop or another system; 200 when it is known already",
+    body=bodies.NewMention,
+    answers={201: shapes.MentionTakenShape, 200: shapes.MentionTakenShape},
+)
+def create_mention(call: Call) -> tuple[shapes.MentionTakenShape, int]:
+    asked: bodies.NewMention = call.body
+    published_at = asked.published_at or call.at
+    if published_at > call.at + CLOCK_SKEW:
+        raise InvalidInput("A mention cannot come from the future.", {"published_at": "must not be later than now"})
+    new = _handed_in(call.db, asked.external_id) is None
+    if new:
+        author = asked.author
+        data = MentionData(
+            external_id=asked.external_id,
+            author=AuthorData(
+                # without a handle or an address nobody can tell two people of the same name apart
+                external_id=author.handle or author.url or f"{author.name} ({asked.external_id})",
+                name=author.name,
+                handle=author.handle,
+                url=author.url,
+            ),
+            text=asked.text,
+            published_at=min(published_at, call.at),
+            url=asked.url,
+            in_reply_to=asked.in_reply_to,
+            can_reply_reason="no_network",
+            raw=asked.model_dump(mode="json", exclude_unset=True),
+        )
+        taken = intake.take(
+            call.db, Batch((data,), cursor={}), channel=CHANNEL, account_id=None, source_id=None, at=call.at
+        )
+        new = taken.new > 0  # another process may have been first
+    mention = _handed_in(call.db, asked.external_id)
+    if mention is None:
+        raise NotFoundError("The mention was set aside and not stored.")
+    shape = shapes.mention_shape(mention, _clean)
+    return {"mention": shape, "case": shape["case"]}, 201 if new else 200
+
+
+@_operation(
+    "GET",
+    "/events",
+    "What has happened since, for other systems: oldest first, go on with next_after",
+    query=bodies.EventsQuery,
+    answers={200: shapes.EventsShape},
+)
+def list_events(call: Call) -> tuple[shapes.EventsShape, int]:
+    asked: bodies.EventsQuery = call.query
+    events = queries.events_after(call.db, asked.after, limit=asked.limit)
+    listed = [shapes.event_shape(event) for event in events]
+    return {"events": listed, "next_after": events[-1].id if events else asked.after}, 200
+
+
+# -- what several need ----------------------------------------------------------------------------------------------
+
+
+def _case(call: Call, number: int) -> shapes.CaseShape:
+    call.db.flush()
+    call.db.expire_all()
+    return shapes.case_shape(queries.get_case(call.db, number), call.base_url)
+
+
+def _reply(call: Call, reply_id: int) -> shapes.ReplyShape:
+    call.db.flush()
+    call.db.expire_all()
+    return shapes.reply_shape(
+        call.db.scalars(select(Reply).where(Reply.id == reply_id).options(joinedload(Reply.user))).one()
+    )
+
+
+def _known(number: int, what: str) -> None:
+    """A number no database can hold belongs to nothing."""
+    if number > queries.MAX_NUMBER:
+        raise NotFoundError(f"There is no {what} {number}.")
+
+
+def _handed_in(db: Session, external_id: str) -> Mention | None:
+    same = (Mention.channel == CHANNEL, Mention.external_id == external_id)
+    return db.scalar(select(Mention).where(*same).options(joinedload(Mention.author)))
+
+
+def _user(db: Session, email: str | None) -> User | None:
+    if email is None:
+        return None
+    found = db.scalar(select(User).where(User.email == email.lower()))
+    if found is None:
+        raise InvalidInput(f"There is no user {email}.", {"assignee": "give the e-mail address of a user, or null"})
+    return found
+
+
+def _team(db: Session, name: str | None) -> Team | None:
+    if name is None:
+        return None
+    found = db.scalar(select(Team).where(Team.name == name))
+    if found is None:
+        raise InvalidInput(f"There is no team {name!r}.", {"team": "give the name of a team, or null"})
+    return found
+
+
+def _clean(html: str) -> str:
+    return str(safe_html.clean(html, picture=lambda url: url))
