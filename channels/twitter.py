@@ -6,6 +6,7 @@ X is renaming "tweet" to "post" in its answers; everything read here goes throug
 
 from __future__ import annotations
 
+import logging
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +24,9 @@ from channels import Capabilities
 from errors import ChannelError, Reason
 
 JSON = Mapping[str, Any]
+
+for _name in ("tweepy", "oauthlib", "requests_oauthlib"):
+    logging.getLogger(_name).setLevel(logging.INFO)  # at DEBUG they write keys and whole answers into the log
 
 
 def _handle(value: str) -> str:

@@ -117,8 +117,10 @@ class TwitterCollector:
             includes = includes if isinstance(includes, Mapping) else {}
             _index(includes.get("users"), "id", read.users)
             _index(includes.get("media"), "media_key", read.media)
-            _index(x.either(includes, "tweets"), "id", read.referred)
-            for referred, post in read.referred.items():
+            brought: dict[str, Mapping[str, Any]] = {}
+            _index(x.either(includes, "tweets"), "id", brought)
+            read.referred |= brought
+            for referred, post in brought.items():
                 ours = str(post.get("author_id")) == self._account.user_id
                 read.prices.setdefault(referred, "read_own_post" if ours else "read_post")
             for post in page.get("data") or ():
@@ -211,13 +213,16 @@ class TwitterCollector:
         self, post: Mapping[str, Any], user: Mapping[str, Any], refers: Mapping[str, str], read: _Read, ours: bool
     ) -> tuple[bool, str | None]:
         """X takes an answer only when the post's writer named us with @ or quoted one of our posts."""
+        if ours:
+            return False, "ours"
+        if "retweeted" in refers:
+            return False, "repost"
         if user.get("protected"):
             return False, "protected"
-        named = x.names(post, self._account.handle, self._account.user_id)
         quoted = read.referred.get(refers.get("quoted", "")) or read.posts.get(int(refers.get("quoted", 0)), {})
-        if not ours and "retweeted" not in refers and (named or str(quoted.get("author_id")) == self._account.user_id):
+        if x.names(post, self._account.handle, self._account.user_id):
             return True, None
-        return False, "not_summoned"
+        return (True, None) if str(quoted.get("author_id")) == self._account.user_id else (False, "not_summoned")
 
     def _attachments(self, post: Mapping[str, Any], refers: Mapping[str, str], read: _Read) -> tuple[Attachment, ...]:
         hanging = []

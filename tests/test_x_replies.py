@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -191,6 +192,21 @@ def test_a_look_up_reads_on_over_pages_but_not_behind_the_call(network: X, us: T
         network.write_as_us(f"Nyhet {number}")
     receipt = us.find(outgoing("Hej!", asked))
     assert receipt is not None and receipt.external_id == mine
+
+
+def test_no_key_reaches_the_log(network: X, account: TwitterAccount, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    asked = network.write("Anna", "@storby hej")
+    us = replier(account, HTTP)
+    answer = outgoing("Hej!", asked)
+    us.send(answer)
+    us.find(answer)
+    network.faults.on(Fault.unauthorized)
+    with pytest.raises(ReplyError) as failed:
+        us.send(answer)
+    told = caplog.text + str(failed.value)
+    keys = ("bearer_token", "consumer_key", "consumer_secret", "access_token", "access_token_secret")
+    assert [key for key in keys if getattr(account, key).get_secret_value() in told] == []
 
 
 def test_a_look_up_that_fails_says_so(network: X, us: TwitterReplier) -> None:

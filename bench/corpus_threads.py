@@ -1,0 +1,188 @@
+"""Real conversations between customers and companies on Twitter, replayed: do the cases tell the same response times?
+
+`python -m bench.corpus_threads FOLDER` wants `twcs.csv` (tweets with author, time and what they answer) and
+`first_response_truth.csv` (seconds to the first answer, per first tweet of a customer) in the folder. Every tweet goes
+to the look-alike of X, each company gets a Gensvar of its own that reads what mentions it and what it posted, and the
+first response of each case is compared with the truth.
+"""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+import house
+from database import Database
+from models import Case, Mention, Source
+from pulls import pull
+from sandbox.base import serving
+from sandbox.twitter import Loaded, X, snowflake
+from triage import intake
+
+CHANNEL = X.name
+UNNAMED = "the first tweet does not name"
+WRITTEN = "%a %b %d %H:%M:%S %z %Y"
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The row of a customer's first tweet. ``seconds``: until the company first answered anywhere below it."""
+
+    root: str
+    customer: str
+    company: str
+    seconds: int | None
+
+
+@dataclass(frozen=True)
+class Corpus:
+    posts: dict[str, Loaded]  # by the id the file gives
+    truth: list[Truth]
+
+
+def read(folder: Path) -> Corpus:
+    """The files' ids say nothing about order, so each tweet gets the id X would have given it at its time."""
+    with (folder / "twcs.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["tweet_id"]: row for row in csv.DictReader(file)}
+    times = {number: datetime.strptime(row["created_at"], WRITTEN).astimezone(UTC) for number, row in rows.items()}
+    above = {number: row["in_response_to_tweet_id"] for number, row in rows.items()}
+
+    def depth(number: str) -> int:
+        steps = 0
+        while (number := above.get(number, "")) and steps < len(rows):
+            steps += 1
+        return steps
+
+    order = sorted(rows, key=lambda number: (times[number], depth(number)))
+    ids = {number: snowflake(times[number], place) for place, number in enumerate(order)}
+    posts = {
+        number: Loaded(
+            ids[number],
+            row["author_id"],
+            row["text"],
+            times[number],
+            ids.get(above[number], int(above[number])) if above[number] else None,
+        )
+        for number, row in rows.items()
+    }
+    with (folder / "first_response_truth.csv").open(encoding="utf-8", newline="") as file:
+        truth = [
+            Truth(
+                row["root_tweet_id"],
+                row["customer"],
+                row["brand"],
+                int(row["first_response_seconds_any"]) if row["first_response_seconds_any"] else None,
+            )
+            for row in csv.DictReader(file)
+        ]
+    return Corpus(posts, truth)
+
+
+def collect(network: X, base: str, company: str, database: Database, at: datetime) -> str | None:
+    """One pass of the company's own Gensvar over everything. Returns what went wrong."""
+    account = network.account(company, base, company)
+    source = {"name": "mentions", "account": company, "collect": "mentions", "since": "all"}
+    config = {
+        "organisation": {"name": company, "timezone": "UTC", "languages": ["en"]},
+        "outbound": {"allow_private_networks": True},
+        "accounts": [account],
+        "sources": [source],
+    }
+    ours = house.build(config, database)
+    house.declare(ours, at)
+    with database.read() as db:
+        (source_id,) = db.scalars(select(Source.id))
+    pulled = pull(ours, source_id, now=lambda: at, by_hand=True)
+    return str(pulled.error) if pulled.error else f"{pulled.set_aside} set aside" if pulled.set_aside else None
+
+
+def judge(database: Database, corpus: Corpus, truth: Truth) -> str | None:
+    """None where the case agrees with the truth, else why it does not."""
+    root = corpus.posts[truth.root]
+    with database.read() as db:
+        mention = intake.find(db, CHANNEL, str(root.id))
+        if mention is None:
+            return f"{UNNAMED} @{truth.company}, and the answer stands further down: it was never seen"
+        if mention.context and mention.case_id is None:
+            return f"{UNNAMED} @{truth.company}, which answered it unasked: that opens no case"
+        if mention.context:
+            return f"{UNNAMED} @{truth.company}: it is context of a case that a later tweet opened"
+        if mention.case_id is None:
+            return "the first tweet was collected, but no case was made"
+        case = intake.living(db, mention.case_id)
+        first = db.get_one(Mention, mention.id)
+        if case.first_response_at is None:
+            return "the case knows no answer" if truth.seconds is not None else None
+        seconds = int((case.first_response_at - case.opened_at).total_seconds())
+        if truth.seconds is None:
+            return f"the case was answered after {seconds} s, the truth knows no answer"
+        if seconds == truth.seconds:
+            return None
+        if case.opened_at != first.published_at:
+            return f"{seconds} s instead of {truth.seconds}: the case was opened by another tweet above or beside it"
+        return f"{seconds} s instead of {truth.seconds}"
+
+
+def run(folder: Path) -> None:
+    """Replay, collect, compare, print."""
+    started = time.monotonic()
+    corpus = read(folder)
+    known = {post.author for post in corpus.posts.values()}
+    asked = defaultdict(list)
+    reasons: list[tuple[Truth, str]] = []
+    for row in corpus.truth:
+        if row.company and row.company in known:
+            asked[row.company].append(row)
+        else:
+            reasons.append((row, "the truth names no company that wrote anything"))
+    network = X()
+    for number, company in enumerate(sorted(asked)):
+        network.add_account(company, str(1_000_000 + number), company)
+    network.load(corpus.posts.values())
+    at = max(post.at for post in corpus.posts.values()) + timedelta(days=1)
+    cases = agreeing = 0
+    with tempfile.TemporaryDirectory() as scratch, serving(network.app) as base:
+        empty = Path(scratch) / "empty.db"
+        template = Database(f"sqlite:///{empty}")
+        template.migrate()
+        template.close()
+        for company in sorted(asked):
+            copy = Path(scratch) / f"{company}.db"
+            shutil.copyfile(empty, copy)
+            database = Database(f"sqlite:///{copy}")
+            wrong = collect(network, base, company, database, at)
+            if wrong:
+                print(f"@{company}: {wrong}")
+            with database.read() as db:
+                cases += db.scalar(select(func.count()).select_from(Case).where(Case.merged_into_id.is_(None))) or 0
+            for row in asked[company]:
+                reason = judge(database, corpus, row)
+                if reason is None:
+                    agreeing += 1
+                else:
+                    reasons.append((row, reason))
+            database.close()
+    print(f"{len(corpus.posts)} tweets, {len(asked)} companies, {cases} cases, {time.monotonic() - started:.1f} s")
+    print(f"first responses in the truth: {len(corpus.truth)}, agreeing: {agreeing}, not: {len(reasons)}")
+    unnamed = sum(reason.startswith(UNNAMED) for _, reason in reasons)
+    print(f"where the first tweet names the company: {agreeing} of {len(corpus.truth) - unnamed} agree; why not:")
+    named = Counter(reason.replace(f"@{row.company}", "the company") for row, reason in reasons)
+    for reason, count in named.most_common(12):
+        print(f"{count:5}  {reason}")
+    for row, reason in sorted(reasons, key=lambda one: (one[0].company, int(one[0].root))):
+        print(f"  tweet {row.root} to @{row.company or '?'}: {reason}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m bench.corpus_threads FOLDER")
+    run(Path(sys.argv[1]))
