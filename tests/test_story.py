@@ -65,9 +65,9 @@ def test_each_text_fits_where_it_is_said() -> None:
         if message.where == "x":  # an emoji or a curly quote counts two there
             weighted = sum(1 if ord(char) < 0x1100 else 2 for char in message.text)
             assert weighted <= 280, f"{message.id} is {weighted} long"
-        assert bool(message.title) == (message.to is None and message.where in {"wordpress", "blog", "paper"}), (
-            message.id
-        )
+        assert bool(message.title) == (
+            message.to is None and message.where in {"storbybloggen", "grannbloggen", "storbyposten"}
+        ), message.id
 
 
 def test_citizens_on_x_can_be_found() -> None:
