@@ -110,8 +110,9 @@ class PageCollector:
         except GraphError as error:
             if error.reason is not Reason.gone:
                 raise
-            del memory.posts[post_id]
-            yield Batch((), memory.cursor(), snapshots=(Snapshot(post_id, frozenset()),))
+            published_at = datetime.fromtimestamp(memory.posts.pop(post_id)["published"], UTC)
+            mentions = (_deleted(post_id, published_at),) if published_at >= (memory.floor or published_at) else ()
+            yield Batch(mentions, memory.cursor(), snapshots=(Snapshot(post_id, frozenset()),))
             return
         except ValueError:
             return  # set aside when it was listed, or it will be
@@ -337,6 +338,19 @@ class _Memory:
             self.posts[post.id] = {"published": published, "read": now.timestamp(), "state": post.state}
         else:
             self.older = max(self.older or published, published)
+
+
+def _deleted(post_id: str, published_at: datetime) -> MentionData:
+    return MentionData(
+        external_id=post_id,
+        author=None,
+        text="",
+        published_at=published_at,
+        thread=post_id,
+        can_reply_reason="deleted",
+        reply_address={"post": post_id},
+        deleted=True,
+    )
 
 
 def _since(items: list[_Item], floor: datetime | None) -> Iterator[tuple[_Item, bool]]:

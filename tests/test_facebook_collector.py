@@ -336,15 +336,25 @@ def test_a_deleted_comment_is_missing_in_the_snapshot(desk: Desk) -> None:
     assert snapshots(desk.collect())[post] == Snapshot(post, frozenset({post, kept}))
 
 
-def test_a_deleted_post_leaves_an_empty_snapshot_once(desk: Desk) -> None:
+def test_a_deleted_post_is_told_once_with_everything_under_it(desk: Desk) -> None:
     post = desk.graph.write("Åsa", "Hej", at=ago(days=3))
     desk.graph.write("Bo", "Hej", in_reply_to=post, at=ago(days=2))
     other = desk.graph.write("Cia", "Jag stannar", at=ago(days=1))
     desk.collect()
     desk.graph.delete(post)
-    assert snapshots(desk.collect()) == {post: Snapshot(post, frozenset())}
-    assert snapshots(desk.collect()) == {}
-    assert other
+    batches = desk.collect()
+    assert snapshots(batches) == {post: Snapshot(post, frozenset())}
+    assert [(m.external_id, m.deleted, m.can_reply) for b in batches for m in b.mentions] == [(post, True, False)]
+    again = desk.collect()
+    assert snapshots(again) == {}
+    assert [m for b in again for m in b.mentions if m.external_id != other] == []
+
+
+def test_the_deletion_of_a_post_older_than_wanted_opens_nothing(desk: Desk) -> None:
+    post = desk.graph.write("Åsa", "Gammalt", at=ago(days=9))
+    desk.collect(since=ago(days=2))
+    desk.graph.delete(post)
+    assert desk.mentions(since=ago(days=2)) == {}
 
 
 def test_since_bounds_the_first_pass_but_not_what_stands_above(desk: Desk) -> None:
