@@ -12,7 +12,8 @@ from errors import CannotReply, ChannelError, Reason, ReplyError, ReplyUncertain
 from outbound import Client, NoAnswer
 from replies.base import Outgoing, Receipt
 
-CLOCKS_DIFFER = timedelta(minutes=2)  # by how much Facebook's clock may be behind ours
+# By how much Facebook's clock may be behind ours. Short: the same words may have gone to somebody else just before.
+CLOCKS_DIFFER = timedelta(seconds=5)
 
 
 def replier(account: FacebookAccount, http: Client) -> FacebookReplier:

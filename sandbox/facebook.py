@@ -13,7 +13,7 @@ import json
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -45,7 +45,7 @@ class _Person:
     nameless: bool = False  # the network does not tell us who this is
 
 
-@dataclass
+@dataclass(eq=False)
 class _Item:
     """A post (``post`` is None) or a comment; ``parent`` is the comment it answers."""
 
@@ -62,6 +62,7 @@ class _Item:
     deleted: bool = False
     closed: bool = False  # nobody can comment here
     conversation: str | None = None
+    answers: list[_Item] = field(default_factory=list)
 
     @property
     def top(self) -> _Item:
@@ -226,6 +227,8 @@ class Graph:
             top = above.top
             item = _Item(f"{top.number}_{number}", number, author, text, now, now, post=top, parent=parent)
             top.updated = max(top.updated, now)
+            if parent is not None:
+                parent.answers.append(item)
         self._items[item.id] = item
         return item
 
@@ -443,13 +446,13 @@ class Graph:
         known = POST_FIELDS if is_post else COMMENT_FIELDS
         whole = self._post(item) if is_post else self._comment_node(item)
         shown: dict[str, Any] = {"id": item.id}
-        for field in fields:
-            name = re.split(r"[.{(]", field, maxsplit=1)[0]
+        for asked in fields:
+            name = re.split(r"[.{(]", asked, maxsplit=1)[0]
             if name not in known:
                 kind = "PagePost" if is_post else "Comment"
                 raise _Refusal(100, f"(#100) Tried accessing nonexisting field ({name}) on node type ({kind})")
             if name == "comments":
-                shown[name] = self._comment_summary(item, stream="filter(stream)" in field)
+                shown[name] = self._comment_summary(item, stream="filter(stream)" in asked)
             elif whole.get(name) is not None:
                 shown[name] = whole[name]
         return shown
@@ -490,7 +493,7 @@ class Graph:
         return self._common(item) | {
             "parent": None if parent is None else {"id": parent.id, "created_time": _time(parent.at)},
             "permalink_url": self._url(item),
-            "comment_count": sum(1 for other in self._items.values() if other.parent is item and not other.gone),
+            "comment_count": sum(1 for answer in item.answers if not answer.gone),
             "like_count": 0,
             "attachment": None if item.text else picture,
             "is_private": False,
