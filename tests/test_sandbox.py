@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ import pytest
 import requests
 from flask import Flask
 from flask.testing import FlaskClient
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from sandbox.base import Fault, Faults, serving
 from sandbox.facebook import Graph
@@ -58,14 +60,22 @@ def test_serving_ends_with_its_block() -> None:
 
 
 def test_a_hanging_request_does_not_hold_the_server_back() -> None:
-    app, release = Flask("slow"), threading.Event()
-    app.add_url_rule("/slow", "slow", view_func=lambda: str(release.wait(20)))
+    app, asked, release = Flask("slow"), threading.Event(), threading.Event()
+
+    @app.get("/slow")
+    def slow() -> str:
+        asked.set()
+        return str(release.wait(20))
+
     app.add_url_rule("/", view_func=lambda: "here")
     with serving(app) as url:
-        hanging = threading.Thread(target=lambda: requests.get(f"{url}/slow", timeout=20), daemon=True)
+        hanging = threading.Thread(target=lambda: requests.get(f"{url}/slow", timeout=20))
         hanging.start()
+        assert asked.wait(5)
         assert requests.get(url, timeout=5).text == "here"
         release.set()
+        hanging.join(5)
+    assert not hanging.is_alive()
 
 
 def test_every_fault_has_words() -> None:
@@ -164,3 +174,76 @@ def test_ago_says_it_shortly() -> None:
     now = datetime(2026, 1, 12, 8, tzinfo=UTC)
     waits = [timedelta(seconds=20), timedelta(minutes=5), timedelta(hours=3), timedelta(days=2)]
     assert [ago(now - wait, now) for wait in waits] == ["now", "5 min", "3 h", "2 d"]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, names)))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser, networks: tuple[X, Graph]) -> Iterator[Page]:
+    """The outside in a browser; anything it complains about fails the test."""
+    app = create_app(columns(*networks), organisation="Storby kommun", inbox="http://127.0.0.1:8000")
+    complaints: list[str] = []
+    with serving(app) as url:
+        page = chromium.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.goto(url)
+        yield page
+        page.close()
+    assert complaints == []
+
+
+@pytest.mark.browser
+def test_what_is_being_typed_stays_while_new_posts_come_in(page: Page, networks: tuple[X, Graph]) -> None:
+    x, _ = networks
+    page.fill("#x [name=name]", "Malin")
+    page.fill("#x [name=text]", "@storby när pl")
+    first = x.write("Bo", "@storby hallå?")
+    page.get_by_text("@storby hallå?").wait_for(timeout=10_000)
+    page.keyboard.type("ogas Kvarngatan?")
+    assert page.input_value("#x [name=text]") == "@storby när plogas Kvarngatan?"
+
+    page.get_by_label("Answer Bo").click()
+    page.fill("#x [name=text]", "samma här")
+    x.write_as_us("Vi kommer.", in_reply_to=first)
+    x.write("Eva", "@storby en annan sak")
+    page.locator(".ours", has_text="Vi kommer.").get_by_text("Official answer").wait_for(timeout=10_000)
+    page.get_by_text("@storby en annan sak").wait_for(timeout=10_000)
+    assert page.input_value("#x [name=text]") == "samma här"
+    assert page.evaluate("document.activeElement.name") == "text"
+    page.get_by_role("button", name="Publish").first.click()
+    page.locator(".thread", has_text="Vi kommer.").get_by_text("samma här").wait_for(timeout=10_000)
+    assert x.posts()[-1].in_reply_to == first
+    assert page.input_value("#x [name=text]") == "" and page.input_value("#x [name=name]") == "Malin"
+
+
+@pytest.mark.browser
+def test_faults_are_switched_with_the_keyboard(page: Page, networks: tuple[X, Graph]) -> None:
+    _, graph = networks
+    page.locator("#facebook summary").press("Enter")
+    switch = page.locator("#facebook").get_by_role("button", name=FAULTS[Fault.html_error])
+    switch.press("Enter")
+    page.locator("#facebook .count", has_text="1 on").wait_for()
+    assert graph.faults.active() == {Fault.html_error} and switch.get_attribute("aria-pressed") == "true"
+    switch.press("Enter")
+    page.locator("#facebook [aria-pressed=true]").wait_for(state="detached")
+    assert not graph.faults.active()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [320, 640, 1280])
+def test_nothing_sticks_out_at_any_width(page: Page, networks: tuple[X, Graph], width: int) -> None:
+    id = networks[0].write("Malin", "@storby https://example.org/" + "ett-mycket-langt-ord" * 8)
+    for _ in range(4):
+        id = networks[0].write("Bo", "svar " * 30, in_reply_to=id)
+    page.set_viewport_size({"width": width, "height": 800})
+    page.reload()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
