@@ -1,0 +1,98 @@
+"""The screens and the API, for the staff's browsers and for other systems."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from flask import Flask, Response, g, request, url_for
+
+from house import House
+from models import Role
+from web import admin, api, cases, errors, i18n, inbox, labels, login, media
+from web.context import is_at_least, secret_key
+
+STATIC = Path(__file__).parent / "static"
+MAX_FORM_BYTES = 1024 * 1024
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+def create_app(house: House, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Flask:
+    """The WSGI application. ``clock`` gives the instant a request is answered at, aware UTC."""
+    app = Flask(__name__)
+    app.extensions["gensvar"] = house
+    app.extensions["gensvar.secret"] = secret_key(Path(house.settings.data_dir))
+    app.config.update(
+        SECRET_KEY=app.extensions["gensvar.secret"],
+        SESSION_COOKIE_NAME="said",  # what flash() says once; the login is another cookie
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=str(house.settings.base_url).startswith("https://"),
+        MAX_CONTENT_LENGTH=MAX_FORM_BYTES,
+        SEND_FILE_MAX_AGE_DEFAULT=3600 * 24 * 365,  # the address holds the digest of the file
+    )
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    i18n.install(app.jinja_env)
+    zone = ZoneInfo(house.settings.organisation.timezone)
+
+    @app.before_request
+    def begin() -> None:
+        g.now, g.zone, g.user = clock(), zone, None
+
+    login.install(app)
+
+    @app.before_request
+    def speak() -> None:
+        g.language = i18n.choose(g.user.language if g.user else None, request, house.settings.organisation.languages)
+
+    for pages in (inbox.pages, cases.pages, admin.pages, media.pages):
+        app.register_blueprint(pages)
+    api.register(app, house)
+    errors.install(app)
+    app.after_request(_headers)
+
+    @app.context_processor
+    def known() -> dict[str, object]:
+        return {
+            "now": g.get("now"),
+            "user": g.get("user"),
+            "language": i18n.language(),
+            "organisation": house.settings.organisation.name,
+            "labels": labels,
+            "asset": asset,
+            "is_admin": is_at_least(Role.admin),
+        }
+
+    return app
+
+
+def asset(name: str) -> str:
+    """The address of a static file, new whenever the file is."""
+    return url_for("static", filename=name, v=_digest(name))
+
+
+@cache
+def _digest(name: str) -> str:
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+
+
+def _headers(response: Response) -> Response:
+    headers = response.headers
+    headers.setdefault("Content-Security-Policy", CSP)
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["X-Frame-Options"] = "DENY"
+    headers["Referrer-Policy"] = "same-origin"
+    headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
+    if request.endpoint != "static":
+        headers.setdefault("Cache-Control", "no-store")
+        headers.setdefault("Vary", "Cookie, Accept-Language")
+    if request.is_secure:
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+    return response

@@ -13,7 +13,7 @@ from babel import Locale
 from babel.dates import format_date, format_datetime, format_time, format_timedelta
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal
+from babel.numbers import format_currency, format_decimal
 from flask import Request, g, has_request_context
 
 TRANSLATIONS = Path(__file__).parent / "translations"
@@ -83,6 +83,10 @@ def number(value: float) -> str:
     return str(format_decimal(value, locale=language()))
 
 
+def money(usd: float) -> str:
+    return str(format_currency(usd, "USD", locale=language()))
+
+
 def when(at: datetime) -> str:
     """The whole instant, in the organisation's time zone."""
     return str(format_datetime(at.astimezone(_zone()), "full", locale=language()))
@@ -130,5 +134,13 @@ def install(jinja: Any) -> None:
     jinja.add_extension("jinja2.ext.i18n")
     jinja.install_gettext_callables(gettext, ngettext, newstyle=False)
     jinja.globals.update(
-        _=gettext, ngettext=ngettext, age=age, ago=ago, when=when, clock=clock, number=number, language_name=language_name
+        _=gettext,
+        ngettext=ngettext,
+        age=age,
+        ago=ago,
+        when=when,
+        clock=clock,
+        number=number,
+        money=money,
+        language_name=language_name,
     )

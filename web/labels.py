@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from errors import NotFoundError
-from models import Case, CaseStatus, Kind, Mention, Priority, Reply, ReplyOrigin, ReplyStatus, Role, Sentiment
+from models import Case, CaseStatus, Kind, Priority, Reply, ReplyOrigin, ReplyStatus, Role, Sentiment
 from web.i18n import gettext as _
+from web.i18n import when
 
 
 def channel(name: str) -> str:
@@ -128,9 +130,8 @@ def reply_colour(value: str) -> str:
 
 
 # Why a mention cannot be answered from here, by the codes the collectors give.
-def cannot_reply(mention: Mention) -> str:
-    """One sentence: why there is no composer for this mention."""
-    code = mention.can_reply_reason or ""
+def cannot_reply(code: str | None) -> str:
+    """One sentence: why a mention cannot be answered from here."""
     known: Mapping[str, str] = {
         "no_network": _("This came in from another system, which has nowhere to send an answer."),
         "no_account": _("None of our accounts can answer here."),
@@ -150,8 +151,9 @@ def cannot_reply(mention: Mention) -> str:
         "ours": _("We wrote this ourselves."),
         "no_permission": _("Our account lacks the permission to answer there."),
         "too_old": _("It is too old to be answered there."),
+        "not_privately": _("The network takes no private answer to this."),
     }
-    return known.get(code, _("The network does not let us answer this from here."))
+    return known.get(code or "", _("The network does not let us answer this from here."))
 
 
 def reason(code: str | None) -> str:
@@ -186,45 +188,56 @@ def remedy(code: str | None) -> str:
     }.get(code or "", _("It is tried again by itself. The log of the server tells more."))
 
 
+def remedy_reply(code: str | None) -> str:
+    """What a person can do about an answer that was not sent."""
+    return {
+        "auth_expired": _("The account has to be logged in again by an administrator; send it again after that."),
+        "forbidden": _("Open the post on the network and answer there, or ask an administrator for the permission."),
+        "out_of_credit": _("An administrator has to add credit or raise the budget; send it again after that."),
+        "rate_limited": _("Send it again in a while."),
+        "gone": _("What you answered is no longer there."),
+        "bad_request": _("Change the text, or answer on the network."),
+    }.get(code or "", _("Send it again, or answer on the network."))
+
+
 def action(value: str) -> str:
     """What an event did, as the middle of "Anna … 14:20"."""
     return {
-        "open": _("opened the case"),
         "opened": _("opened the case"),
         "start": _("started work"),
         "take": _("assigned the case"),
-        "assign": _("assigned the case"),
+        "unassign": _("took the case from its assignee"),
         "assign_team": _("changed the team"),
-        "team": _("changed the team"),
         "classify": _("changed the classification"),
-        "snooze": _("set a follow-up"),
+        "snooze": _("changed the follow-up"),
         "note": _("wrote a note"),
-        "reply": _("answered"),
         "reply_keep": _("answered"),
-        "reply_wait": _("answered and waits"),
-        "reply_resolve": _("answered and resolved"),
+        "reply_wait": _("answered and waits for the author"),
+        "reply_resolve": _("answered and resolved the case"),
+        "reply_seen": _("answered on the network"),
+        "reply_confirmed": _("the answer was seen on the network"),
         "reply_sent": _("the answer was sent"),
         "reply_failed": _("the answer was not sent"),
+        "reply_postponed": _("the answer is tried again later"),
         "reply_uncertain": _("it is not known whether the answer was sent"),
-        "reply_cancelled": _("withdrew an answer"),
-        "cancel_reply": _("withdrew an answer"),
-        "send_again": _("sent the answer again"),
-        "confirm_sent": _("confirmed that the answer is there"),
+        "reply_cancelled": _("withdrew the answer"),
+        "reply_again": _("sent the answer again"),
         "answered_elsewhere": _("answered on the network"),
-        "replied_on_network": _("answered on the network"),
-        "mention": _("a message came in"),
-        "mention_added": _("a message came in"),
         "author_wrote": _("a message came in"),
+        "edited": _("a message was edited at the source"),
         "mention_edited": _("a message was edited at the source"),
+        "deleted": _("a message was deleted at the source"),
         "mention_deleted": _("a message was deleted at the source"),
-        "repost": _("was passed on"),
+        "hidden": _("a message was hidden at the source"),
+        "mention_hidden": _("a message was hidden at the source"),
+        "repost": _("it was passed on"),
         "wait": _("waits for the author"),
         "resolve": _("resolved the case"),
         "reopen": _("reopened the case"),
         "close": _("closed the case"),
         "ignore": _("ignored the case"),
-        "merge": _("merged the case"),
-        "merged": _("merged a case into this one"),
+        "merge": _("merged the case into another"),
+        "absorb": _("merged a case into this one"),
         "split": _("split a message out"),
         "follow_up_due": _("the follow-up is due"),
     }.get(value, value.replace("_", " "))
@@ -243,9 +256,27 @@ def field(name: str) -> str:
         "follow_up_at": _("follow-up"),
         "status": _("status"),
         "merged_into": _("merged into"),
+        "absorbed": _("absorbed"),
+        "split": _("split out"),
+        "error": _("error"),
+        "not_before": _("not before"),
         "flag": _("flag"),
         "subject": _("subject"),
     }.get(name, name.replace("_", " "))
+
+
+def value(name: str, stored: object, names: Mapping[str, str]) -> str:
+    """One side of a change, as people read it."""
+    if stored is None or stored == "" or stored == []:
+        return _("none")
+    if isinstance(stored, list):
+        return ", ".join(str(each) for each in stored)
+    words: dict[str, Callable[[str], str]] = {"kind": kind, "priority": priority, "sentiment": sentiment, "status": status}
+    if name in words:
+        return words[name](str(stored))
+    if name.endswith("_at") or name == "not_before":
+        return when(datetime.fromisoformat(str(stored)))
+    return names.get(str(stored), str(stored))
 
 
 def actor(value: str, names: Mapping[str, str]) -> str:

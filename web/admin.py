@@ -1,0 +1,416 @@
+"""Administration: what is collected and how it fares, our accounts, the people. For administrators only."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request, url_for
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session, joinedload
+from werkzeug.wrappers import Response as BaseResponse
+
+import channels
+import pulls
+from collectors.base import MentionData
+from collectors.blog_discovery import Found, discover
+from errors import ChannelError, ConfigError, GensvarError, InvalidInput, NotFoundError, QueryError
+from models import (
+    Account,
+    ApiToken,
+    Case,
+    Heartbeat,
+    LoginSession,
+    Reply,
+    ReplyStatus,
+    Role,
+    SetAsideItem,
+    Source,
+    User,
+)
+from triage import watch
+from web import labels
+from web.i18n import gettext as _
+from web.i18n import number
+from web.inbox import collecting
+from web.login import new_user, welcome_link
+from web.context import house, is_at_least, now, user
+
+pages = Blueprint("admin", __name__, url_prefix="/admin")
+
+SHOWN = 100  # set-aside items on the page
+TRIED = 5  # mentions shown when a source is tried
+RAW_SHOWN = 4_000  # characters of a set-aside item
+NAME = re.compile(r"[^a-z0-9]+")
+
+
+@pages.before_request
+def only_admins() -> None:
+    if not is_at_least(Role.admin):
+        abort(403)
+
+
+@pages.get("")
+def overview() -> str:
+    with house().database.read() as db:
+        heartbeat = db.get(Heartbeat, "scheduler")
+        stuck = db.scalars(
+            select(Reply)
+            .where(Reply.status.in_([ReplyStatus.failed, ReplyStatus.uncertain]))
+            .order_by(Reply.created_at.desc())
+            .limit(20)
+        ).all()
+        return render_template(
+            "admin.html",
+            settings=house().settings,
+            heartbeat=heartbeat,
+            collecting=collecting(heartbeat, now()),
+            sources=_sources(db),
+            stuck=stuck,
+            users=db.scalar(select(func.count()).select_from(User).where(User.disabled_at.is_(None))),
+            cases=db.scalar(select(func.max(Case.id))) or 0,
+        )
+
+
+# -- sources --------------------------------------------------------------------------------------------------------
+
+
+def _sources(db: Session) -> list[Source]:
+    return list(db.scalars(select(Source).options(joinedload(Source.account)).order_by(Source.name)))
+
+
+def health(source: Source, at: datetime) -> tuple[str, str]:
+    """How a source fares: a word and a colour of the design system."""
+    if source.paused_at is not None:
+        return _("Paused"), "neutral"
+    if not source.enabled:
+        return _("Switched off"), "neutral"
+    if source.reset_at is not None and source.reset_at > at:
+        return _("Waiting for the network"), "warning"
+    if source.error is not None:
+        return labels.reason(source.error_reason), "danger"
+    if source.last_success_at is None:
+        return _("Not read yet"), "neutral"
+    return _("Works"), "success"
+
+
+def next_pull(source: Source, at: datetime) -> datetime | None:
+    """When it is read next; None: not at all, or at once (``due_at`` has passed)."""
+    if source.paused_at is not None or not source.enabled:
+        return None
+    due = max(filter(None, (source.due_at, source.reset_at)), default=None)
+    return due if due is not None and due > at else None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A blog about to be added: what was typed, what was found there, what is wrong."""
+
+    url: str = ""
+    name: str = ""
+    match: str = ""
+    every: str = "15m"
+    found: Found | None = None
+    kept: list[bool] | None = None  # of the previewed items: whether the watch query lets them through
+    error: str | None = None
+    query_error: str | None = None
+    position: int | None = None
+
+
+@pages.get("/sources")
+def sources() -> str:
+    return _sources_page(Draft())
+
+
+def _sources_page(draft: Draft) -> str:
+    with house().database.read() as db:
+        set_aside = dict(
+            db.execute(select(SetAsideItem.source_id, func.count()).group_by(SetAsideItem.source_id)).tuples().all()
+        )
+        heartbeat = db.get(Heartbeat, "scheduler")
+        return render_template(
+            "sources.html",
+            sources=_sources(db),
+            set_aside=set_aside,
+            draft=draft,
+            health=health,
+            next_pull=next_pull,
+            collecting=collecting(heartbeat, now()),
+        )
+
+
+@pages.post("/sources/preview")
+def preview() -> str | Response:
+    """What stands at an address, before it becomes a source; drawn anew as the watch query is typed."""
+    draft = _preview()
+    if request.headers.get("HX-Request"):
+        return render_template("_preview.html", draft=draft)
+    return _sources_page(draft)
+
+
+def _preview() -> Draft:
+    form = request.form
+    typed = {name: form.get(name, "").strip() for name in ("url", "name", "match")}
+    every = form.get("every", "").strip() or "15m"
+    url = typed["url"]
+    if url and "://" not in url:
+        url = f"https://{url}"
+    query_error, position, query = None, None, None
+    try:
+        query = watch.parse(typed["match"]) if typed["match"] else None
+    except QueryError as error:
+        query_error, position = str(error), error.position
+    if not url:
+        return Draft(every=every, error=_("Write the address of the blog."), **typed)
+    try:
+        found = discover(url, house().http)
+    except ChannelError as error:
+        problem = f"{labels.reason(error.reason)}: {error}"
+        return Draft(url, typed["name"], typed["match"], every, None, None, problem, query_error, position)
+    kept = [query.matches(watch.Text.of(item.title, item.text)) for item in found.items] if query else None
+    name = typed["name"] or NAME.sub("-", (found.title or url.partition("://")[2]).lower()).strip("-")[:40]
+    return Draft(url, name, typed["match"], every, found, kept, None, query_error, position)
+
+
+@pages.post("/sources/add")
+def add_source() -> BaseResponse | Response:
+    """A feed by its address, with a watch query over it."""
+    form = request.form
+    definition: dict[str, Any] = {
+        "name": form.get("name", "").strip(),
+        "channel": form.get("channel", ""),
+        "collect": form.get("collect", ""),
+        "url": form.get("feed", "").strip(),
+        "every": form.get("every", "").strip() or "15m",
+    }
+    if form.get("match", "").strip():
+        definition["match"] = form["match"].strip()
+    try:
+        given = house().source(definition)
+    except ConfigError as error:
+        draft = _preview()
+        message = " ".join(problem.remedy for problem in error.problems)
+        return make_response(_sources_page(Draft(**{**vars(draft), "error": message})), 422)
+    with house().database.transaction() as db:
+        there = db.scalar(select(Source).where(Source.name == given.name))
+        if there is not None and there.definition.get("url") != str(given.url):
+            raise InvalidInput(_("There is a source of that name already."), {"name": "choose another"})
+        if there is None:  # else the form was sent twice
+            db.add(
+                Source(
+                    name=given.name,
+                    channel=given.channel,
+                    definition=given.model_dump(mode="json"),
+                    created_at=now(),
+                    facts={},
+                )
+            )
+    flash(_("%(name)s is added, and is read within the minute.", name=given.name))
+    return redirect(url_for("admin.sources"), 303)
+
+
+def _source(db: Session, source_id: int) -> Source:
+    found = db.get(Source, source_id, options=[joinedload(Source.account)])
+    if found is None:
+        raise NotFoundError(_("There is no such source."))
+    return found
+
+
+@pages.get("/sources/<int:source_id>")
+def source(source_id: int) -> str:
+    return _source_page(source_id)
+
+
+def _source_page(
+    source_id: int, tried: list[MentionData] | None = None, problem: GensvarError | None = None
+) -> str:
+    with house().database.read() as db:
+        found = _source(db, source_id)
+        items = db.scalars(
+            select(SetAsideItem)
+            .where(SetAsideItem.source_id == source_id)
+            .order_by(SetAsideItem.last_at.desc(), SetAsideItem.id.desc())
+            .limit(SHOWN)
+        ).all()
+        return render_template(
+            "source.html",
+            source=found,
+            items=[(item, raw_text(item.raw)) for item in items],
+            tried=tried,
+            problem=problem,
+            health=health(found, now()),
+            next_pull=next_pull(found, now()),
+        )
+
+
+def raw_text(packed: bytes) -> str:
+    """A set-aside item as it came, readable."""
+    text = zlib.decompress(packed).decode("utf-8", "replace")
+    try:
+        text = json.dumps(json.loads(text), ensure_ascii=False, indent=2)
+    except ValueError:
+        pass
+    return text if len(text) <= RAW_SHOWN else text[:RAW_SHOWN] + "\n…"
+
+
+@pages.post("/sources/<int:source_id>/test")
+def test_source(source_id: int) -> str:
+    """Read its first page now, and store nothing."""
+    with house().database.read() as db:
+        found = _source(db, source_id)
+    try:
+        given = house().source(found.definition)
+        since = pulls.first_pass_from(given, now(), house().settings.organisation.timezone)
+        batches = pulls.collector_for(house(), given).collect(None, since=since, now=now())
+        read = [mention for batch in islice(batches, 1) for mention in batch.mentions]
+    except GensvarError as error:
+        return _source_page(source_id, problem=error)
+    newest_first = sorted(read, key=lambda mention: mention.published_at, reverse=True)
+    return _source_page(source_id, tried=newest_first[:TRIED])
+
+
+@pages.post("/sources/<int:source_id>/collect")
+def collect(source_id: int) -> BaseResponse:
+    with house().database.read() as db:
+        _source(db, source_id)
+    pulled = pulls.pull(house(), source_id, now=now, by_hand=True)
+    if pulled.skipped:
+        flash(_("Not read: %(why)s.", why=pulled.skipped))
+    elif pulled.error:
+        flash(_("The pass broke off: %(why)s", why=pulled.error))
+    else:
+        flash(
+            _(
+                "Read: %(new)s new, %(known)s known, %(aside)s set aside.",
+                new=number(pulled.new),
+                known=number(pulled.known),
+                aside=number(pulled.set_aside),
+            )
+        )
+    return _back()
+
+
+@pages.post("/sources/<int:source_id>/pause")
+def pause(source_id: int) -> BaseResponse:
+    with house().database.transaction() as db:
+        found = _source(db, source_id)
+        found.paused_at = found.paused_at or now()
+    flash(_("%(name)s is paused.", name=found.name))
+    return _back()
+
+
+@pages.post("/sources/<int:source_id>/resume")
+def resume(source_id: int) -> BaseResponse:
+    with house().database.transaction() as db:
+        found = _source(db, source_id)
+        found.paused_at, found.due_at, found.failures = None, None, 0
+        if not found.declared:
+            found.enabled = True
+    flash(_("%(name)s is read again.", name=found.name))
+    return _back()
+
+
+def _back() -> BaseResponse:
+    """To the page the button stood on."""
+    inside = request.form.get("from") == "source" and request.view_args
+    return redirect(url_for("admin.source", **request.view_args) if inside else url_for("admin.sources"), 303)
+
+
+# -- accounts -------------------------------------------------------------------------------------------------------
+
+
+@pages.get("/accounts")
+def accounts() -> str:
+    with house().database.read() as db:
+        found = db.scalars(select(Account).order_by(Account.name)).all()
+        spent = {account.id: pulls.spent(db, account.id, now()) / pulls.MICRO for account in found}
+    given = {account.name: account for account in house().settings.accounts}
+    budgets = {name: getattr(account, "monthly_budget_usd", None) for name, account in given.items()}
+    return render_template("accounts.html", accounts=found, spent=spent, budgets=budgets)
+
+
+@pages.post("/accounts/<int:account_id>/test")
+def test_account(account_id: int) -> BaseResponse:
+    """Log in on the network and say as whom."""
+    with house().database.read() as db:
+        account = db.get(Account, account_id)
+    if account is None:
+        abort(404)
+    probe = channels.channel(account.channel).probe
+    try:
+        if probe is None:
+            flash(_("There is nothing to test for this channel."))
+        else:
+            flash(f"{account.name}: {channels.load(probe)(house().account(account.name), house().http)}")
+    except GensvarError as error:
+        flash(f"{account.name}: {error}")
+    return redirect(url_for("admin.accounts"), 303)
+
+
+# -- people ---------------------------------------------------------------------------------------------------------
+
+
+@pages.get("/users")
+def users() -> str:
+    return _users_page({})
+
+
+def _users_page(form: dict[str, str], error: str | None = None, link: tuple[User, str] | None = None) -> str:
+    with house().database.read() as db:
+        people = db.scalars(select(User).order_by(User.disabled_at.is_not(None), User.name)).all()
+    return render_template("users.html", people=people, roles=list(Role), form=form, error=error, link=link)
+
+
+@pages.post("/users")
+def add_user() -> str | Response:
+    """With a password, or without one: then a one-time link is shown to be passed on."""
+    form = {name: request.form.get(name, "").strip() for name in ("email", "name", "role")}
+    password = request.form.get("password") or None
+    try:
+        with house().database.transaction() as db:
+            added = new_user(form["email"], form["name"], form["role"], password, now())
+            if db.scalar(select(User.id).where(User.email == added.email)) is not None:
+                raise InvalidInput(_("There is a user with that e-mail address already."), {"email": "taken"})
+            db.add(added)
+    except InvalidInput as error:
+        return make_response(_users_page(form, str(error)), 422)
+    if password is not None:
+        flash(_("%(name)s is added.", name=added.name))
+    return _users_page({}, link=None if password is not None else (added, welcome_link(added)))
+
+
+@pages.post("/users/<int:user_id>")
+def change_user(user_id: int) -> str | BaseResponse:
+    """Role, disabled or not, a new one-time link. Nobody locks himself out."""
+    do = request.form.get("do", "")
+    with house().database.transaction() as db:
+        person = db.get(User, user_id)
+        if person is None:
+            abort(404)
+        if person.id == user().id and do in ("role", "disable"):
+            raise InvalidInput(_("You cannot take your own access away; ask another administrator."))
+        if do == "role":
+            role = request.form.get("role", "")
+            if role not in list(Role):
+                abort(400)
+            person.role = role
+        elif do == "disable":
+            person.disabled_at = person.disabled_at or now()
+            db.execute(delete(LoginSession).where(LoginSession.user_id == user_id))
+            for token in db.scalars(select(ApiToken).where(ApiToken.user_id == user_id, ApiToken.revoked_at.is_(None))):
+                token.revoked_at = now()
+        elif do == "enable":
+            person.disabled_at = None
+        elif do != "link":
+            abort(400)
+    if do == "link":
+        return _users_page({}, link=(person, welcome_link(person)))
+    flash(_("Saved."))
+    return redirect(url_for("admin.users"), 303)
+
+

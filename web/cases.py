@@ -1,0 +1,512 @@
+"""One case: its thread, what can be done with it, and the composer."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request, url_for
+from markupsafe import Markup
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response as BaseResponse
+
+import channels
+from errors import CannotReply, InvalidInput, InvalidTransition, StaleCase, TooLong
+from models import (
+    Case,
+    CaseEvent,
+    CaseStatus,
+    Heartbeat,
+    Kind,
+    Mention,
+    Note,
+    Priority,
+    Reply,
+    ReplyOrigin,
+    ReplyStatus,
+    Team,
+    Then,
+    User,
+)
+from replies import outbox
+from triage import cases, states
+from web import labels
+from web.i18n import gettext as _
+from web.i18n import number
+from web.inbox import collecting, newest_event
+from web.media import proxied
+from web.queries import Entry, entries, get_case
+from web.context import house, now, user, whole_number, zone
+from web.safe_html import clean, is_web, link_text
+
+pages = Blueprint("cases", __name__, url_prefix="/cases")
+
+MAX_NOTE = 20_000  # characters
+LONG = 1_200  # characters; a longer message is folded
+TWICE = timedelta(minutes=10)  # the same note by the same person within this time is the same click
+
+
+@dataclass(frozen=True)
+class Composer:
+    """What stands in the composer when the page is drawn, and what is said about it."""
+
+    body: str = ""
+    to_mention: int | None = None
+    private: bool = False
+    key: str = ""
+    version: int | None = None  # of the case when the writer began; None: now
+    note: str = ""
+    error: str | None = None
+    stale: bool = False
+
+
+# -- the page -------------------------------------------------------------------------------------------------------
+
+
+@pages.get("/<int:number>")
+def show(number: int) -> str:
+    draft = whole_number("draft")
+    with house().database.read() as db:
+        begun = Composer()
+        if draft is not None:
+            withdrawn = db.get(Reply, draft)
+            if withdrawn and withdrawn.case_id == number and withdrawn.status == ReplyStatus.cancelled:
+                begun = Composer(withdrawn.body, withdrawn.to_mention_id, withdrawn.private)
+        return _page(db, number, begun)
+
+
+@pages.get("/<int:number>/thread")
+def thread(number: int) -> str:
+    """The thread alone, for a page that is looking on."""
+    with house().database.read() as db:
+        return render_template("_thread.html", **_thread(db, get_case(db, number)))
+
+
+def _thread(db: Session, case: Case, since: int | None = None) -> dict[str, Any]:
+    """What the thread's template needs. ``since``: a version; what came later is marked."""
+    listed = entries(db, case)
+    fresh = _came_since(db, case.id, since) if since is not None else set()
+    names = {found.email: found.name for found in db.scalars(select(User))}
+    return {
+        "case": case,
+        "last": newest_event(db),
+        "entries": [entry for entry in listed if not isinstance(entry.item, CaseEvent) or _is_told(entry.item)],
+        "history": [entry.item for entry in reversed(listed) if isinstance(entry.item, CaseEvent)],
+        "names": names,
+        "fresh": fresh,
+        "kind_of": kind_of,
+        "body_of": body_of,
+        "quiet": lambda mention: len(mention.text) > LONG,
+        "picture": proxied,
+        "is_web": is_web,
+        "link_text": link_text,
+        "host": lambda url: urlsplit(url).netloc.removeprefix("www."),
+        "name_of": lambda url: PurePosixPath(urlsplit(url).path).name or url,
+    }
+
+
+def _page(db: Session, number: int, composer: Composer) -> str:
+    case = get_case(db, number)
+    context = _thread(db, case, composer.version if composer.stale else None)
+    mentions = [entry.item for entry in context["entries"] if isinstance(entry.item, Mention) and not entry.context]
+    theirs = [mention for mention in mentions if not mention.ours]
+    answerable = [mention for mention in theirs if mention.can_reply and not mention.deleted_at]
+    abilities = channels.capabilities(case.channel)
+    chosen = next((found for found in answerable if found.id == composer.to_mention), None)
+    people = db.scalars(select(User).where(User.disabled_at.is_(None)).order_by(User.name)).all()
+    heartbeat = db.get(Heartbeat, "scheduler")
+    return render_template(
+        "case.html",
+        **context,
+        composer=composer,
+        key=composer.key or secrets.token_urlsafe(16),
+        version=case.version,
+        answerable=answerable,
+        theirs=theirs,
+        chosen=chosen or (answerable[-1] if answerable else None),
+        latest=theirs[-1] if theirs else None,
+        limit=abilities.limit,
+        private_limit=abilities.private_limit,
+        count=count_of(case.channel, composer.body, composer.private),
+        hold=house().settings.replies.hold_for(case.channel),
+        targets=states.targets(CaseStatus(case.status)) if case.merged_into_id is None else [],
+        people=people,
+        teams=db.scalars(select(Team).order_by(Team.name)).all(),
+        kinds=list(Kind),
+        priorities=list(Priority),
+        presets=follow_up_presets(),
+        zone=zone(),
+        collecting=collecting(heartbeat, now()),
+        restarts=heartbeat.restarts if heartbeat else 0,
+    )
+
+
+def _came_since(db: Session, case_id: int, version: int) -> set[str]:
+    """The anchors of the messages, answers and notes that came after a version of the case."""
+    found = db.scalars(select(CaseEvent).where(CaseEvent.case_id == case_id, CaseEvent.version > version))
+    anchors = set()
+    for event in found:
+        for kind, item in (("mention", event.mention_id), ("reply", event.reply_id), ("note", event.note_id)):
+            if item is not None:
+                anchors.add(f"{kind}-{item}")
+    return anchors
+
+
+def _is_told(event: CaseEvent) -> bool:
+    """Whether an event gets a line of its own in the thread: changes of status that no message shows."""
+    moved = event.from_status != event.to_status
+    return moved and not (event.reply_id or event.mention_id or event.note_id)
+
+
+def kind_of(entry: Entry) -> str:
+    return type(entry.item).__name__.lower().removeprefix("case")
+
+
+def body_of(mention: Mention) -> Markup:
+    """What somebody wrote, harmless: sanitised HTML where there is some, else the text with its links."""
+    if mention.html:
+        return Markup('<div class="html">{}</div>').format(clean(mention.html, proxied))
+    return Markup('<p class="plain">{}</p>').format(link_text(mention.text))
+
+
+def follow_up_presets() -> list[tuple[str, datetime]]:
+    """Tomorrow and Monday at eight, in the organisation's time zone."""
+    today = now().astimezone(zone()).date()
+    monday = today + timedelta(days=7 - today.weekday())
+    days = [(_("Tomorrow 08:00"), today + timedelta(days=1)), (_("Monday 08:00"), monday)]
+    return [(label, datetime.combine(day, time(8), zone())) for label, day in days]
+
+
+# -- counting -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Count:
+    """How long a text is as the network counts it, and what to say about it."""
+
+    length: int
+    limit: int | None
+    over: int
+    warning: str | None
+
+
+def count_of(channel: str, body: str, private: bool) -> Count:
+    abilities = channels.capabilities(channel)
+    limit = abilities.private_limit if private and abilities.private_limit is not None else abilities.limit
+    length = abilities.count(body)
+    warning = abilities.warn(body) if abilities.warn and body else None
+    return Count(length, limit, max(0, length - limit) if limit is not None else 0, warning)
+
+
+@pages.post("/<int:number>/count")
+def count(number: int) -> str:
+    with house().database.read() as db:
+        channel = get_case(db, number).channel
+    found = count_of(channel, _body(), bool(request.form.get("private")))
+    return render_template("_count.html", count=found)
+
+
+# -- answering ------------------------------------------------------------------------------------------------------
+
+
+@pages.post("/<int:number>/reply")
+def reply(number: int) -> BaseResponse | Response:
+    me, key = user(), request.form.get("key", "") or None
+    composer = Composer(
+        body=_body(),
+        to_mention=whole_number("to_mention"),
+        private=bool(request.form.get("private")),
+        key=key or "",
+        version=whole_number("version"),
+    )
+    then = request.form.get("then", Then.keep)
+    if then not in list(Then):
+        abort(400)
+    try:
+        with house().database.transaction() as db:
+            outbox.submit(
+                db,
+                house(),
+                number,
+                body=composer.body,
+                user=me,
+                at=now(),
+                to_mention_id=composer.to_mention,
+                then=Then(then),
+                private=composer.private,
+                idempotency_key=key,
+                version=composer.version,
+            )
+    except StaleCase:
+        return _again(number, composer, stale=True, status=409)
+    except TooLong as error:
+        over = number_over(error)
+        return _again(number, composer, error=over, status=422)
+    except CannotReply as error:
+        return _again(number, composer, error=labels.cannot_reply(error.reason), status=409)
+    except InvalidTransition:
+        message = _("The case is %(status)s: reopen it first. Nothing was sent.", status=_status_of(number))
+        return _again(number, composer, error=message, status=409)
+    except InvalidInput as error:
+        message = str(error) if composer.body.strip() else _("Write something first.")
+        return _again(number, composer, error=message, status=422)
+    return _back(number, "end")
+
+
+def _status_of(number: int) -> str:
+    with house().database.read() as db:
+        return labels.status(get_case(db, number).status).lower()
+
+
+def number_over(error: TooLong) -> str:
+    over = number(error.length - error.limit)
+    return _("The answer is %(over)s characters too long for the network. Nothing was sent.", over=over)
+
+
+def _again(
+    number: int, composer: Composer, *, status: int, stale: bool = False, error: str | None = None
+) -> Response:
+    """The page once more with what was written, and why it was not taken."""
+    shown = Composer(
+        composer.body,
+        composer.to_mention,
+        composer.private,
+        composer.key,
+        composer.version,
+        composer.note,
+        error,
+        stale,
+    )
+    with house().database.read() as db:
+        return make_response(_page(db, number, shown), status)
+
+
+@pages.post("/<int:number>/replies/<int:reply_id>/cancel")
+def cancel(number: int, reply_id: int) -> BaseResponse:
+    """Undo: only while it is held. The text goes back into the composer."""
+    try:
+        with house().database.transaction() as db:
+            _reply_of(db, number, reply_id)
+            cases.cancel_reply(db, reply_id, actor=user().email, at=now())
+    except (InvalidTransition, StaleCase):
+        with house().database.read() as db:
+            status = _reply_of(db, number, reply_id).status
+        if status != ReplyStatus.cancelled:  # a second click on undo is no news
+            flash(_("It was too late to withdraw the answer: it is on its way or already there."))
+            return _back(number, f"reply-{reply_id}")
+    else:
+        flash(_("The answer was withdrawn. Nothing was sent; the text is in the composer."))
+    return redirect(url_for("cases.show", number=number, draft=reply_id, _anchor="composer"), 303)
+
+
+@pages.post("/<int:number>/replies/<int:reply_id>/there")
+def there(number: int, reply_id: int) -> BaseResponse:
+    """A person has looked and found the answer on the network."""
+    url = _url_field("url")
+    with house().database.transaction() as db:
+        if _reply_of(db, number, reply_id).status == ReplyStatus.sent:
+            return _back(number, f"reply-{reply_id}")
+        cases.confirm_sent(db, reply_id, url=url, actor=user().email, at=now())
+    return _back(number, f"reply-{reply_id}")
+
+
+@pages.post("/<int:number>/replies/<int:reply_id>/again")
+def again(number: int, reply_id: int) -> BaseResponse:
+    """A person has looked, and the answer is not there; or what stopped it has been mended."""
+    with house().database.transaction() as db:
+        if _reply_of(db, number, reply_id).status not in (ReplyStatus.failed, ReplyStatus.uncertain):
+            return _back(number, f"reply-{reply_id}")
+        cases.send_again(db, reply_id, actor=user().email, at=now())
+    return _back(number, f"reply-{reply_id}")
+
+
+def _reply_of(db: Session, number: int, reply_id: int) -> Reply:
+    found = db.get(Reply, reply_id)
+    if found is None or found.case_id != number:
+        abort(404)
+    return found
+
+
+@pages.post("/<int:number>/answered")
+def answered(number: int) -> BaseResponse:
+    """ "I answered there": on the network itself, by whatever door it has."""
+    to_mention, url = whole_number("to_mention"), _url_field("url")
+    written = request.form.get("at", "").strip()
+    at = _local_time(written) if written else now()
+    if at > now() + timedelta(minutes=1):
+        raise InvalidInput(_("The answer cannot lie in the future."), {"at": "a time that has passed"})
+    if to_mention is None:
+        abort(400)
+    with house().database.transaction() as db:
+        told = select(Reply.id).where(
+            Reply.case_id == number,
+            Reply.origin == ReplyOrigin.elsewhere,
+            Reply.to_mention_id == to_mention,
+            Reply.url == url if url else Reply.url.is_(None),
+            Reply.user_id == user().id,
+            Reply.created_at > now() - TWICE,
+        )
+        if db.scalar(told) is None:  # else the form was sent twice
+            cases.answered_elsewhere(
+                db, number, to_mention_id=to_mention, url=url, replied_at=at, user=user(), at=now()
+            )
+    return _back(number, "end")
+
+
+# -- working --------------------------------------------------------------------------------------------------------
+
+
+@pages.post("/<int:number>/note")
+def note(number: int) -> BaseResponse | Response:
+    body = _body()
+    if not body.strip() or len(body) > MAX_NOTE:
+        message = _("Write something first.") if not body.strip() else _("That is too long for a note.")
+        return _again(number, Composer(note=body), error=message, status=422)
+    with house().database.transaction() as db:
+        same = select(Note.id).where(
+            Note.case_id == number, Note.user_id == user().id, Note.body == body, Note.created_at > now() - TWICE
+        )
+        if db.scalar(same) is None:  # else the form was sent twice
+            cases.note(db, number, body=body, user=user(), at=now())
+    return _back(number, "end")
+
+
+@pages.post("/<int:number>/status")
+def status(number: int) -> BaseResponse:
+    target = request.form.get("status", "")
+    if target not in list(CaseStatus):
+        abort(400)
+    with house().database.transaction() as db:
+        if get_case(db, number).status != target:
+            cases.change_status(db, number, target=CaseStatus(target), actor=user().email, at=now())
+    flash(_("The case is now: %(status)s.", status=labels.status(target)))
+    return _back(number)
+
+
+@pages.post("/<int:number>/take")
+def take(number: int) -> BaseResponse:
+    with house().database.transaction() as db:
+        if get_case(db, number).assignee_id != user().id:
+            cases.assign(db, number, assignee=db.get_one(User, user().id), actor=user().email, at=now())
+    flash(_("The case is yours."))
+    return _back(number)
+
+
+@pages.post("/<int:number>/details")
+def details(number: int) -> BaseResponse:
+    """Assignee, team, kind, priority, tags: only what this form changed, so that two people do not undo each other."""
+    form, actor, at = request.form, user().email, now()
+
+    def changed(name: str) -> bool:
+        return name in form and form[name] != form.get(f"was_{name}", "")
+
+    with house().database.transaction() as db:
+        get_case(db, number)
+        if changed("assignee"):
+            cases.assign(db, number, assignee=_chosen(db, User, whole_number("assignee")), actor=actor, at=at)
+        if changed("team"):
+            cases.assign_team(db, number, team=_chosen(db, Team, whole_number("team")), actor=actor, at=at)
+        values: dict[str, Any] = {}
+        if changed("kind"):
+            values["kind"] = _one_of(Kind, form["kind"])
+        if changed("priority"):
+            values["priority"] = _one_of(Priority, form["priority"])
+        if changed("tags"):
+            values["tags"] = form["tags"].split(",")
+        if values:
+            cases.classify(db, number, **values, actor=actor, at=at)
+    flash(_("Saved."))
+    return _back(number)
+
+
+def _chosen(db: Session, table: type[Any], key: int | None) -> Any:
+    if key is None:
+        return None
+    found = db.get(table, key)
+    if found is None:
+        abort(400)
+    return found
+
+
+def _one_of(values: type[StrEnum], chosen: str) -> Any:
+    if chosen not in list(values):
+        abort(400)
+    return values(chosen)
+
+
+@pages.post("/<int:number>/follow-up")
+def follow_up(number: int) -> BaseResponse:
+    text = request.form.get("preset") or request.form.get("until", "")
+    until = _local_time(text) if text.strip() else None
+    if until is not None and until <= now():
+        raise InvalidInput(_("Choose a time that is still to come."), {"until": "a time in the future"})
+    with house().database.transaction() as db:
+        if get_case(db, number).follow_up_at != until:
+            cases.snooze(db, number, until=until, actor=user().email, at=now())
+    flash(_("The case comes back then.") if until else _("No follow-up any more."))
+    return _back(number)
+
+
+@pages.post("/<int:number>/merge")
+def merge(number: int) -> BaseResponse:
+    into = whole_number("into")
+    if into is None or into == number:
+        raise InvalidInput(_("Write the number of another case."), {"into": "the number of another case"})
+    with house().database.transaction() as db:
+        if get_case(db, number).merged_into_id != into:
+            get_case(db, into)
+            cases.merge(db, number, into=into, actor=user().email, at=now())
+    flash(_("Case %(number)s now is part of this one.", number=number))
+    return _back(into)
+
+
+@pages.post("/<int:number>/split")
+def split(number: int) -> BaseResponse:
+    mention_id = whole_number("mention")
+    if mention_id is None:
+        abort(400)
+    with house().database.transaction() as db:
+        mention = db.get(Mention, mention_id)
+        if mention is None:
+            abort(404)
+        if mention.case_id != number:  # the form was sent twice: it has moved already
+            return _back(mention.case_id or number)
+        made = cases.split(db, number, mention_id=mention_id, actor=user().email, at=now()).id
+    flash(_("The message has a case of its own now."))
+    return _back(made)
+
+
+# -- reading forms --------------------------------------------------------------------------------------------------
+
+
+def _body() -> str:
+    """The text field; browsers send line ends as CR LF, networks count a line end as one."""
+    return request.form.get("body", "").replace("\r\n", "\n")
+
+
+def _url_field(name: str) -> str | None:
+    url = request.form.get(name, "").strip()
+    if url and not is_web(url):
+        raise InvalidInput(_("The link must begin with http:// or https://."), {name: "a link to a web page"})
+    return url or None
+
+
+def _local_time(text: str) -> datetime:
+    """A ``datetime-local`` field in the organisation's time zone, or a full instant."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(_("That is not a date and time."), {"at": "2026-11-23T08:00"}) from None
+    return found if found.tzinfo else found.replace(tzinfo=zone())
+
+
+def _back(number: int, anchor: str | None = None) -> BaseResponse:
+    return redirect(url_for("cases.show", number=number, _anchor=anchor), 303)
+
+

@@ -1,0 +1,329 @@
+"""Who is there: login, logout, the first administrator, and the sessions behind the cookie."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import secrets
+from datetime import UTC, datetime, timedelta
+
+from flask import Blueprint, Flask, Response, abort, flash, g, make_response, redirect, render_template, request, url_for
+from itsdangerous import BadData, URLSafeTimedSerializer
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session, joinedload
+from werkzeug.wrappers import Response as BaseResponse
+
+from database import lock
+from errors import InvalidInput
+from models import LoginFailure, LoginSession, Role, User
+from web import context as req
+from web.i18n import LANGUAGES
+from web.i18n import gettext as _
+from web.passwords import MIN_LENGTH, hash_password, matches
+
+pages = Blueprint("login", __name__)
+
+# OWASP's common idle time for low-risk applications is 15 to 30 minutes; an inbox is read all day, typed text is kept.
+IDLE = timedelta(minutes=60)
+ABSOLUTE = timedelta(hours=8)
+SEEN_EVERY = timedelta(minutes=1)  # how often the use of a session is written down
+WINDOW = timedelta(minutes=15)
+MAX_PER_ACCOUNT = 10
+MAX_PER_ADDRESS = 50
+WELCOME_LASTS = timedelta(hours=72)
+
+OPEN = {"login.login", "login.setup", "login.welcome", "static"}  # pages for people who are not logged in
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+def install(app: Flask) -> None:
+    app.register_blueprint(pages)
+    app.before_request(_guard)
+
+
+def cookie_name() -> str:
+    """``__Host-`` ties the cookie to exactly this host and to https; browsers refuse it without."""
+    return "__Host-session" if _https() else "session"
+
+
+def _https() -> bool:
+    return str(req.house().settings.base_url).startswith("https://")
+
+
+def _guard() -> BaseResponse | None:
+    """Before every page: no changes from other sites, and nothing without a login but what is meant to be open."""
+    if request.path.startswith("/api/") or request.endpoint is None or not _is_page(request.endpoint):
+        return None
+    if request.method not in req.SAFE_METHODS and req.of_another_site():
+        abort(403)
+    g.user = _who()
+    if g.user is not None or request.endpoint in OPEN:
+        return None
+    if request.headers.get("HX-Request") or request.endpoint == "inbox.live":
+        abort(401)
+    back = request.full_path.rstrip("?") if request.method == "GET" else _referring_path()
+    if request.method != "GET":
+        flash(_("Your login had ended. What you wrote is kept in this browser: log in and send it again."))
+    return redirect(url_for("login.login", next=back if back != "/" else None))
+
+
+def _is_page(endpoint: str) -> bool:
+    return not endpoint.startswith(("api.", "health."))
+
+
+def _referring_path() -> str:
+    return req.safe_next("/" + (request.referrer or "").partition("://")[2].partition("/")[2])
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _who() -> User | None:
+    token = request.cookies.get(cookie_name())
+    if not token:
+        return None
+    database, at = req.house().database, req.now()
+    with database.read() as db:
+        session = db.scalar(
+            select(LoginSession)
+            .where(LoginSession.token_digest == _digest(token))
+            .options(joinedload(LoginSession.user))
+        )
+    if session is None:
+        return None
+    ended = at - session.last_seen_at > IDLE or at - session.created_at > ABSOLUTE or session.user.disabled_at
+    # A window that asks for news by itself is not somebody at work.
+    if not ended and (at - session.last_seen_at < SEEN_EVERY or request.endpoint == "inbox.live"):
+        return session.user
+    with database.transaction() as db:
+        if ended:
+            db.execute(delete(LoginSession).where(LoginSession.id == session.id))
+            return None
+        found = db.get(LoginSession, session.id)
+        if found is not None:
+            found.last_seen_at = at
+    return session.user
+
+
+def _begin(db: Session, user: User, response: BaseResponse) -> None:
+    """A new session with a new id; what the browser had before is no longer valid."""
+    token, at = secrets.token_urlsafe(32), req.now()
+    old = request.cookies.get(cookie_name())
+    if old:
+        db.execute(delete(LoginSession).where(LoginSession.token_digest == _digest(old)))
+    db.execute(delete(LoginSession).where(LoginSession.created_at < at - ABSOLUTE))
+    db.add(LoginSession(token_digest=_digest(token), user_id=user.id, created_at=at, last_seen_at=at))
+    response.set_cookie(cookie_name(), token, httponly=True, secure=_https(), samesite="Lax", path="/")
+
+
+def _no_users(db: Session) -> bool:
+    return db.scalar(select(User.id).limit(1)) is None
+
+
+@pages.get("/login")
+def login() -> Response | BaseResponse:
+    target = req.safe_next(request.args.get("next"))
+    if g.user is not None:
+        return redirect(target)
+    with req.house().database.read() as db:
+        if _no_users(db):
+            return redirect(url_for("login.setup"))
+    return _form(target)
+
+
+def _form(target: str, email: str = "", error: str | None = None, status: int = 200) -> Response:
+    page = render_template("login.html", target=target, email=email, error=error)
+    return make_response(page, status)
+
+
+@pages.post("/login", endpoint="login_post")
+def login_post() -> Response | BaseResponse:
+    email = request.form.get("email", "").strip().lower()
+    password = request.form.get("password", "")
+    target = req.safe_next(request.values.get("next"))
+    address, at = request.remote_addr or "", req.now()
+    database = req.house().database
+    with database.read() as db:
+        wait = _blocked_until(db, email, address, at)
+        user = db.scalar(select(User).where(User.email == email))
+    if wait is not None:
+        seconds = max(1, math.ceil((wait - at).total_seconds()))
+        minutes = math.ceil(seconds / 60)
+        message = _("Too many failed logins. Try again in %(minutes)s minutes.", minutes=minutes)
+        response = _form(target, email, message, 429)
+        response.headers["Retry-After"] = str(seconds)
+        return response
+    if not matches(password, user.password_hash if user else None) or user is None or user.disabled_at:
+        with database.transaction() as db:
+            db.execute(delete(LoginFailure).where(LoginFailure.at < at - WINDOW))
+            db.add(LoginFailure(email=email, address=address, at=at))
+        return _form(target, email, _("The e-mail address or the password is not right."), 401)
+    response = make_response(redirect(target, 303))
+    with database.transaction() as db:
+        db.execute(delete(LoginFailure).where(LoginFailure.email == email))
+        _begin(db, user, response)
+    return response
+
+
+OPEN.add("login.login_post")
+
+
+def _blocked_until(db: Session, email: str, address: str, at: datetime) -> datetime | None:
+    """When the next attempt is allowed, None when it is now."""
+    until: list[datetime] = []
+    for column, value, most in (
+        (LoginFailure.email, email, MAX_PER_ACCOUNT),
+        (LoginFailure.address, address, MAX_PER_ADDRESS),
+    ):
+        decisive = db.scalar(
+            select(LoginFailure.at)
+            .where(column == value, LoginFailure.at > at - WINDOW)
+            .order_by(LoginFailure.at.desc())
+            .offset(most - 1)
+            .limit(1)
+        )
+        if decisive is not None:
+            until.append(decisive.astimezone(UTC) + WINDOW)
+    return max(until, default=None)
+
+
+@pages.post("/logout")
+def logout() -> BaseResponse:
+    token = request.cookies.get(cookie_name(), "")
+    with req.house().database.transaction() as db:
+        db.execute(delete(LoginSession).where(LoginSession.token_digest == _digest(token)))
+    response = redirect(url_for("login.login"), 303)
+    response.delete_cookie(cookie_name(), path="/", secure=_https(), httponly=True, samesite="Lax")
+    return response
+
+
+@pages.route("/setup", methods=["GET", "POST"])
+def setup() -> Response | BaseResponse:
+    """First run: makes the first administrator, while there is no user at all."""
+    database = req.house().database
+    with database.read() as db:
+        if not _no_users(db):
+            abort(404)
+    if request.method == "GET":
+        return make_response(render_template("setup.html", form={}, error=None, min_length=MIN_LENGTH))
+    form = {name: request.form.get(name, "").strip() for name in ("email", "name")}
+    try:
+        user = new_user(form["email"], form["name"], Role.admin, request.form.get("password", ""), req.now())
+    except InvalidInput as error:
+        page = render_template("setup.html", form=form, error=str(error), min_length=MIN_LENGTH)
+        return make_response(page, 422)
+    response = make_response(redirect("/", 303))
+    with database.transaction() as db:
+        lock(db, "setup")
+        if not _no_users(db):
+            abort(404)
+        db.add(user)
+        db.flush()
+        _begin(db, user, response)
+    return response
+
+
+def new_user(email: str, name: str, role: str, password: str | None, at: datetime) -> User:
+    """A user who is not in the database yet. Raises ``InvalidInput``."""
+    email = email.strip().lower()
+    if not EMAIL.fullmatch(email):
+        raise InvalidInput(_("Write an e-mail address, such as anna@example.org."), {"email": "not an e-mail address"})
+    if role not in list(Role):
+        raise InvalidInput(_("Choose a role."), {"role": "agent, manager or admin"})
+    if password is not None and len(password) < MIN_LENGTH:
+        message = _("The password must have %(n)s characters or more.", n=MIN_LENGTH)
+        raise InvalidInput(message, {"password": "too short"})
+    return User(
+        email=email,
+        name=name.strip() or email.partition("@")[0],
+        role=role,
+        password_hash=hash_password(password) if password is not None else None,
+        created_at=at,
+    )
+
+
+# -- one-time links -------------------------------------------------------------------------------------------------
+
+
+def _signer(user: User) -> URLSafeTimedSerializer:
+    """What is signed depends on the present password, so that a link works once: it ends when one is chosen."""
+    return URLSafeTimedSerializer(req.secret(), salt=f"welcome:{user.id}:{user.password_hash}")
+
+
+def welcome_link(user: User) -> str:
+    """An address under which the user chooses a password, once, within 72 hours."""
+    return str(req.house().settings.base_url).rstrip("/") + url_for(
+        "login.welcome", user_id=user.id, token=_signer(user).dumps(user.id)
+    )
+
+
+@pages.route("/welcome/<int:user_id>/<token>", methods=["GET", "POST"])
+def welcome(user_id: int, token: str) -> Response | BaseResponse:
+    database = req.house().database
+    with database.read() as db:
+        user = db.get(User, user_id)
+    if user is None or user.disabled_at or not _is_valid(user, token):
+        abort(404, _("This link has been used, or is older than 72 hours. Ask an administrator for a new one."))
+    error = None
+    if request.method == "POST":
+        try:
+            hashed = hash_password(request.form.get("password", ""))
+        except InvalidInput:
+            error = _("The password must have %(n)s characters or more.", n=MIN_LENGTH)
+        else:
+            response = make_response(redirect("/", 303))
+            with database.transaction() as db:
+                found = db.get_one(User, user_id)
+                if found.password_hash != user.password_hash:
+                    abort(404)
+                found.password_hash = hashed
+                db.execute(delete(LoginSession).where(LoginSession.user_id == user_id))
+                _begin(db, found, response)
+            return response
+    page = render_template("welcome.html", person=user, error=error, min_length=MIN_LENGTH)
+    return make_response(page, 422 if error else 200)
+
+
+def _is_valid(user: User, token: str) -> bool:
+    try:
+        return bool(_signer(user).loads(token, max_age=int(WELCOME_LASTS.total_seconds())) == user.id)
+    except BadData:
+        return False
+
+
+# -- oneself --------------------------------------------------------------------------------------------------------
+
+
+@pages.route("/me", methods=["GET", "POST"])
+def me() -> str | BaseResponse | Response:
+    """Language and password of the person who is logged in."""
+    user, database = req.user(), req.house().database
+    error = None
+    if request.method == "POST" and request.form.get("do") == "language":
+        chosen = request.form.get("language", "")
+        with database.transaction() as db:
+            db.get_one(User, user.id).language = chosen if chosen in LANGUAGES else None
+        return redirect(url_for("login.me"), 303)
+    if request.method == "POST":
+        new = request.form.get("password", "")
+        if not matches(request.form.get("old", ""), user.password_hash):
+            error = _("The present password is not right.")
+        elif len(new) < MIN_LENGTH:
+            error = _("The password must have %(n)s characters or more.", n=MIN_LENGTH)
+        else:
+            response = make_response(redirect(url_for("login.me"), 303))
+            with database.transaction() as db:
+                found = db.get_one(User, user.id)
+                found.password_hash = hash_password(new)
+                db.execute(delete(LoginSession).where(LoginSession.user_id == user.id))  # everywhere else too
+                _begin(db, found, response)
+            flash(_("The password is changed. You are logged out everywhere else."))
+            return response
+    with database.read() as db:
+        sessions = db.scalar(
+            select(func.count()).select_from(LoginSession).where(LoginSession.user_id == user.id)
+        )
+    page = render_template("me.html", languages=LANGUAGES, error=error, sessions=sessions, min_length=MIN_LENGTH)
+    return make_response(page, 422 if error else 200)
