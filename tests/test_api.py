@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from itertools import count
 from threading import Timer
 from typing import Any
 
@@ -122,7 +122,7 @@ def test_no_token_a_wrong_a_revoked_one_and_that_of_a_disabled_user_are_refused(
         response = api.send("GET", "/cases", headers=headers)
         assert response.status_code == 401, headers
         assert response.json and response.json["error"]["code"] == "unauthorized"
-        assert response.headers["WWW-Authenticate"] == "Bearer"
+        assert response.headers["WWW-Authenticate"].startswith("Bearer ")
     other = Api(app, _token(database, BO, clock()))
     other.call("GET", "/cases")
     with database.transaction() as db:
@@ -249,9 +249,8 @@ def test_what_nobody_foresaw_tells_nothing(api: Api, app: Flask, monkeypatch: py
     assert "hunter2" not in response.text
 
 
-@pytest.mark.parametrize(
-    ("query", "field"),
-    [
+def test_a_list_asked_wrongly_names_the_field(api: Api) -> None:
+    for query, field in [
         ("status=done", "status"),
         ("kind=complaint", "kind"),
         ("sort=best", "sort"),
@@ -264,11 +263,9 @@ def test_what_nobody_foresaw_tells_nothing(api: Api, app: Flask, monkeypatch: py
         ("q=(a", "q"),
         ("q=a%00b", "q"),
         ("tag=a%00b", "tag"),
-    ],
-)
-def test_a_list_asked_wrongly_names_the_field(api: Api, query: str, field: str) -> None:
-    error = api.refused("GET", f"/cases?{query}", status=422, code="invalid")
-    assert set(error["fields"]) == {field}
+    ]:
+        error = api.refused("GET", f"/cases?{query}", status=422, code="invalid")
+        assert set(error["fields"]) == {field}, query
 
 
 # -- mentions -------------------------------------------------------------------------------------------------------
@@ -313,9 +310,8 @@ def test_people_of_the_same_name_stay_apart(api: Api, database: Database) -> Non
     assert len(authors) == 2
 
 
-@pytest.mark.parametrize(
-    ("wrong", "field"),
-    [
+def test_a_mention_that_cannot_be_accepted_names_the_field(api: Api) -> None:
+    refusals: list[tuple[Json, str]] = [
         ({"url": "javascript:alert(1)"}, "url"),
         ({"url": "//x.example"}, "url"),
         ({"author": {"name": "Eva", "url": "data:text/html,x"}}, "author.url"),
@@ -328,12 +324,11 @@ def test_people_of_the_same_name_stay_apart(api: Api, database: Database) -> Non
         ({"published_at": "2026-11-25T08:00:00Z"}, "published_at"),
         ({"published_at": "0001-01-01T00:00:00+14:00"}, "published_at"),
         ({"status": "closed"}, "status"),
-    ],
-)
-def test_a_mention_that_cannot_be_accepted_names_the_field(api: Api, wrong: Json, field: str) -> None:
-    body = {"external_id": "1", "author": {"name": "Eva"}, "text": "Hej", **wrong}
-    error = api.refused("POST", "/mentions", body, status=422, code="invalid")
-    assert set(error["fields"]) == {field}
+    ]
+    for wrong, field in refusals:
+        body = {"external_id": "1", "author": {"name": "Eva"}, "text": "Hej", **wrong}
+        error = api.refused("POST", "/mentions", body, status=422, code="invalid")
+        assert set(error["fields"]) == {field}, wrong
 
 
 def test_half_a_character_is_refused(api: Api) -> None:
@@ -347,7 +342,7 @@ def test_mentions_are_listed_and_narrowed(api: Api, find: Callable[..., Mention]
     ids = [api.mention(f"m{number}", f"text {number}")["mention"]["id"] for number in range(5)]
     other = find("x1", text="elsewhere <b>", html="<p onclick=x>bold <b>move</b><script>x</script></p>")
     seen: list[int] = []
-    cursor = ""
+    cursor: str | None = ""
     while cursor is not None:
         page = api.call("GET", f"/mentions?channel=api&limit=2&cursor={cursor}")
         seen += [mention["id"] for mention in page["mentions"]]
@@ -357,6 +352,13 @@ def test_mentions_are_listed_and_narrowed(api: Api, find: Callable[..., Mention]
         listed = api.call("GET", f"/mentions?{query}")["mentions"]
         assert [(one["id"], one["case"]) for one in listed] == [(other.id, other.case_id)], query
     assert listed[0]["html"] == "<p>bold <b>move</b></p>"
+
+
+def test_a_mention_handed_in_twice_at_once_is_one(api: Api, app: Flask) -> None:
+    body = {"external_id": "1", "author": {"name": "Eva"}, "text": "Hej"}
+    answers = _at_once(lambda: Api(app, api.token).send("POST", "/mentions", body), 6)
+    assert sorted(answer.status_code for answer in answers) == [200] * 5 + [201]
+    assert len({answer.json["mention"]["id"] for answer in answers if answer.json}) == 1
 
 
 # -- lists of cases -------------------------------------------------------------------------------------------------
@@ -413,7 +415,7 @@ def test_pages_follow_one_another_whatever_the_order(api: Api, clock: FakeClock)
     urgent = [*numbers[4:6], *numbers[1:4], *numbers[6:], numbers[0]]
     for sort, expected in [("newest", numbers[::-1]), ("oldest", numbers), ("urgent", urgent)]:
         seen: list[int] = []
-        cursor = ""
+        cursor: str | None = ""
         while cursor is not None:
             page = api.call("GET", f"/cases?sort={sort}&limit=2&cursor={cursor}")
             assert page["total"] == len(numbers)
@@ -448,7 +450,7 @@ def test_a_page_takes_the_same_few_queries_whatever_the_size(
         api.mention(f"under {number}", in_reply_to="0", author={"name": f"Nr {number}"})
         api.call("POST", f"/cases/{case}/notes", {"body": "x"}, status=201)
     assert [asked(path) for path in paths] == few
-    assert max(few) <= 8, few
+    assert max(few) <= 10, few  # BEGIN and the token included
 
 
 # -- one case -------------------------------------------------------------------------------------------------------
@@ -534,9 +536,9 @@ def test_a_change_wants_the_version_it_was_made_on(api: Api) -> None:
     assert api.call("PATCH", f"/cases/{number}", {"version": case["version"]}) == case
 
 
-@pytest.mark.parametrize(
-    ("wrong", "field"),
-    [
+def test_a_change_that_cannot_be_names_the_field(api: Api) -> None:
+    number = api.mention("1")["case"]
+    refusals: list[tuple[Json, str]] = [
         ({"assignee": "nobody@storby.example"}, "assignee"),
         ({"assignee": "gone@storby.example"}, "assignee"),
         ({"team": "Nothing"}, "team"),
@@ -548,12 +550,10 @@ def test_a_change_wants_the_version_it_was_made_on(api: Api) -> None:
         ({"follow_up_at": "2026-11-24T07:00:00Z"}, "follow_up_at"),
         ({"version": "1"}, "version"),
         ({"subject": "mine"}, "subject"),
-    ],
-)
-def test_a_change_that_cannot_be_names_the_field(api: Api, wrong: Json, field: str) -> None:
-    number = api.mention("1")["case"]
-    error = api.refused("PATCH", f"/cases/{number}", {"version": 1, **wrong}, status=422, code="invalid")
-    assert set(error["fields"]) == {field}
+    ]
+    for wrong, field in refusals:
+        error = api.refused("PATCH", f"/cases/{number}", {"version": 1, **wrong}, status=422, code="invalid")
+        assert set(error["fields"]) == {field}, wrong
 
 
 def test_an_ignored_case_is_reopened_before_it_is_given_to_somebody(api: Api) -> None:
@@ -597,6 +597,14 @@ def test_an_answer_is_taken_once_and_can_be_undone(api: Api, find: Callable[...,
     api.refused("DELETE", "/replies/999", status=404, code="not_found")
 
 
+def test_an_answer_sent_twice_at_once_is_one(api: Api, app: Flask, find: Callable[..., Mention]) -> None:
+    body = {"body": "Tomorrow.", "then": "keep", "idempotency_key": "k"}
+    path = f"/cases/{find('x1').case_id}/replies"
+    answers = _at_once(lambda: Api(app, api.token).send("POST", path, body), 6)
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json["id"] for answer in answers if answer.json}) == 1
+
+
 def test_a_key_is_good_within_its_case(api: Api, find: Callable[..., Mention]) -> None:
     body = {"body": "Tomorrow.", "then": "keep", "idempotency_key": "1"}
     replies = [
@@ -631,15 +639,16 @@ def test_somebody_says_that_he_answered_there(api: Api, clock: FakeClock) -> Non
     number, mention = taken["case"], taken["mention"]["id"]
     path = f"/cases/{number}/answered-elsewhere"
     clock.forward(minutes=30)
-    for wrong, field in [
+    refusals: list[tuple[Json, str]] = [
         ({"url": "ftp://x.example/1"}, "url"),
         ({"at": "2026-11-24T09:00:00Z"}, "at"),
         ({"at": "2026-11-24T07:00:00Z"}, "at"),
         ({"to_mention": 10**9}, "to_mention"),
-    ]:
+    ]
+    for wrong, field in refusals:
         error = api.refused("POST", path, {"to_mention": mention, **wrong}, status=422, code="invalid")
         assert set(error["fields"]) == {field}
-    body = {"to_mention": mention, "url": "https://form.example/answers/1", "at": "2026-11-24T08:10:00Z"}
+    body: Json = {"to_mention": mention, "url": "https://form.example/answers/1", "at": "2026-11-24T08:10:00Z"}
     reply = api.call("POST", path, body, status=202)
     assert (reply["origin"], reply["sent_at"], reply["url"]) == ("elsewhere", body["at"], body["url"])
     case = api.case(number)
@@ -656,13 +665,10 @@ def test_events_are_read_on_from_where_one_was(api: Api, database: Database) -> 
     with database.read() as db:
         all_ids = list(db.scalars(select(CaseEvent.id).order_by(CaseEvent.id)))
     seen, after = [], 0
-    for _ in count():
-        page = api.call("GET", f"/events?after={after}&limit=1")
+    while (page := api.call("GET", f"/events?after={after}&limit=1"))["events"]:
         seen += page["events"]
-        if not page["events"]:
-            assert page["next_after"] == after
-            break
         after = page["next_after"]
+    assert page["next_after"] == after
     assert [one["id"] for one in seen] == all_ids
     assert {one["case"] for one in seen} == {number}
 
@@ -822,3 +828,8 @@ def _token(database: Database, email: str, at: datetime) -> str:
     with database.transaction() as db:
         user = db.scalars(select(User).where(User.email == email)).one()
         return tokens.create(db, user, "test", at)
+
+
+def _at_once(ask: Callable[[], TestResponse], times: int) -> list[TestResponse]:
+    with ThreadPoolExecutor(times) as pool:
+        return [asked.result() for asked in [pool.submit(ask) for _ in range(times)]]

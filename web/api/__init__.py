@@ -13,6 +13,7 @@ from typing import Any
 
 from flask import Blueprint, Flask, Response, g, request
 from pydantic import ValidationError
+from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import BadRequest, TooManyRequests, Unauthorized, UnsupportedMediaType
 
 from errors import InvalidInput
@@ -68,7 +69,7 @@ def _token(house: House) -> ApiToken:
             found = tokens.find(db, value.strip())
         if found is not None:
             return found
-    challenge = Response(headers={"WWW-Authenticate": "Bearer"}).www_authenticate
+    challenge = WWWAuthenticate("bearer", {"realm": "gensvar"})
     raise Unauthorized("Send the header Authorization: Bearer TOKEN with a valid token.", www_authenticate=challenge)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
-from flask import Blueprint, Response, abort, g, request
+from flask import Blueprint, Response, g, request
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -43,7 +43,7 @@ def blueprint(house: House) -> Blueprint:
     def metrics() -> Response:
         """Numbers only, no personal data; for this machine, or with an API token."""
         if not _from_this_machine() and not _has_token(house):
-            abort(403, "Ask from the machine itself, or with an API token.")
+            return Response("Ask from the machine itself, or with an API token.\n", 403, mimetype="text/plain")
         with house.database.read() as db:
             lines = list(_metrics(db, g.now))
         return Response("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
@@ -92,11 +92,11 @@ def _disk(folder: Path) -> Iterator[str]:
 
 
 def _metrics(db: Session, now: datetime) -> Iterator[str]:
-    by_status = dict(db.execute(select(Case.status, func.count()).group_by(Case.status)).tuples().all())
+    by_status = {status: n for status, n in db.execute(select(Case.status, func.count()).group_by(Case.status))}
     yield from _gauge("gensvar_cases", "Cases by status.", {s: by_status.get(s, 0) for s in CaseStatus}, "status")
     mentions = db.scalar(select(func.count()).select_from(Mention)) or 0
     yield from _gauge("gensvar_mentions", "Mentions stored.", {"": mentions})
-    outbox = dict(db.execute(select(Reply.status, func.count()).group_by(Reply.status)).tuples().all())
+    outbox = {status: n for status, n in db.execute(select(Reply.status, func.count()).group_by(Reply.status))}
     yield from _gauge("gensvar_replies", "Replies by status.", {s: outbox.get(s, 0) for s in ReplyStatus}, "status")
     failing = select(func.count()).select_from(Source).where(*_WATCHED, Source.failures > 0)
     yield from _gauge("gensvar_sources_failing", "Sources whose last pass failed.", {"": db.scalar(failing) or 0})
