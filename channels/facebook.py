@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,9 @@ from outbound import Client
 with warnings.catch_warnings():  # its source holds "\d" in a plain string, which Python tells whoever compiles it
     warnings.filterwarnings("ignore", message=r"(invalid escape sequence|\"\\d\" is an invalid escape sequence)")
     import facebook
+
+# Its debug lines hold whole addresses, and so the token that the SDK puts into the query.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
 
 CAPABILITIES = Capabilities(limit=8000, private_limit=2000, count=len)
 

@@ -108,6 +108,9 @@ class PageCollector:
         try:
             post = self._post(self._graph.get(post_id, fields=POST_FIELDS))
         except GraphError as error:
+            if error.reason in (Reason.forbidden, Reason.bad_request):  # no longer for us to see, which is not deleted
+                del memory.posts[post_id]
+                return
             if error.reason is not Reason.gone:
                 raise
             published_at = datetime.fromtimestamp(memory.posts.pop(post_id)["published"], UTC)
