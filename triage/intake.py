@@ -235,8 +235,7 @@ class _Intake:
             return  # the network only tells that it is gone; what it said stays, as the retention policy has it
         if (mention.title, mention.text) == (data.title, data.text):
             return
-        older = next((id for id in data.earlier_ids if id == mention.external_id), None)
-        if older is None and data.external_id != mention.external_id:
+        if {data.external_id, *data.earlier_ids} < set(self._ids(mention)):
             return  # an earlier version, seen late
         self.db.add(
             MentionVersion(
@@ -259,6 +258,11 @@ class _Intake:
             if id != mention.external_id and self._find(id) is None:
                 self.db.add(MentionAlias(channel=self.channel, external_id=id, mention_id=mention.id))
                 self._remember(id, mention)
+
+    def _ids(self, mention: Mention) -> list[str]:
+        """Every id the network has known it by."""
+        aliases = select(MentionAlias.external_id).where(MentionAlias.mention_id == mention.id)
+        return [mention.external_id, *self.db.scalars(aliases)]
 
     def _found_by_source(self, mention: Mention) -> None:
         if self.source_id is not None and self.db.get(MentionSource, (mention.id, self.source_id)) is None:
@@ -349,10 +353,17 @@ class _Intake:
                 reply = self._reply_sent(parent_id)
                 return _Above(reply.case_id if reply else None, context, reply is not None, None)
             if parent.case_id is not None or parent.ours or parent.id in seen:
-                return _Above(parent.case_id, context, True, parent)
+                return _Above(parent.case_id, context, parent.case_id is not None or self._published(parent), parent)
             context.append(parent)
             seen.add(parent.id)
             current = parent
+
+    def _published(self, ours: Mention) -> bool:
+        """Did we say it unasked? Not where it answers something that has not been collected (yet)."""
+        current: Mention | None = ours
+        while current is not None and current.ours and current.in_reply_to is not None:
+            current = self._find(current.in_reply_to)
+        return current is not None
 
     def _reply_sent(self, external_id: str) -> Reply | None:
         """An answer of ours that went out from here and has not been collected again yet."""
@@ -360,8 +371,7 @@ class _Intake:
 
     def _below(self, mention: Mention) -> list[Mention]:
         """Stored before it: answers to it, and comments that name it only as their thread."""
-        ids = [mention.external_id]
-        ids += self.db.scalars(select(MentionAlias.external_id).where(MentionAlias.mention_id == mention.id))
+        ids = self._ids(mention)
         direct = Mention.in_reply_to.in_(ids)
         under = Mention.in_reply_to.is_(None) & Mention.thread.in_(ids)
         below = select(Mention).where(Mention.channel == self.channel, or_(direct, under), Mention.id != mention.id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -101,3 +101,18 @@ def targets(status: CaseStatus) -> list[CaseStatus]:
 
 def _words(action: Action) -> str:
     return "be changed that way: " + action.value.replace("_", " ")
+
+
+def replay(steps: Iterable[tuple[str | None, str | None]]) -> CaseStatus | None:
+    """The status that the (from, to) pairs of a case's events lead to; None before the first.
+
+    Raises ``ValueError`` where an event does not begin where the one before it ended: then the history is not whole.
+    """
+    status: str | None = None
+    for before, then in steps:
+        if then is None:
+            continue  # the status was not asked about
+        if before != status:
+            raise ValueError(f"an event begins at {before}, but the case was {status}")
+        status = then
+    return None if status is None else CaseStatus(status)
