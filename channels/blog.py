@@ -76,10 +76,12 @@ class WordPress:
     def call(self, path: str, params: Mapping[str, Any] | None = None, *, post: Any = None) -> Fetched:
         """The answer, whatever it is; ``path`` such as ``wp/v2/comments``."""
         answer = self._call(path, params, post)
-        if answer.status == 404 and not self._plain_permalinks and _json(answer) is None:
+        if answer.status == 404 and not self._plain_permalinks and json_of(answer) is None:
             self._plain_permalinks = True
-            answer = self._call(path, params, post)
-            self._plain_permalinks = _json(answer) is not None
+            second = self._call(path, params, post)
+            self._plain_permalinks = json_of(second) is not None
+            if self._plain_permalinks or second.status >= 500:
+                return second
         return answer
 
     def _call(self, path: str, params: Mapping[str, Any] | None, post: Any) -> Fetched:
@@ -95,7 +97,7 @@ class WordPress:
         answer = self.call(path, params)
         if answer.status != 200:
             raise failure(answer)
-        found = _json(answer)
+        found = json_of(answer)
         if found is None:
             raise NoRest(Reason.bad_payload, f"{self.site}: the REST API answers with something that is not JSON")
         return found, answer
@@ -108,7 +110,7 @@ class WordPress:
         return found
 
 
-def _json(answer: Fetched) -> Any:
+def json_of(answer: Fetched) -> Any:
     """What the body says, or None. Some sites put warnings of PHP before it."""
     text = answer.body.decode("utf-8", "replace").lstrip("\ufeff \r\n\t")
     start = re.search(r"^[\[{]", text, re.MULTILINE)
@@ -120,7 +122,7 @@ def _json(answer: Fetched) -> Any:
 
 def said(answer: Fetched) -> tuple[str, str]:
     """An error's code and words, each empty where the site did not give one."""
-    found = _json(answer)
+    found = json_of(answer)
     if not isinstance(found, dict):
         return "", ""
     return str(found.get("code") or ""), str(found.get("message") or "")
