@@ -275,7 +275,7 @@ class X:
                 author = self._handles.get(post.author.lower())
                 author = author or self._add(User(str(5_000_000_000 + len(self._users)), post.author, post.author))
                 tweet = Tweet(post.id, author, post.text, post.at, post.parent, history=[post.id])
-                self._finish(tweet)
+                self._finish(tweet, loaded=True)
                 self._store(tweet)
 
     # -- keeping posts ----------------------------------------------------------------------------------------------
@@ -307,20 +307,21 @@ class X:
 
     def _make(self, author: User, text: str, at: datetime | None, **more: Any) -> Tweet:
         at = at or self.clock.now()
-        number = snowflake(at, next(self._sequence) % 4096)
+        number = snowflake(at, next(self._sequence) % (1 << 22))
         tweet = Tweet(number, author, text, at, history=[number], **more)
         self._finish(tweet)
         return tweet
 
-    def _finish(self, tweet: Tweet) -> None:
-        """Work out what the API says about it: text, entities, conversation."""
+    def _finish(self, tweet: Tweet, *, loaded: bool = False) -> None:
+        """Work out what the API says about it: text, entities, conversation. X puts those talked with in front."""
         text = tweet.written
         parent = self._tweets.get(tweet.parent) if tweet.parent else None
         tweet.conversation = parent.conversation if parent else tweet.id
-        if parent and parent.author is not tweet.author:
-            in_front = f"@{parent.author.username}"
-            if in_front.lower() not in text.lower():
-                text = f"{in_front} {text}"
+        if parent and not loaded:
+            talking = [parent.author.username, *(one["username"] for one in parent.entities.get("mentions", ()))]
+            present = {tweet.author.username.lower(), *(name.lower() for name in _MENTION.findall(text))}
+            in_front = [f"@{name}" for name in dict.fromkeys(talking) if name.lower() not in present]
+            text = " ".join([*in_front, text])
         urls: list[dict[str, Any]] = []
 
         def shorten(found: re.Match[str]) -> str:

@@ -137,6 +137,16 @@ def test_the_message_above_is_brought_along_before_it(network: X, account: Twitt
     assert (second.external_id, second.context, second.in_reply_to) == (below, False, above)
 
 
+def test_who_joins_the_conversation_is_heard_too(network: X, account: TwitterAccount) -> None:
+    asked = network.write("Ida", "@storby vägen är hal")
+    joined = network.write("Jan", "Här med", in_reply_to=asked)
+    cursor = one_pass(account)[-1].cursor
+    back = network.write("Ida", "Tack Jan", in_reply_to=joined)
+    above, mention = found(one_pass(account, cursor))
+    assert (above.external_id, above.context) == (joined, True)
+    assert (mention.external_id, mention.text, mention.can_reply) == (back, "@Jan @storby Tack Jan", True)
+
+
 def test_a_deleted_message_above_is_no_obstacle(network: X, account: TwitterAccount) -> None:
     above = network.write("Ida", "Vägen är hal")
     below = network.write("Jan", "@storby se här", in_reply_to=above)
