@@ -31,11 +31,13 @@ FAULTS: Mapping[Fault, str] = {
 
 @dataclass(frozen=True)
 class Place:
-    """Somewhere to write. ``name`` is shown beside its threads where a column has several places."""
+    """Somewhere to write. ``name`` is shown beside its threads where a column has several places; ``answers``: one
+    can answer there."""
 
     key: str
     name: str
     network: Network
+    answers: bool = True
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ def create_app(columns: Sequence[Column], *, organisation: str, inbox: str) -> F
             column.publish(name, title, text)
         elif to is None:
             place.network.write(name, text)
-        elif any(post.external_id == to and not post.deleted for post in place.network.posts()):
+        elif place.answers and any(post.external_id == to and not post.deleted for post in place.network.posts()):
             place.network.write(name, text, in_reply_to=to)
         else:
             return page(wrong="What you answer is no longer there.", status=409)

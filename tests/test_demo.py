@@ -1,0 +1,235 @@
+"""The demo as a newcomer meets it: started as a command, seen through the login, the inbox, the API, the outside."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+import pytest
+import requests
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parent.parent
+T = TypeVar("T")
+
+
+def until(what: Callable[[], T | None], failing: str, seconds: float = 20) -> T:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if (found := what()) is not None and found is not False:
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"{failing} within {seconds:.0f} s")
+
+
+@dataclass
+class Demo:
+    process: subprocess.Popen[str]
+    said: str
+    inbox: str
+    outside: str
+    email: str
+    password: str
+    data: Path
+    started_in: float
+
+    def family(self) -> list[psutil.Process]:
+        me = psutil.Process(self.process.pid)
+        return [me, *me.children(recursive=True)]
+
+
+def start(data: Path) -> Demo:
+    command = [sys.executable, str(ROOT / "cli.py"), "demo", "--port", "0", "--outside-port", "0", "--data", str(data)]
+    began = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdout is not None
+    said = ""
+    while "Ctrl-C ends it" not in said:
+        line = process.stdout.readline()
+        assert line, f"the demo ended: {process.wait(5)}\n{said}"
+        said += line
+    addresses = re.findall(r"http://127\.0\.0\.1:\d+", said)
+    login = re.search(r"log in as (\S+), password (\S+)", said)
+    assert len(addresses) == 2 and login, said
+    inbox, outside = addresses
+    return Demo(process, said, inbox, outside, login[1], login[2], data, time.monotonic() - began)
+
+
+def end(demo: Demo) -> None:
+    for process in demo.family() if demo.process.poll() is None else []:
+        process.kill()
+    demo.process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    found = start(tmp_path_factory.mktemp("demo") / "data")
+    yield found
+    end(found)
+
+
+@pytest.fixture(scope="module")
+def browser(demo: Demo) -> requests.Session:
+    """Somebody who has logged in through the form."""
+    session = requests.Session()
+    session.trust_env = False
+    assert session.get(f"{demo.inbox}/", timeout=10).url.startswith(f"{demo.inbox}/login"), "not asked to log in"
+    form = {"email": demo.email, "password": demo.password}
+    answer = session.post(f"{demo.inbox}/login", data=form, timeout=10)
+    assert answer.status_code == 200 and answer.url == f"{demo.inbox}/", answer.url
+    return session
+
+
+@pytest.fixture(scope="module")
+def api(demo: Demo) -> Callable[..., Any]:
+    command = [sys.executable, str(ROOT / "cli.py"), "--config", str(demo.data / "config.yaml")]
+    made = subprocess.run(
+        [*command, "token", "create", demo.email, "--name", "test"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert made.returncode == 0, made.stderr
+    headers = {"Authorization": f"Bearer {made.stdout.strip()}"}
+
+    def get(path: str, **query: str) -> Any:
+        answer = requests.get(f"{demo.inbox}/api/v1{path}", params=query, headers=headers, timeout=10)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    return get
+
+
+class _Forms(HTMLParser):
+    """The fields of the form with an id, as a browser would send them."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__()
+        self.id, self.inside, self.action, self.select = id, False, "", ""
+        self.fields: dict[str, str] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self.inside = given.get("id") == self.id
+            self.action = given["action"] if self.inside else self.action
+        elif self.inside and tag == "input" and given.get("type") != "checkbox":
+            self.fields[given["name"]] = given.get("value", "")
+        elif self.inside and tag == "select":
+            self.select = given["name"]
+        elif self.inside and tag == "option" and ("selected" in given or self.select not in self.fields):
+            self.fields[self.select] = given["value"]
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = self.inside and tag != "form"
+
+
+def answer_in_the_inbox(demo: Demo, browser: requests.Session, number: int, body: str, then: str) -> None:
+    page = browser.get(f"{demo.inbox}/cases/{number}", timeout=10)
+    assert page.status_code == 200
+    form = _Forms("reply-form")
+    form.feed(page.text)
+    assert form.action, "the case has no composer"
+    sent = browser.post(f"{demo.inbox}{form.action}", data=form.fields | {"body": body, "then": then}, timeout=10)
+    assert sent.status_code == 200, sent.text
+
+
+def column(demo: Demo, key: str) -> str:
+    answer = requests.get(f"{demo.outside}/columns/{key}", timeout=10)
+    assert answer.status_code == 200
+    return unescape(answer.text)
+
+
+def write(demo: Demo, place: str, text: str, to: str = "") -> None:
+    form = {"place": place, "to": to, "name": "Testa Testlund", "text": text}
+    answer = requests.post(f"{demo.outside}/write", data=form, timeout=10)
+    assert answer.status_code == 200, answer.text
+
+
+def test_the_inbox_fills_within_seconds(demo: Demo, browser: requests.Session, api: Callable[..., Any]) -> None:
+    assert demo.started_in < 15, f"it took {demo.started_in:.1f} s until the addresses were printed"
+    page = until(
+        lambda: found if "storby" in (found := browser.get(demo.inbox, timeout=10).text) else None, "no mention"
+    )
+    assert page.count("/cases/") >= 10
+    until(lambda: api("/cases")["total"] >= 40 or None, "fewer than 40 cases from the story's past")
+    channels = {case["channel"] for case in api("/cases", limit="200")["cases"]}
+    assert channels == {"twitter", "facebook", "blog"}
+
+
+@pytest.mark.parametrize(
+    ("key", "place", "text", "under"),
+    [
+        ("x", "x", "@storby hallå, vem sandar Provgatan?", None),
+        ("facebook", "facebook", "Provgatan är spegelblank, sandar ni i dag?", "Nu snöar det på allvar"),
+        ("blog", "storbybloggen", "Kommer det någon sand till Provgatan?", "Snöoväder på väg in"),
+    ],
+)
+def test_what_is_written_outside_is_answered_inside_and_answered_back(
+    demo: Demo, browser: requests.Session, api: Callable[..., Any], key: str, place: str, text: str, under: str | None
+) -> None:
+    """A tweet, a Facebook comment, a blog comment: in the inbox, answered, seen outside, and open again."""
+
+    def outside_post(words: str) -> str | None:
+        posts = re.findall(r'<li class="(post [^"]*)" data-post="([^"]*)">(.*?)</li>', column(demo, key), re.S)
+        return next((id for _, id, inner in posts if words in inner), None)
+
+    write(demo, place, text, until(lambda: outside_post(under), f"{under} is not outside") if under else "")
+    found = until(
+        lambda: next(iter(api("/cases", q="Provgatan", channel=channel_of(key))["cases"]), None), "not in the inbox"
+    )
+    assert found["status"] == "new" and found["author"]["name"] == "Testa Testlund"
+
+    answer_in_the_inbox(demo, browser, found["number"], f"Vi sandar Provgatan i kväll ({key}).", "resolve")
+    assert api(f"/cases/{found['number']}")["status"] == "resolved"
+    ours = until(lambda: outside_post(f"Vi sandar Provgatan i kväll ({key})."), "the answer is not outside", 30)
+    thread = next(part for part in column(demo, key).split("<article") if text in part)
+    assert f"Vi sandar Provgatan i kväll ({key})." in thread and "Official answer" in thread
+
+    write(demo, place, "Det är fortfarande inte sandat!", ours)
+    until(lambda: api(f"/cases/{found['number']}")["status"] == "open" or None, "the case is not open again")
+    entries = api(f"/cases/{found['number']}")["entries"]
+    assert [entry["type"] for entry in entries if entry["type"] in {"mention", "reply"} and not entry.get("context")][
+        -3:
+    ] == [
+        "mention",
+        "reply",
+        "mention",
+    ]
+
+
+def channel_of(key: str) -> str:
+    return {"x": "twitter"}.get(key, key)
+
+
+def test_a_port_that_is_taken_is_replaced_and_a_second_demo_is_refused(demo: Demo) -> None:
+    command = [sys.executable, str(ROOT / "cli.py"), "demo", "--data", str(demo.data)]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, cwd=ROOT)
+    assert second.returncode == 1
+    assert "already running" in second.stderr and "Traceback" not in second.stderr
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_however_it_ends_nothing_is_left_running(tmp_path: Path, ending: signal.Signals) -> None:
+    demo = start(tmp_path / "data")
+    try:
+        family = until(lambda: found if len(found := demo.family()) > 1 else None, "nothing collects")
+        os.kill(demo.process.pid, ending)
+        _, left = psutil.wait_procs(family, timeout=10)
+        assert left == []
+        if ending != signal.SIGKILL:
+            assert demo.process.returncode == 0
+    finally:
+        end(demo)
