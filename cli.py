@@ -1,0 +1,630 @@
+"""``gensvar …``: every command. What a command needs is imported when it runs, so that each starts fast."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from errors import ConfigError, GensvarError, InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.orm import Session
+
+    from house import House
+    from models import Case, User
+    from web.queries import Entry
+
+VERSION = "0.1.0"
+OK, FAILED, USAGE = 0, 1, 2
+PASSWORD_LENGTH = 12
+AT_ONCE = 8  # sources collected side by side, so that one that hangs does not hold up the others
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status. Also the console script."""
+    given = _parser().parse_args(arguments)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=_log_level(given))
+    for talkative in ("apscheduler", "urllib3", "oauthlib", "requests_oauthlib", "tweepy", "waitress", "alembic"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)  # some of them would log requests with their tokens
+    try:
+        status: int = given.command(given)
+        sys.stdout.flush()
+        return status
+    except ConfigError as error:
+        return _fail(error, USAGE, given.debug)
+    except InvalidInput as error:
+        return _fail(error, USAGE, given.debug)
+    except GensvarError as error:
+        return _fail(error, FAILED, given.debug)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `gensvar case list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:  # noqa: BLE001 - a person gets one line; --debug gives the traceback
+        what = " ".join(str(error).split())[:300]
+        return _fail(
+            GensvarError(f"Unexpected {type(error).__name__}: {what} (--debug tells more)"), FAILED, given.debug
+        )
+
+
+def _log_level(given: argparse.Namespace) -> int:
+    """What runs for long tells its story in the log; what a person waits for answers in plain lines instead."""
+    if given.debug:
+        return logging.DEBUG
+    return logging.INFO if given.command in (run, demo, web, scheduler, worker) else logging.CRITICAL
+
+
+def _fail(error: Exception, status: int, debug: bool) -> int:
+    if debug:
+        logging.getLogger("gensvar").error("the command failed", exc_info=sys.exception() or error)
+    for line in str(error).splitlines():
+        print(f"gensvar: {line}", file=sys.stderr)
+    return status
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@contextmanager
+def _house(given: argparse.Namespace, *, declare: bool = False, current: bool = True) -> Iterator[House]:
+    """The house the configuration names. ``current``: its database must be of this version (an empty one is made so);
+    ``declare``: what the configuration declares is brought into it."""
+    import house
+    from database import newest_migration
+    from errors import DatabaseError
+
+    opened = house.open_house(given.config)
+    try:
+        if current:
+            version = opened.database.version()
+            if version is None:
+                opened.database.migrate()
+            elif version != newest_migration():
+                raise DatabaseError(
+                    f"The database is at version {version}, this Gensvar needs {newest_migration()}. "
+                    "Nothing was changed: run `gensvar migrate`."
+                )
+            if declare:
+                house.declare(opened, _now())
+        yield opened
+    finally:
+        opened.close()
+
+
+# -- running --------------------------------------------------------------------------------------------------------
+
+
+def _migrated(house: House) -> None:
+    """Bring the database to this version, after a backup when there is something to lose."""
+    import backup
+    import jobs
+
+    if (made := backup.before_migration(house, _now())) is not None:
+        print(f"Backed up to {made}.")
+    before = house.database.migrate()
+    if before is not None:
+        print(f"The database was at version {before}; it is now at {house.database.version()}.")
+    jobs.prepare_queue(house)
+
+
+def run(given: argparse.Namespace) -> int:
+    import supervisor
+
+    with _house(given, current=False) as house:
+        from house import declare
+
+        _migrated(house)
+        declare(house, _now())
+        address = house.settings.base_url
+        supervisor.run(house, given.config, lambda: print(f"Gensvar is at {address} (Ctrl-C ends it)", flush=True))
+    return OK
+
+
+def demo(given: argparse.Namespace) -> int:
+    from sandbox import demo
+
+    return demo.main(given.port, given.outside_port, given.data)
+
+
+def web(given: argparse.Namespace) -> int:
+    import supervisor
+
+    with _house(given, declare=True) as house:
+        supervisor.serve(house)
+    return OK
+
+
+def scheduler(given: argparse.Namespace) -> int:
+    import jobs
+    import scheduler
+    import supervisor
+
+    supervised = os.environ.get("GENSVAR_SUPERVISED") == "1"
+    with _house(given, declare=not supervised) as house:
+        jobs.prepare_queue(house)
+        with supervisor.at_work(house.database), supervisor.signalled() as stop:
+            if supervised:
+                supervisor.stop_when_orphaned(stop)
+            scheduler.run(house, stop)
+    return OK
+
+
+def worker(given: argparse.Namespace) -> int:
+    import jobs
+    import supervisor
+
+    with _house(given, declare=True) as house:
+        if house.settings.jobs.engine != "procrastinate":
+            raise InvalidInput("There is nothing for a worker to do: jobs.engine is embedded in the configuration.")
+        jobs.prepare_queue(house)
+        with supervisor.at_work(house.database):
+            jobs.work(house)
+    return OK
+
+
+def migrate(given: argparse.Namespace) -> int:
+    with _house(given, current=False) as house:
+        from house import declare
+
+        _migrated(house)
+        declare(house, _now())
+        print(f"The database is at version {house.database.version()}.")
+    return OK
+
+
+# -- one pass now ---------------------------------------------------------------------------------------------------
+
+
+def collect(given: argparse.Namespace) -> int:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from sqlalchemy import select
+
+    import pulls
+    from models import Source
+
+    with _house(given, declare=True) as house:
+        with house.database.read() as db:
+            sources = {source.name: source for source in db.scalars(select(Source).order_by(Source.id))}
+        for name in given.source:
+            _known(name, sources, "source")
+        wanted = given.source or [name for name, each in sources.items() if each.enabled and each.paused_at is None]
+        if not wanted:
+            print("No source is enabled; nothing was collected.")
+        failed = False
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for pulled in pool.map(lambda name: pulls.pull(house, sources[name].id, now=_now, by_hand=True), wanted):
+                line = f"{pulled.source}: {pulled.new} new, {pulled.known} known, {pulled.set_aside} set aside"
+                if pulled.unmatched:
+                    line += f", {pulled.unmatched} not matched"
+                if pulled.skipped:
+                    line = f"{pulled.source}: skipped: {pulled.skipped}"
+                if pulled.error is not None:
+                    failed = True
+                    line += f", error: {_line(pulled.error)}"
+                    print(f"gensvar: {pulled.source}: {_line(pulled.error)}", file=sys.stderr)
+                print(line, flush=True)
+    return FAILED if failed else OK
+
+
+def send(given: argparse.Namespace) -> int:
+    from models import ReplyStatus
+    from replies.outbox import Outbox
+
+    with _house(given) as house:
+        with Outbox(house, _now) as outbox:
+            delivered = outbox.run()
+        for each in delivered:
+            print(
+                f"reply {each.reply_id} in case {each.case_id}: {each.status}"
+                + (f": {each.error}" if each.error else "")
+            )
+        if not delivered:
+            print("Nothing was waiting to be sent.")
+    return FAILED if any(each.status in (ReplyStatus.failed, ReplyStatus.uncertain) for each in delivered) else OK
+
+
+def tick(given: argparse.Namespace) -> int:
+    from replies.outbox import Outbox
+    from triage import reactions, upkeep
+
+    with _house(given) as house:
+        changed = upkeep.tick(house.database, _now())
+        with Outbox(house, _now) as outbox:
+            delivered = len(outbox.run())
+        reacted = 0
+        while taken := reactions.react(house.database, _now()):
+            reacted += taken
+        print(f"{changed} cases changed, {delivered} replies handled, {reacted} events reacted to")
+    return OK
+
+
+# -- sources --------------------------------------------------------------------------------------------------------
+
+
+def source_list(given: argparse.Namespace) -> int:
+    from sqlalchemy import select
+
+    from models import Source
+
+    with _house(given, declare=True) as house, house.database.read() as db:
+        rows = [("NAME", "CHANNEL", "COLLECTS", "FROM", "EVERY", "STATE")]
+        for source in db.scalars(select(Source).order_by(Source.name)):
+            what = source.definition
+            state = "ok" if source.last_success_at else "not read yet"
+            if source.error:
+                state = f"{source.error_reason}: {_line(source.error)}"
+            if source.paused_at is not None:
+                state = "paused"
+            if not source.enabled:
+                state = "not enabled"
+            where = what.get("account") or what.get("url") or ""
+            rows.append((source.name, source.channel, what.get("collect", ""), where, what.get("every", ""), state))
+    _table(rows)
+    return OK
+
+
+def source_test(given: argparse.Namespace) -> int:
+    from sqlalchemy import select
+
+    import checkup
+    from models import Source
+
+    with _house(given, declare=True) as house:
+        with house.database.read() as db:
+            sources = {source.name: source for source in db.scalars(select(Source))}
+        definition = sources[_known(given.name, sources, "source")].definition
+        print(f"{given.name}: {checkup.sample(house, house.source(definition), _now())}; nothing was stored")
+    return OK
+
+
+def source_add(given: argparse.Namespace) -> int:
+    from sqlalchemy import select
+
+    from models import Account, Source
+
+    fields = ("name", "channel", "account", "collect", "url", "query", "match", "every", "since")
+    with _house(given, declare=True) as house:
+        source = house.source({key: getattr(given, key) for key in fields if getattr(given, key) is not None})
+        with house.database.transaction() as db:
+            if db.scalar(select(Source.id).where(Source.name == source.name)) is not None:
+                raise InvalidInput(f"There is a source named {source.name} already.")
+            account = db.scalar(select(Account.id).where(Account.name == source.account)) if source.account else None
+            db.add(Source(name=source.name, channel=source.channel, account_id=account, enabled=True,
+                          definition=source.model_dump(mode="json"), created_at=_now()))  # fmt: skip
+        print(f"{source.name} is collected from now on, every {source.model_dump(mode='json')['every']}.")
+    return OK
+
+
+# -- people ---------------------------------------------------------------------------------------------------------
+
+
+def user_add(given: argparse.Namespace) -> int:
+    from sqlalchemy import select
+
+    from models import User
+    from web.login import new_user
+
+    password = sys.stdin.readline().rstrip("\r\n")
+    if len(password) < PASSWORD_LENGTH:
+        raise InvalidInput(f"The password on standard input must have {PASSWORD_LENGTH} characters or more.")
+    with _house(given) as house, house.database.transaction() as db:
+        user = new_user(given.email, given.name, given.role, password, _now())
+        if db.scalar(select(User.id).where(User.email == user.email)) is not None:
+            raise InvalidInput(f"There is a user {user.email} already.")
+        db.add(user)
+        db.flush()
+        print(f"{user.email} is {user.role}.")
+    return OK
+
+
+def user_list(given: argparse.Namespace) -> int:
+    from sqlalchemy import select
+
+    from models import User
+
+    with _house(given) as house, house.database.read() as db:
+        rows = [("E-MAIL", "NAME", "ROLE", "STATE")]
+        for user in db.scalars(select(User).order_by(User.email)):
+            rows.append((user.email, user.name, user.role, "disabled" if user.disabled_at else "active"))
+    _table(rows)
+    return OK
+
+
+def user_disable(given: argparse.Namespace) -> int:
+    from sqlalchemy import delete
+
+    from models import LoginSession
+
+    with _house(given) as house, house.database.transaction() as db:
+        user = _user(db, given.email)
+        user.disabled_at = user.disabled_at or _now()
+        db.execute(delete(LoginSession).where(LoginSession.user_id == user.id))
+        print(f"{user.email} is disabled and logged out.")
+    return OK
+
+
+def token_create(given: argparse.Namespace) -> int:
+    from web.api import tokens
+
+    with _house(given) as house:
+        with house.database.transaction() as db:
+            user = _user(db, given.email)
+            if user.disabled_at is not None:
+                raise InvalidInput(f"{user.email} is disabled; a token would not work.")
+            token = tokens.create(db, user, given.name, _now())
+        print(token)
+    return OK
+
+
+def _user(db: Session, email: str) -> User:
+    from sqlalchemy import select
+
+    from errors import NotFoundError
+    from models import User
+
+    user = db.scalar(select(User).where(User.email == email.strip().lower()))
+    if user is None:
+        raise NotFoundError(f"There is no user {email}. `gensvar user list` shows all.")
+    return user
+
+
+# -- cases ----------------------------------------------------------------------------------------------------------
+
+
+def case_list(given: argparse.Namespace) -> int:
+    from web import queries
+
+    wanted = queries.CaseFilter(
+        status=given.status, channel=given.channel, kind=given.kind, tag=given.tag, team=given.team,
+        source=given.source, assignee=given.assignee, q=given.q,
+    )  # fmt: skip
+    with _house(given) as house, house.database.read() as db:
+        page = queries.find_cases(db, wanted, sort=queries.Sort(given.sort), limit=given.limit)
+        rows = [("CASE", "STATUS", "CHANNEL", "AUTHOR", "ASSIGNEE", "LAST ACTIVITY", "SUBJECT")]
+        for case in page.cases:
+            author, assignee = case.author.name if case.author else "", case.assignee.email if case.assignee else ""
+            rows.append(
+                (str(case.id), case.status, case.channel, author, assignee, _at(case.last_activity_at), case.subject)
+            )
+    _table(rows)
+    print(f"{len(rows) - 1} of {page.total}")
+    return OK
+
+
+def case_show(given: argparse.Namespace) -> int:
+    from web import queries
+
+    with _house(given) as house, house.database.read() as db:
+        case = queries.get_case(db, given.number)
+        _print_case(case)
+        for entry in queries.entries(db, case):
+            _print_entry(entry)
+    return OK
+
+
+def _print_case(case: Case) -> None:
+    about = {
+        "status": case.status,
+        "channel": case.channel,
+        "source": case.source.name if case.source else None,
+        "author": case.author.name if case.author else None,
+        "assignee": case.assignee.email if case.assignee else None,
+        "team": case.team.name if case.team else None,
+        "kind": case.kind,
+        "priority": case.priority,
+        "tags": ", ".join(tag.tag for tag in case.tags),
+        "opened": _at(case.opened_at),
+        "first response": _at(case.first_response_at),
+        "resolved": _at(case.resolved_at),
+        "follow-up": _at(case.follow_up_at),
+        "merged into": case.merged_into_id,
+        "follows": case.follows_id,
+        "flag": case.flag,
+    }
+    print(f"Case {case.id}: {_line(case.subject)}")
+    for name, value in about.items():
+        if value:
+            print(f"  {name}: {_line(value)}")
+
+
+def _print_entry(entry: Entry) -> None:
+    from models import CaseEvent, Mention, Note, Reply
+
+    match entry.item:
+        case Mention() as mention:
+            author = _line(mention.author.name) if mention.author else "somebody"
+            print(f"\n{_at(entry.at)}  {author}{' (context)' if entry.context else ''}:")
+            _print_text(mention.text, mention.url)
+        case Reply() as reply:
+            by = _line(reply.user.name if reply.user else reply.author_name or "us")
+            print(f"\n{_at(entry.at)}  answer by {by} ({reply.status}{', private' if reply.private else ''}):")
+            _print_text(reply.body, reply.url, reply.error)
+        case Note() as note:
+            print(f"\n{_at(entry.at)}  note by {note.user.name if note.user else 'somebody'}:")
+            _print_text(note.body)
+        case CaseEvent() as event:
+            status = f": {event.from_status} → {event.to_status}" if event.to_status else ""
+            changes = "; ".join(f"{field} {old} → {new}" for field, (old, new) in event.changes.items())
+            print(f"{_at(entry.at)}  {event.action} by {event.actor}{status}{' (' + changes + ')' if changes else ''}")
+
+
+def _print_text(*parts: str | None) -> None:
+    for part in parts:
+        for line in (part or "").splitlines():
+            print(f"    {_line(line)}")
+
+
+# -- keeping the house ----------------------------------------------------------------------------------------------
+
+
+def make_backup(given: argparse.Namespace) -> int:
+    import backup
+
+    with _house(given, current=False) as house:
+        print(backup.make(house, given.file.absolute(), _now()))
+    return OK
+
+
+def restore(given: argparse.Namespace) -> int:
+    import backup
+
+    with _house(given, current=False) as house:
+        if not given.yes:
+            with backup.opened(given.file.absolute()) as (found, _):
+                print(found)
+            if not sys.stdin.isatty():
+                raise InvalidInput(
+                    "Restoring replaces all data: say --yes, or run it on a terminal. Nothing was changed."
+                )
+            if input("Replace all data of this Gensvar by that? (yes/no) ").strip().lower() != "yes":
+                raise InvalidInput("Nothing was changed.")
+        aside = backup.restore(house, given.file.absolute(), _now())
+        print(f"Restored. What was there before lies in {aside}.")
+    return OK
+
+
+def check(given: argparse.Namespace) -> int:
+    import checkup
+
+    wrong = 0
+    with _house(given, current=False) as house:
+        for finding in checkup.examine(house, _now()):
+            if finding.remedy is None:
+                print(f"ok     {finding.what}: {finding.found}", flush=True)
+            else:
+                wrong += 1
+                print(f"WRONG  {finding.what}: {_line(finding.found)}\n       mend it: {finding.remedy}", flush=True)
+    print(f"{wrong} wrong" if wrong else "All is well.")
+    return FAILED if wrong else OK
+
+
+def version(given: argparse.Namespace) -> int:
+    from database import newest_migration
+
+    print(f"gensvar {VERSION} (database version {newest_migration()})")
+    return OK
+
+
+# -- words ----------------------------------------------------------------------------------------------------------
+
+
+def _at(when: datetime | None) -> str:
+    return f"{when:%Y-%m-%d %H:%M}Z" if when else ""
+
+
+def _line(text: object) -> str:
+    """On one line, and without what would steer the terminal: much of it was written by strangers."""
+    return "".join(letter if letter.isprintable() else " " for letter in " ".join(str(text).split()))
+
+
+def _known(name: str, known: dict[str, Any], what: str) -> str:
+    import difflib
+
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        raise InvalidInput(f"There is no {what} named {name}" + (f"; did you mean {close[0]}?" if close else "."))
+    return name
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(len(_line(row[column])) for row in rows) for column in range(len(rows[0]) - 1)]
+    for row in [tuple(_line(cell) for cell in row) for row in rows]:
+        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip())
+
+
+# -- what may be said -----------------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="gensvar", description="One inbox for what people say about you in public.")
+    default = Path(os.environ.get("GENSVAR_CONFIG") or "config.yaml")
+    parser.add_argument("--config", type=Path, default=default, metavar="FILE", help=f"configuration ({default})")
+    parser.add_argument("--debug", action="store_true", help="log everything, and show tracebacks")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(name: str, command: Command, help: str, to: Any = commands) -> argparse.ArgumentParser:
+        made: argparse.ArgumentParser = to.add_parser(name, help=help, description=help)
+        made.set_defaults(command=command)
+        return made
+
+    def group(name: str, help: str) -> Any:
+        return commands.add_parser(name, help=help).add_subparsers(metavar="ACTION", required=True)
+
+    add("run", run, "everything in one: web, collecting, answering")
+    it = add("demo", demo, "the whole thing on invented networks, in a database of its own")
+    it.add_argument("--port", type=int, help="of the inbox")
+    it.add_argument("--outside-port", type=int, help="of the page where one writes as a citizen")
+    it.add_argument("--data", type=Path, metavar="FOLDER", help="where it lies (var/demo), made anew at each start")
+    add("web", web, "the screens and the API alone")
+    add("scheduler", scheduler, "the clock alone")
+    add("worker", worker, "one that takes jobs from the queue (jobs.engine: procrastinate)")
+    add("migrate", migrate, "bring the database to this version, after a backup")
+
+    it = add("collect", collect, "collect now, once, from all enabled sources or the named ones")
+    it.add_argument("--source", action="append", default=[], metavar="NAME")
+    add("send", send, "send what waits in the outbox now, and wait for the outcome")
+    add("tick", tick, "everything the clock would do now")
+
+    source = group("source", "what is collected")
+    add("list", source_list, "all sources and how they fare", source)
+    it = add("test", source_test, "read the first page of a source, store nothing", source)
+    it.add_argument("name", metavar="NAME")
+    it = add("add", source_add, "collect something more", source)
+    it.add_argument("name", metavar="NAME")
+    it.add_argument("--collect", required=True, metavar="WHAT", help="what to collect, as in config.yaml")
+    for option in ("account", "channel", "url", "query", "match", "every", "since"):
+        it.add_argument(f"--{option}")
+
+    user = group("user", "who may log in")
+    it = add("add", user_add, "add a user", user)
+    it.add_argument("email", metavar="EMAIL")
+    it.add_argument("--name", required=True, metavar="N")
+    it.add_argument("--role", required=True, choices=("agent", "manager", "admin"))
+    help = f"read the password ({PASSWORD_LENGTH} characters or more) from standard input"
+    it.add_argument("--password-stdin", action="store_true", required=True, help=help)
+    add("list", user_list, "all users", user)
+    it = add("disable", user_disable, "lock a user out", user)
+    it.add_argument("email", metavar="EMAIL")
+
+    it = add("create", token_create, "make an API token, shown once", group("token", "API tokens"))
+    it.add_argument("email", metavar="EMAIL")
+    it.add_argument("--name", required=True, metavar="N")
+
+    case = group("case", "look at cases")
+    it = add("show", case_show, "one case, whole", case)
+    it.add_argument("number", type=int, metavar="N")
+    it = add("list", case_list, "cases, latest activity first", case)
+    for option in ("status", "channel", "kind", "tag", "team"):
+        it.add_argument(f"--{option}", action="append", default=[])
+    it.add_argument("--source")
+    it.add_argument("--assignee", metavar="EMAIL", help="an e-mail address, or none")
+    it.add_argument("--q", metavar="QUERY", help="words, as in the search of the inbox")
+    it.add_argument("--sort", choices=("newest", "oldest", "urgent"), default="newest")
+    it.add_argument("--limit", type=int, default=50, metavar="N")
+
+    it = add("backup", make_backup, "write a backup: database, secret key, uploads")
+    it.add_argument("file", type=Path, metavar="FILE")
+    it = add("restore", restore, "put a backup back; what was there is moved aside")
+    it.add_argument("file", type=Path, metavar="FILE")
+    it.add_argument("--yes", action="store_true", help="do not ask")
+    add("check", check, "go over everything: what is wrong and how to mend it")
+    add("version", version, "which Gensvar this is")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
