@@ -18,7 +18,6 @@ from werkzeug.wrappers import Response as BaseResponse
 import channels
 import pulls
 from collectors.base import MentionData
-from collectors.blog_discovery import Found, discover
 from errors import ChannelError, ConfigError, GensvarError, InvalidInput, NotFoundError, QueryError
 from models import (
     Account,
@@ -115,7 +114,7 @@ class Draft:
     name: str = ""
     match: str = ""
     every: str = "15m"
-    found: Found | None = None
+    found: Any = None
     kept: list[bool] | None = None  # of the previewed items: whether the watch query lets them through
     error: str | None = None
     query_error: str | None = None
@@ -154,6 +153,8 @@ def preview() -> str | Response:
 
 
 def _preview() -> Draft:
+    from collectors.blog_discovery import discover
+
     form = request.form
     typed = {name: form.get(name, "").strip() for name in ("url", "name", "match")}
     every = form.get("every", "").strip() or "15m"
