@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 
 from sqlalchemy import ColumnElement, and_, func, not_, or_, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from errors import InvalidInput, QueryError
 from models import Case, Mention
@@ -49,7 +50,8 @@ def _parse(q: str) -> watch.Node:
         raise InvalidInput(str(error), {"q": f"{error} (at character {error.position + 1})"}) from error
 
 
-def _condition(node: watch.Node, holds: Callable[[str], Condition]) -> Condition:
+def _condition(node: watch.Node, holds: Callable[[str, str], Condition]) -> Condition:
+    """``holds(pattern, word)``: where the pattern is found, and ``word`` with it, which is quicker to look for."""
     match node:
         case watch.And(parts):
             return and_(*(_condition(part, holds) for part in parts))
@@ -58,18 +60,25 @@ def _condition(node: watch.Node, holds: Callable[[str], Condition]) -> Condition
         case watch.Not(what):
             return not_(_condition(what, holds))
         case watch.Near(left, right, gap):
-            return holds(f"{_near(left, right, gap)}|{_near(right, left, gap)}")
+            pattern = f"{_near(left, right, gap)}|{_near(right, left, gap)}"
+            return holds(pattern, max((*left.words, *right.words), key=len))
         case watch.Term():
-            return holds(_begin(node) + _words(node) + _end(node))
+            return holds(_begin(node) + _words(node) + _end(node), max(node.words, key=len))
 
 
-def _in_case(pattern: str) -> Condition:
-    holding = select(Mention.case_id).where(_in_mention(pattern), Mention.case_id.is_not(None))
-    return or_(Case.subject.regexp_match(pattern), Case.id.in_(holding))
+def _in_case(pattern: str, word: str) -> Condition:
+    holding = select(Mention.case_id).where(_in_mention(pattern, word), Mention.case_id.is_not(None))
+    return or_(_in_text(Case.subject, pattern, word), Case.id.in_(holding))
 
 
-def _in_mention(pattern: str) -> Condition:
-    return or_(Mention.text.regexp_match(pattern), func.coalesce(Mention.title, "").regexp_match(pattern))
+def _in_mention(pattern: str, word: str) -> Condition:
+    return or_(_in_text(Mention.text, pattern, word), _in_text(func.coalesce(Mention.title, ""), pattern, word))
+
+
+def _in_text(text: ColumnElement[str] | InstrumentedAttribute[str], pattern: str, word: str) -> Condition:
+    """The databases compare ASCII alike and fast; for any other letter stands "any one character" until the pattern."""
+    like = "".join(letter if letter.isascii() else "_" for letter in word)
+    return and_(text.ilike(f"%{like}%"), text.regexp_match(pattern))
 
 
 def _near(first: watch.Term, second: watch.Term, gap: int) -> str:
