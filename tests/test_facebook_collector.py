@@ -385,6 +385,7 @@ def test_since_bounds_the_first_pass_but_not_what_stands_above(desk: Desk) -> No
     new = desk.graph.write("Bo", "Ny", in_reply_to=above, at=ago(hours=5))
     found = desk.mentions(since=ago(days=2))
     assert {id: m.context for id, m in found.items()} == {post: True, above: True, new: False}
+    assert f"GET /{old}/comments" not in desk.graph.requests, "nothing has happened there since"
     # The floor stays: later passes bring no history either.
     desk.graph.write("Dan", "Nyare", in_reply_to=post, at=ago(hours=1))
     later = desk.mentions(since=ago(days=2))
@@ -400,6 +401,26 @@ def test_all_history_is_read_once_and_then_the_window_only(desk: Desk) -> None:
     assert desk.mentions() == {}
 
 
+def test_a_history_read_half_is_read_on_from_there(desk: Desk) -> None:
+    posts = [desk.graph.write("Åsa", f"{n}", at=ago(days=400 - n)) for n in range(4)]
+    passing = desk.passing()
+    for _ in range(3):
+        next(passing)
+    passing.close()
+    assert set(desk.mentions()) == set(posts[2:]), "the last one stored is read again, in case of a tie, and the rest"
+
+
+def test_parents_come_first_even_where_the_clocks_say_otherwise() -> None:
+    collector = page(None, account(), Http())
+    post = collector._post({"id": "1_2", "created_time": "2026-11-21T09:00:00+0000"})
+    chain = ["2_5", "2_4", "2_3"]
+    pages = [[{"id": id, "created_time": f"2026-11-21T{10 + n}:00:00+0000"} for n, id in enumerate(chain)]]
+    pages[0][0]["parent"], pages[0][1]["parent"] = {"id": "2_4"}, {"id": "2_3"}  # type: ignore[assignment]
+    pages[0].append({"id": "2_9", "created_time": "2026-11-21T08:00:00+0000", "parent": {"id": "2_9"}})  # type: ignore[dict-item]
+    collector._graph.pages = lambda path, **args: iter(pages)  # type: ignore[method-assign]
+    assert [comment.id for comment in collector._comments(post)[0]] == ["2_9", "2_3", "2_4", "2_5"]
+
+
 def test_a_date_further_back_than_the_window_widens_it(desk: Desk) -> None:
     post = desk.graph.write_as_us("Remiss", at=ago(days=80))
     desk.mentions(since=ago(days=90))
@@ -412,7 +433,7 @@ def test_stopping_after_any_batch_loses_nothing(desk: Desk, since: datetime | No
     graph = desk.graph
     for n in range(4):
         post = graph.write("Åsa", f"Post {n}", at=ago(days=60 - 15 * n))
-        for c in range(90):
+        for c in range(CHUNK + 20 if n == 2 else 40):
             graph.write("Bo", f"{n}/{c}", in_reply_to=post, at=ago(hours=30 - n))
     graph.tag("Leo", "Hej Storby", at=ago(hours=3))
     whole = set(desk.mentions(since=since))

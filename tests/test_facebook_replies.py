@@ -237,6 +237,15 @@ def test_what_never_arrived_is_not_found(desk: Desk) -> None:
     assert desk.replier.find(desk.outgoing(comment, "Svar", private=True)) is None
 
 
+@pytest.mark.parametrize("private", [False, True])
+def test_what_was_said_before_the_call_is_not_taken_for_it(desk: Desk, private: bool) -> None:
+    comment = desk.graph.write("Bo", "Når?", in_reply_to=desk.graph.write("Åsa", "Hej"))
+    reply = desk.outgoing(comment, "Svar", private=private)
+    desk.replier.send(reply)
+    assert desk.replier.find(replace(reply, since=datetime.now(UTC) + timedelta(minutes=1))) is None
+    assert desk.replier.find(reply) is not None
+
+
 def test_an_answer_to_an_answer_is_found_where_facebook_hangs_it(desk: Desk) -> None:
     top = desk.graph.write("Åsa", "Hej", in_reply_to=desk.graph.write_as_us("Nyheter"))
     below = desk.graph.write("Bo", "Och jag?", in_reply_to=top)
