@@ -541,7 +541,7 @@ def test_every_error_is_told_by_its_cause_whatever_the_http_status(
         (Response('{"error": "x"}', 503, content_type="application/json"), Reason.unavailable),
         (Response("{}", 500, content_type="application/json"), Reason.unavailable),
         (Response("[" * 100_000, 200, content_type="application/json"), Reason.bad_payload),
-        (Response("", 302, {"Location": "http://169.254.169.254/"}), Reason.bad_payload),
+        (Response("", 302, {"Location": "/v26.0/elsewhere"}), Reason.bad_payload),
         (Response("", 429), Reason.rate_limited),
     ],
 )
