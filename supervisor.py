@@ -132,7 +132,8 @@ def stop_when_orphaned(stop: threading.Event) -> None:
     """In the child: end when the supervisor is gone."""
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        while os.read(sys.stdin.fileno(), 1024):  # not through sys.stdin: its lock would be held when we end
+            pass
         stop.set()
 
     threading.Thread(target=watch, name="orphaned", daemon=True).start()

@@ -389,6 +389,7 @@ def test_run_serves_collects_and_ends_when_told(file: Path, database: Database) 
         _, told = running.communicate(timeout=30)
         assert running.returncode == 0, told
         assert "Traceback" not in told
+        assert "Fatal" not in told
         with pytest.raises(urllib.error.URLError):
             urllib.request.urlopen(f"{base}/healthz", timeout=1)
     finally:
