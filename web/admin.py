@@ -128,9 +128,8 @@ def sources() -> str:
 
 def _sources_page(draft: Draft) -> str:
     with house().database.read() as db:
-        set_aside = dict(
-            db.execute(select(SetAsideItem.source_id, func.count()).group_by(SetAsideItem.source_id)).tuples().all()
-        )
+        counted = select(SetAsideItem.source_id, func.count()).group_by(SetAsideItem.source_id)
+        set_aside = {source_id: n for source_id, n in db.execute(counted)}
         heartbeat = db.get(Heartbeat, "scheduler")
         return render_template(
             "sources.html",

@@ -1,0 +1,724 @@
+"""The screens, through the door a browser uses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+from flask.testing import FlaskClient
+from sqlalchemy import event, func, select
+
+from collectors.base import SetAside
+from house import House
+from models import (
+    Case,
+    CaseEvent,
+    LoginSession,
+    Mention,
+    Note,
+    Reply,
+    ReplyStatus,
+    SetAsideItem,
+    Source,
+    User,
+)
+from tests import screens
+from tests.conftest import FakeClock
+from triage import cases
+from web import create_app, passwords
+from web.i18n import LANGUAGES, catalogue
+from web.safe_html import clean, link_text
+
+SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords are hashed slowly on purpose; here only that they are."""
+    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    passwords._nobody.cache_clear()
+
+
+@pytest.fixture
+def storby(make_house: Callable[..., House], clock: FakeClock) -> House:
+    house = screens.storby(make_house, clock())
+    screens.a_morning(house, clock())
+    return house
+
+
+Browser = Callable[[str | None], FlaskClient]
+
+
+@pytest.fixture
+def browser(storby: House, clock: FakeClock) -> Browser:
+    app = create_app(storby, clock=clock)
+
+    def open_browser(who: str | None = "anna@storby.example") -> FlaskClient:
+        client = app.test_client()
+        client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "en"
+        if who:
+            assert client.post("/login", data={"email": who, "password": screens.PASSWORD}).status_code == 303
+        return client
+
+    return open_browser
+
+
+@pytest.fixture
+def anna(browser: Browser) -> FlaskClient:
+    return browser("anna@storby.example")
+
+
+@pytest.fixture
+def admin(browser: Browser) -> FlaskClient:
+    return browser("admin@storby.example")
+
+
+def text_of(response: Any) -> str:
+    return str(response.get_data(as_text=True))
+
+
+def hidden(page: str, name: str) -> str:
+    found = re.search(rf'name="{name}" value="([^"]*)"', page)
+    assert found, f"the page has no field {name}"
+    return found[1]
+
+
+def answer(client: FlaskClient, number: int, body: str = "Vi kommer i kväll.", **more: str) -> Any:
+    page = text_of(client.get(f"/cases/{number}"))
+    form = {"key": hidden(page, "key"), "version": hidden(page, "version"), "body": body, "then": "keep", **more}
+    return client.post(f"/cases/{number}/reply", data=form)
+
+
+def replies(house: House) -> list[Reply]:
+    with house.database.read() as db:
+        return list(db.scalars(select(Reply).order_by(Reply.id)))
+
+
+# -- log in ---------------------------------------------------------------------------------------------------------
+
+
+def test_who_is_not_logged_in_is_sent_to_the_login_and_back(browser: Browser) -> None:
+    client = browser(None)
+    for path in ("/", "/cases/1", "/me", "/admin/sources", "/media?u=http://x.example&s=1"):
+        assert client.get(path).headers["Location"].startswith("/login"), path
+    assert client.get("/cases/1?draft=2").headers["Location"] == "/login?next=/cases/1?draft%3D2"
+    sent = client.post(
+        "/login?next=/cases/1", data={"email": "ANNA@storby.example", "password": screens.PASSWORD, "next": "/cases/1"}
+    )
+    assert (sent.status_code, sent.headers["Location"]) == (303, "/cases/1")
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/ok\nLocation: x", "\t//e"],
+)
+def test_the_login_leads_nowhere_else(browser: Browser, target: str) -> None:
+    form = {"email": "anna@storby.example", "password": screens.PASSWORD, "next": target}
+    assert browser(None).post("/login", data=form).headers["Location"] == "/"
+
+
+def test_the_cookie_is_for_this_site_only_and_new_at_each_login(browser: Browser, storby: House) -> None:
+    client = browser(None)
+    form = {"email": "anna@storby.example", "password": screens.PASSWORD}
+    first = client.post("/login", data=form).headers["Set-Cookie"]
+    assert "HttpOnly" in first
+    assert "SameSite=Lax" in first
+    second = client.post("/login", data=form).headers["Set-Cookie"]
+    assert first.split(";")[0] != second.split(";")[0]
+    with storby.database.read() as db:
+        assert db.scalar(select(func.count()).select_from(LoginSession)) == 1, "the old session still works"
+
+
+def test_over_https_the_cookie_is_tied_to_the_host(make_house: Callable[..., House], clock: FakeClock) -> None:
+    house = screens.storby(make_house, clock(), base_url="https://svar.storby.example")
+    client = create_app(house, clock=clock).test_client()
+    response = client.post("/login", data={"email": "anna@storby.example", "password": screens.PASSWORD})
+    assert response.headers["Set-Cookie"].startswith("__Host-session=")
+    assert "Secure" in response.headers["Set-Cookie"]
+
+
+def test_ten_failures_close_an_account_for_a_while_and_say_how_long(browser: Browser, clock: FakeClock) -> None:
+    client = browser(None)
+    wrong = {"email": "anna@storby.example", "password": "guess"}
+    assert [client.post("/login", data=wrong).status_code for _ in range(10)] == [401] * 10
+    refused = client.post("/login", data={**wrong, "password": screens.PASSWORD})
+    assert refused.status_code == 429
+    assert 0 < int(refused.headers["Retry-After"]) <= 900
+    other = client.post("/login", data={"email": "mats@storby.example", "password": screens.PASSWORD})
+    assert other.status_code == 303, "one account's failures closed another's"
+    clock.forward(minutes=15, seconds=1)
+    assert client.post("/login", data={**wrong, "password": screens.PASSWORD}).status_code == 303
+
+
+def test_fifty_failures_close_an_address(browser: Browser) -> None:
+    client = browser(None)
+    for number in range(50):
+        client.post("/login", data={"email": f"nobody{number}@storby.example", "password": "x"})
+    form = {"email": "anna@storby.example", "password": screens.PASSWORD}
+    assert client.post("/login", data=form).status_code == 429
+    elsewhere = client.post("/login", data=form, environ_base={"REMOTE_ADDR": "192.0.2.7"})
+    assert elsewhere.status_code == 303
+
+
+def test_a_session_ends_after_an_idle_hour_and_after_eight(anna: FlaskClient, browser: Browser, clock: FakeClock) -> None:
+    clock.forward(minutes=59)
+    assert anna.get("/").status_code == 200
+    clock.forward(minutes=59)
+    assert anna.get("/").status_code == 200, "use did not prolong the session"
+    clock.forward(minutes=61)
+    assert anna.get("/").status_code == 302
+    again = browser("anna@storby.example")
+    for _ in range(9):
+        clock.forward(minutes=50)
+        last = again.get("/").status_code
+    assert last == 200
+    clock.forward(minutes=50)
+    assert again.get("/").status_code == 302, "the session outlived eight hours"
+
+
+def test_a_window_that_only_looks_on_does_not_keep_the_session_alive(anna: FlaskClient, clock: FakeClock) -> None:
+    for _ in range(4):
+        clock.forward(minutes=16)
+        last = anna.get("/live?after=0").status_code
+    assert last == 401
+
+
+def test_logout_ends_the_session_on_the_server(anna: FlaskClient) -> None:
+    cookie = anna.get_cookie("session")
+    assert cookie is not None
+    anna.post("/logout")
+    anna.set_cookie("session", cookie.value)
+    assert anna.get("/").status_code == 302
+
+
+def test_who_is_disabled_is_out_at_once(anna: FlaskClient, admin: FlaskClient, storby: House) -> None:
+    with storby.database.read() as db:
+        number = db.scalar(select(User.id).where(User.email == "anna@storby.example"))
+    assert admin.post(f"/admin/users/{number}", data={"do": "disable"}).status_code == 303
+    assert anna.get("/").status_code == 302
+    form = {"email": "anna@storby.example", "password": screens.PASSWORD}
+    assert anna.post("/login", data=form).status_code == 401
+
+
+def test_the_first_run_makes_one_administrator_and_only_once(house: House, clock: FakeClock) -> None:
+    client = create_app(house, clock=clock).test_client()
+    assert client.get("/login").headers["Location"] == "/setup"
+    assert client.get("/setup").status_code == 200
+    form = {"email": "First@storby.example", "name": "Första", "password": "short"}
+    assert client.post("/setup", data=form).status_code == 422
+    assert client.post("/setup", data={**form, "password": screens.PASSWORD}).status_code == 303
+    assert client.get("/admin").status_code == 200, "the first administrator is not logged in"
+    assert client.get("/setup").status_code == 404
+    assert client.post("/setup", data={**form, "password": screens.PASSWORD}).status_code == 404
+
+
+# -- other sites ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("headers", "allowed"),
+    [
+        ({}, True),
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Sec-Fetch-Site": "none"}, True),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"Origin": "http://localhost"}, True),
+        ({"Origin": "http://evil.example"}, False),
+        ({"Origin": "null"}, False),
+    ],
+)
+def test_other_sites_change_nothing(anna: FlaskClient, storby: House, headers: dict[str, str], allowed: bool) -> None:
+    response = anna.post("/cases/1/note", data={"body": "från en annan sida"}, headers=headers)
+    assert response.status_code == (303 if allowed else 403)
+    with storby.database.read() as db:
+        assert db.scalar(select(func.count()).select_from(Note)) == int(allowed)
+
+
+def test_every_page_carries_the_policy(anna: FlaskClient) -> None:
+    for path in ("/", "/cases/1", "/nowhere", "/login", "/static/gensvar.css"):
+        policy = anna.get(path).headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+    page = text_of(anna.get("/cases/1"))
+    assert not re.search(r"<script(?![^>]*\ssrc=)|\sstyle=|\son[a-z]+=|<style", page), "something is inline"
+    assert not re.search(r'(?:src|href)="https?://(?!x\.com)[^"]*\.(?:js|css|png|jpg)', page)
+
+
+# -- the inbox ------------------------------------------------------------------------------------------------------
+
+
+def numbers(page: str) -> list[int]:
+    return [int(found) for found in re.findall(r'id="case-(\d+)"', page)]
+
+
+def test_the_inbox_shows_what_is_to_be_done_newest_first(anna: FlaskClient, storby: House) -> None:
+    page = text_of(anna.get("/"))
+    with storby.database.read() as db:
+        newest = list(db.scalars(select(Case.id).order_by(Case.last_activity_at.desc(), Case.id.desc())))
+    assert numbers(page) == newest
+    assert "glashalt utanför förskolan" in page, "the latest message is not shown"
+    assert "Karin på kanten" in page
+    assert 'aria-current="page"' in page
+
+
+def test_filters_narrow_the_list(anna: FlaskClient, storby: House) -> None:
+    blog = screens.case_of(storby, "https://medborgare.example/2026/11/sno").id
+    first = screens.case_of(storby, "1001").id
+    assert numbers(text_of(anna.get("/?channel=blog"))) == [blog]
+    assert numbers(text_of(anna.get("/?source=citizen-blog"))) == [blog]
+    anna.post(f"/cases/{first}/take")
+    assert numbers(text_of(anna.get("/?assignee=me"))) == [first]
+    assert first not in numbers(text_of(anna.get("/?assignee=none")))
+    anna.post(f"/cases/{first}/status", data={"status": "resolved"})
+    assert first not in numbers(text_of(anna.get("/")))
+    assert numbers(text_of(anna.get("/?status=resolved"))) == [first]
+    assert len(numbers(text_of(anna.get("/?status=all")))) == 5
+    nothing = text_of(anna.get("/?channel=api"))
+    assert "Nothing matches the filter" in nothing
+    assert numbers(text_of(anna.get("/?status=%27--&channel=%00&assignee=x&source=%FF"))) == []
+
+
+def test_a_long_list_comes_in_pages_that_do_not_overlap(anna: FlaskClient, storby: House, clock: FakeClock) -> None:
+    at = clock() - timedelta(days=2)
+    screens.collect(storby, *(screens.mention(100 + n, f"Fråga {n}", at) for n in range(120)), at=at)
+    seen: list[int] = []
+    path: str | None = "/"
+    while path:
+        page = text_of(anna.get(path))
+        seen += numbers(page)
+        more = re.search(r'rel="next" href="([^"]+)"', page)
+        path = more[1].replace("&amp;", "&") if more else None
+    assert len(seen) == len(set(seen)) == 125
+    assert anna.get("/?cursor=nonsense").status_code == 422
+
+
+def test_the_number_of_queries_does_not_grow_with_the_list(anna: FlaskClient, storby: House, clock: FakeClock) -> None:
+    asked: list[str] = []
+
+    @event.listens_for(storby.database.engine, "before_cursor_execute")
+    def count(_c: object, _u: object, statement: str, *_rest: object) -> None:
+        asked.append(statement)
+
+    anna.get("/")
+    few = len(asked)
+    at = clock() - timedelta(days=2)
+    screens.collect(storby, *(screens.mention(100 + n, f"Fråga {n}", at) for n in range(45)), at=at)
+    asked.clear()
+    anna.get("/")
+    assert len(asked) == few <= 20
+
+
+def test_the_empty_inbox_says_why_it_is_empty(make_house: Callable[..., House], clock: FakeClock) -> None:
+    house = make_house()
+    screens.people(house.database, clock())
+    client = create_app(house, clock=clock).test_client()
+    client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "en"
+    client.post("/login", data={"email": "admin@storby.example", "password": screens.PASSWORD})
+    page = text_of(client.get("/"))
+    assert "Nothing is connected yet" in page
+    assert "/admin/sources#add" in page
+
+
+def test_all_done_is_said_when_everything_is(anna: FlaskClient, storby: House) -> None:
+    for number in numbers(text_of(anna.get("/"))):
+        anna.post(f"/cases/{number}/status", data={"status": "resolved"})
+    assert "All done" in text_of(anna.get("/"))
+
+
+def test_a_case_with_a_failed_answer_stands_on_top(anna: FlaskClient, storby: House, clock: FakeClock) -> None:
+    blog = screens.case_of(storby, "1001").id
+    answer(anna, blog)
+    with storby.database.transaction() as db:
+        db.execute(Reply.__table__.update().values(status=ReplyStatus.calling))
+        cases.reply_failed(db, replies(storby)[0].id, reason="auth_expired", error="401", actor="outbox", at=clock())
+    page = text_of(anna.get("/"))
+    assert numbers(page)[0] == blog
+    assert "Answer not sent" in page
+    thread = text_of(anna.get(f"/cases/{blog}"))
+    assert "Nothing was published." in thread
+    assert "Send again" in thread
+
+
+def test_news_is_told_once_and_only_what_the_list_would_show(
+    anna: FlaskClient, storby: House, clock: FakeClock
+) -> None:
+    with storby.database.read() as db:
+        last = db.scalar(select(func.max(CaseEvent.id)))
+    assert anna.get(f"/live?after={last}").status_code == 204
+    number = screens.collect(storby, screens.mention(50, "Var är bussen?", clock()), at=clock())[0]
+    told = anna.get(f"/live?after={last}").get_json()
+    assert [(row["case"], row["in"]) for row in told["rows"]] == [(number, True)]
+    assert "Var är bussen?" in told["rows"][0]["html"]
+    assert anna.get(f"/live?after={told['last']}").status_code == 204
+    assert anna.get(f"/live?after={last}&channel=blog").get_json()["rows"][0]["in"] is False
+    for nonsense in ("", "x", "-1", "1" * 30):
+        assert anna.get(f"/live?after={nonsense}").status_code == 400
+
+
+def test_the_screens_say_when_nobody_collects(anna: FlaskClient, clock: FakeClock) -> None:
+    assert anna.get("/live?after=99").headers["X-Collecting"] == "ok"
+    assert "Nothing is being collected" not in re.sub(r'data-\w+="[^"]*"', "", text_of(anna.get("/")))
+    clock.forward(seconds=16)
+    assert anna.get("/live?after=99").headers["X-Collecting"] == "down"
+    assert "Nothing is being collected" in re.sub(r'data-\w+="[^"]*"', "", text_of(anna.get("/")))
+
+
+# -- a case ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_is_held_and_can_be_withdrawn_into_the_composer(anna: FlaskClient, storby: House) -> None:
+    number = screens.case_of(storby, "1003").id
+    assert answer(anna, number, "Strömmen är tillbaka kl. 18.", then="resolve").status_code == 303
+    reply = replies(storby)[0]
+    page = text_of(anna.get(f"/cases/{number}"))
+    assert reply.status == ReplyStatus.held
+    assert "Undo" in page
+    assert "Resolved" in page
+    back = anna.post(f"/cases/{number}/replies/{reply.id}/cancel")
+    again = text_of(anna.get(back.headers["Location"]))
+    assert re.search(r"<textarea[^>]*>Strömmen är tillbaka kl. 18.</textarea>", again), "the text is gone"
+    assert screens.case_of(storby, "1003").status == "new"
+    assert anna.post(f"/cases/{number}/replies/{reply.id}/cancel").status_code == 303, "a second click on undo fails"
+
+
+def test_a_form_posted_twice_answers_once(anna: FlaskClient, storby: House) -> None:
+    number = screens.case_of(storby, "1003").id
+    page = text_of(anna.get(f"/cases/{number}"))
+    form = {"key": hidden(page, "key"), "version": hidden(page, "version"), "body": "Ja.", "then": "keep"}
+    assert [anna.post(f"/cases/{number}/reply", data=form).status_code for _ in range(2)] == [303, 303]
+    assert len(replies(storby)) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("note", {"body": "Ring Gata"}),
+        ("take", {}),
+        ("status", {"status": "resolved"}),
+        ("answered", {"to_mention": "1", "url": "https://x.com/storby/1"}),
+        ("follow-up", {"until": "2027-01-04T08:00"}),
+        ("details", {"tags": "Snö, Vägar", "was_tags": ""}),
+        ("merge", {"into": "2"}),
+        ("split", {"mention": "2"}),
+    ],
+)
+def test_every_form_posted_twice_does_its_work_once(
+    anna: FlaskClient, storby: House, path: str, form: dict[str, str]
+) -> None:
+    with storby.database.read() as db:
+        before = db.scalar(select(func.count()).select_from(CaseEvent)) or 0
+    codes = []
+    counts = []
+    for _ in range(2):
+        codes.append(anna.post(f"/cases/1/{path}", data=form).status_code)
+        with storby.database.read() as db:
+            counts.append((db.scalar(select(func.count()).select_from(CaseEvent)) or 0) - before)
+    assert codes == [303, 303]
+    assert counts[0] >= 1, "nothing happened the first time"
+    assert counts[0] == counts[1], "something happened the second time"
+
+
+def test_an_answer_is_stopped_when_something_came_in_and_sent_when_meant(
+    anna: FlaskClient, browser: Browser, storby: House, clock: FakeClock
+) -> None:
+    number = screens.case_of(storby, "1001").id
+    page = text_of(anna.get(f"/cases/{number}"))
+    browser("mats@storby.example").post(f"/cases/{number}/note", data={"body": "Jag ringer henne"})
+    form = {"key": hidden(page, "key"), "version": hidden(page, "version"), "body": "Min långa text", "then": "keep"}
+    stopped = anna.post(f"/cases/{number}/reply", data=form)
+    told = text_of(stopped)
+    assert stopped.status_code == 409
+    assert replies(storby) == []
+    assert re.search(r"<textarea[^>]*>Min långa text</textarea>", told)
+    assert "Send anyway" in told
+    assert re.search(r'class="entry note"[^>]*data-fresh', told), "what came in is not marked"
+    anyway = {**form, "version": hidden(told, "version"), "key": hidden(told, "key")}
+    assert anna.post(f"/cases/{number}/reply", data=anyway).status_code == 303
+    assert [reply.body for reply in replies(storby)] == ["Min långa text"]
+
+
+def test_too_long_an_answer_is_refused_and_kept(anna: FlaskClient, storby: House) -> None:
+    number = screens.case_of(storby, "1003").id
+    counted = text_of(anna.post(f"/cases/{number}/count", data={"body": "ö" * 285}))
+    assert "285 / 280" in counted
+    assert "5 characters too many" in counted
+    refused = answer(anna, number, "ö" * 285)
+    assert refused.status_code == 422
+    assert "ö" * 285 in text_of(refused)
+    assert answer(anna, number, "   ").status_code == 422
+    assert replies(storby) == []
+
+
+def test_where_no_answer_can_go_it_says_why_and_takes_note_of_one_given_there(
+    anna: FlaskClient, storby: House, clock: FakeClock
+) -> None:
+    case = screens.case_of(storby, "1005")
+    page = text_of(anna.get(f"/cases/{case.id}"))
+    assert "only lets us answer posts that mention us" in page
+    assert "Open on x.com" in page
+    assert 'id="body"' not in page
+    form = {"to_mention": hidden(page, "to_mention"), "url": "javascript:alert(1)"}
+    assert anna.post(f"/cases/{case.id}/answered", data=form).status_code == 422
+    form["url"] = "https://x.com/storby/status/77"
+    assert anna.post(f"/cases/{case.id}/answered", data=form).status_code == 303
+    assert screens.case_of(storby, "1005").first_response_at == clock()
+    assert "Answered there" in text_of(anna.get(f"/cases/{case.id}"))
+
+
+def test_an_uncertain_answer_asks_a_person_and_takes_either_word(
+    anna: FlaskClient, storby: House, clock: FakeClock
+) -> None:
+    number = screens.case_of(storby, "1003").id
+    for word, outcome in (("again", ReplyStatus.queued), ("there", ReplyStatus.sent)):
+        answer(anna, number, f"Svar {word}")
+        reply = replies(storby)[-1]
+        with storby.database.transaction() as db:
+            db.execute(Reply.__table__.update().where(Reply.id == reply.id).values(status=ReplyStatus.calling))
+            cases.reply_uncertain(db, reply.id, error="cut", lookup_at=None, actor="outbox", at=clock())
+        page = text_of(anna.get(f"/cases/{number}"))
+        assert "We do not know whether this was posted." in page
+        assert "Look on x.com" in page
+        for _ in range(2):
+            assert anna.post(f"/cases/{number}/replies/{reply.id}/{word}").status_code == 303
+        assert replies(storby)[-1].status == outcome
+
+
+def test_two_people_do_not_undo_each_others_details(anna: FlaskClient, browser: Browser, storby: House) -> None:
+    mats = browser("mats@storby.example")
+    with storby.database.read() as db:
+        me = db.scalar(select(User.id).where(User.email == "mats@storby.example"))
+    seen = {"was_assignee": "", "was_kind": "", "was_priority": "normal", "was_tags": ""}
+    mats.post("/cases/1/details", data={**seen, "assignee": str(me), "kind": "", "priority": "normal", "tags": ""})
+    anna.post("/cases/1/details", data={**seen, "assignee": "", "kind": "problem", "priority": "urgent", "tags": "snö"})
+    case = screens.case_of(storby, "1001")
+    assert (case.assignee_id, case.kind, case.priority) == (me, "problem", "urgent")
+    assert anna.post("/cases/1/details", data={"was_kind": "", "kind": "<b>"}).status_code == 400
+
+
+def test_what_is_not_there_is_404(anna: FlaskClient, storby: House) -> None:
+    answer(anna, 2)
+    for path in ("/cases/999", "/cases/0", "/cases/99999999999999999999", "/cases/1/thread/x", "/media?u=x&s=y"):
+        assert anna.get(path).status_code == 404, path
+    assert anna.post("/cases/999/note", data={"body": "x"}).status_code == 404
+    assert anna.post("/cases/1/replies/1/cancel").status_code == 404, "another case's answer was withdrawn"
+    assert anna.post("/cases/1/status", data={"status": "gone"}).status_code == 400
+    assert anna.post("/cases/1/status", data={"status": "closed"}).status_code == 409
+
+
+# -- roles ----------------------------------------------------------------------------------------------------------
+
+
+def test_administration_is_for_administrators(browser: Browser) -> None:
+    paths = ["/admin", "/admin/sources", "/admin/sources/1", "/admin/accounts", "/admin/users"]
+    for who in ("anna@storby.example", "mats@storby.example"):
+        client = browser(who)
+        assert [client.get(path).status_code for path in paths] == [403] * len(paths)
+        assert client.post("/admin/users", data={"email": "x@y.z", "role": "admin"}).status_code == 403
+        assert client.post("/admin/sources/1/pause").status_code == 403
+        assert "/admin" not in text_of(client.get("/"))
+    client = browser("admin@storby.example")
+    assert [client.get(path).status_code for path in paths] == [200] * len(paths)
+
+
+def test_a_colleague_gets_a_link_that_works_once(admin: FlaskClient, browser: Browser, clock: FakeClock) -> None:
+    page = text_of(admin.post("/admin/users", data={"email": "Ny@storby.example", "name": "Ny", "role": "agent"}))
+    link = re.search(r"http://127.0.0.1:8000(/welcome/[^\"]+)", page)
+    assert link
+    guest = browser(None)
+    assert guest.get(link[1]).status_code == 200
+    assert guest.post(link[1], data={"password": "kort"}).status_code == 422
+    assert guest.post(link[1], data={"password": screens.PASSWORD}).status_code == 303
+    assert guest.get("/").status_code == 200
+    assert browser(None).get(link[1]).status_code == 404, "the link works twice"
+    twice = admin.post("/admin/users", data={"email": "ny@storby.example", "name": "Ny", "role": "agent"})
+    assert twice.status_code == 422
+
+
+def test_an_administrator_does_not_lock_himself_out(admin: FlaskClient, storby: House) -> None:
+    with storby.database.read() as db:
+        me = db.scalar(select(User.id).where(User.email == "admin@storby.example"))
+    for form in ({"do": "disable"}, {"do": "role", "role": "agent"}):
+        assert admin.post(f"/admin/users/{me}", data=form).status_code == 422
+    assert admin.get("/admin").status_code == 200
+
+
+def test_sources_show_how_they_fare_and_can_be_paused(admin: FlaskClient, storby: House, clock: FakeClock) -> None:
+    screens.collect(storby, at=clock(), aside=(SetAside("no date", {"id": "<script>alert(1)</script>"}, "77"),))
+    with storby.database.transaction() as db:
+        found = db.scalars(select(Source).where(Source.name == "citizen-blog")).one()
+        found.error, found.error_reason, found.error_at = "HTTP 404", "gone", clock()
+        aside = db.scalars(select(SetAsideItem)).one()
+    page = text_of(admin.get("/admin/sources"))
+    assert "No longer there" in page
+    assert "1 set aside" in page
+    detail = text_of(admin.get(f"/admin/sources/{aside.source_id}"))
+    assert "no date" in detail
+    assert "<script>alert" not in detail
+    assert "&lt;script&gt;alert" in detail
+    admin.post(f"/admin/sources/{found.id}/pause")
+    assert "Paused" in text_of(admin.get("/admin/sources"))
+    admin.post(f"/admin/sources/{found.id}/resume")
+    assert "Paused" not in text_of(admin.get("/admin/sources"))
+
+
+def test_accounts_show_no_secret(admin: FlaskClient) -> None:
+    page = text_of(admin.get("/admin/accounts"))
+    assert "storby-x" in page
+    assert "50.00" in page
+    for path in ("/admin", "/admin/accounts", "/admin/sources/1"):
+        assert "bearer" not in text_of(admin.get(path)).lower()
+
+
+# -- hostile text ---------------------------------------------------------------------------------------------------
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<svg/onload=alert(1)>",
+    "\"><script>alert(1)</script>",
+    "'onmouseover='alert(1)",
+    "<a href=\"javascript:alert(1)\">klicka</a>",
+    "<a href=\" jAvAsCrIpT\t:alert(1)\">x</a>",
+    "<a href=\"data:text/html;base64,PHNjcmlwdD4=\">x</a>",
+    "<iframe srcdoc='<script>alert(1)</script>'></iframe>",
+    "<math><mtext><table><mglyph><style><!--</style><img title=\"--&gt;&lt;img src=1 onerror=alert(1)&gt;\">",
+    "<noscript><p title=\"</noscript><img src=x onerror=alert(1)>\">",
+    "<form action=https://evil.example><button>Logga in</button></form>",
+    "<meta http-equiv=refresh content='0;url=https://evil.example'>",
+    "<base href=https://evil.example/>",
+    "<div style=\"background:url(https://evil.example/x)\">x</div>",
+    "{{ 7*7 }}{% raw %}${7*7}",
+    "javascript:alert(1)//https://ok.example",
+    "\u202e<b>bakvänt\u0000</b>",
+]
+FORBIDDEN = {"iframe", "object", "embed", "base", "svg", "math", "style", "noscript", "mglyph"}
+
+
+class Dangers(HTMLParser):
+    """Reads a page as a browser would, and collects what could run, load or lead astray."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            target = re.sub(r"[\s\x00]", "", value or "").lower()
+            leads = name in {"href", "src", "action", "formaction", "srcdoc", "data"}
+            if name.startswith("on") or name in {"style", "srcdoc", "http-equiv"}:
+                self.found.append(f"<{tag} {name}>")
+            elif leads and target.startswith(("javascript:", "data:", "vbscript:")):
+                self.found.append(f"<{tag} {name}={value}>")
+            elif name in {"src", "action"} and not target.startswith("/"):
+                self.found.append(f"<{tag} {name}={value}>")
+        if tag in FORBIDDEN or (tag == "script" and not dict(attrs).get("src")):
+            self.found.append(f"<{tag}>")
+
+
+def test_hostile_text_is_harmless_on_every_screen(
+    anna: FlaskClient, admin: FlaskClient, storby: House, clock: FakeClock
+) -> None:
+    for number, text in enumerate(HOSTILE):
+        clean_text = text.replace("\u0000", "")
+        author = screens.AuthorData(f"h{number}", clean_text, clean_text, clean_text)
+        data = screens.mention(200 + number, clean_text, clock(), author=author, title=clean_text, html=clean_text, url=clean_text)
+        case = screens.collect(storby, data, at=clock())[0]
+        anna.post(f"/cases/{case}/note", data={"body": clean_text})
+        anna.post(f"/cases/{case}/details", data={"was_tags": "", "tags": clean_text[:50]})
+        assert Dangers(text_of(anna.get(f"/cases/{case}"))).found == [], repr(text)
+    for page in ("/", "/live?after=1", "/?channel=<script>alert(1)</script>&status=\"><script>"):
+        response = anna.get(page)
+        html = "".join(row["html"] for row in response.get_json()["rows"]) if response.is_json else text_of(response)
+        assert Dangers(html).found == [], page
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_the_sanitiser_lets_nothing_through(text: str) -> None:
+    for out in (str(clean(text, lambda url: "/media?u=x")), str(link_text(text))):
+        assert Dangers(out).found == [], out
+
+
+def test_the_sanitiser_keeps_what_people_mean() -> None:
+    html = '<p>Se <a href="https://storby.example/x" target="_blank">här</a> <strong>nu</strong></p><img src="https://b.example/a.jpg" alt="Snö" width=9>'
+    out = str(clean(html, lambda url: f"/media?u={url}"))
+    assert '<a href="https://storby.example/x" rel="noopener nofollow ugc">här</a>' in out
+    assert "<strong>nu</strong>" in out
+    assert 'src="/media?u=https://b.example/a.jpg"' in out
+    assert str(clean('<img src="/inside.png">', lambda url: "/media")) == '<img loading="lazy">'
+
+
+def test_links_in_plain_text() -> None:
+    out = str(link_text("Se storby.example/snö & https://exämple.se/a?b=1&c=2, ja."))
+    assert '<a href="https://exämple.se/a?b=1&amp;c=2"' in out or 'href="https://xn--' in out
+    assert out.endswith(", ja.")
+    assert "snö &amp; " in out
+
+
+# -- languages ------------------------------------------------------------------------------------------------------
+
+
+def test_the_language_is_the_users_the_browsers_then_the_organisations(browser: Browser) -> None:
+    client = browser("anna@storby.example")
+
+    def spoken(header: str) -> str:
+        found = re.search(r'<html lang="(\w+)"', text_of(client.get("/", headers={"Accept-Language": header})))
+        assert found
+        return found[1]
+
+    assert spoken("da-DK, en;q=0.5") == "da"
+    assert spoken("no") == "nb"
+    assert spoken("fi, zh") == "sv", "the organisation's first"
+    client.post("/me", data={"do": "language", "language": "nn"})
+    assert spoken("en") == "nn"
+
+
+def texts_in_use() -> Iterator[tuple[str, ...]]:
+    """Every text of the screens, as (one, many) or (text,)."""
+    from babel.messages.extract import extract_from_dir
+
+    import web
+
+    folder = web.STATIC.parent
+    keywords: Any = {"_": None, "gettext": None, "ngettext": (1, 2)}
+    methods = [("**.py", "python"), ("**/templates/**.html", "jinja2.ext:babel_extract")]
+    options = {"**/templates/**.html": {"trimmed": "false"}}
+    for _file, _line, message, _comments, _context in extract_from_dir(folder, methods, options, keywords):
+        yield message if isinstance(message, tuple) else (message,)
+
+
+@pytest.mark.parametrize("language", sorted(set(LANGUAGES) - {"en"}))
+def test_every_text_is_translated(language: str) -> None:
+    book = catalogue(language)
+    missing = set()
+    for message in texts_in_use():
+        entry = book.get(message[0])
+        forms = [entry.string] if entry and isinstance(entry.string, str) else list(entry.string) if entry else []
+        if len(forms) != len(message) or not all(forms) or (entry and entry.fuzzy):
+            missing.add(message[0])
+            continue
+        for form in forms:
+            wanted = {name for text in message for name in re.findall(r"%\((\w+)\)s|\{(\w+)\}", text)}
+            assert set(re.findall(r"%\((\w+)\)s|\{(\w+)\}", form)) <= wanted, f"{language}: {form!r} asks for something else"
+    assert not missing, f"{language} lacks {len(missing)}: {sorted(missing)[:5]}"
+
+
+def test_times_are_the_organisations(anna: FlaskClient, storby: House, clock: FakeClock) -> None:
+    page = text_of(anna.get(f"/cases/{screens.case_of(storby, '1003').id}"))
+    shown = (clock() - timedelta(minutes=12)).astimezone(UTC)
+    assert f'datetime="{shown.isoformat()}"' in page
+    assert "8:48" in page, "08:00 UTC less twelve minutes is 08:48 in Stockholm in winter"
+
+
+def test_now_is_when_the_request_came(anna: FlaskClient, storby: House, clock: FakeClock) -> None:
+    anna.post("/cases/1/note", data={"body": "Klockan"})
+    with storby.database.read() as db:
+        assert db.scalar(select(Note.created_at)) == clock()
+        assert db.scalar(select(func.count()).select_from(Mention)) == 6
+    assert datetime.now(UTC) != clock()
