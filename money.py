@@ -7,29 +7,28 @@ from datetime import UTC, datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from collectors.base import Charge
 from models import Spending
 
 MICRO = 1_000_000
 
 
-def spend(db: Session, account_id: int, source_id: int | None, charge: Charge, at: datetime) -> None:
+def spend(
+    db: Session, account_id: int, source_id: int | None, *, operation: str, units: int, micro_usd: int, at: datetime
+) -> None:
     """Add to what the account has cost on this day (UTC, as networks count). ``source_id`` None: a reply."""
     day = at.astimezone(UTC).date().isoformat()
     same = (
         Spending.account_id == account_id,
         Spending.source_id.is_(None) if source_id is None else Spending.source_id == source_id,
         Spending.day == day,
-        Spending.operation == charge.operation,
+        Spending.operation == operation,
     )
     row = db.scalar(select(Spending).where(*same).with_for_update())
     if row is None:
-        row = Spending(
-            account_id=account_id, source_id=source_id, day=day, operation=charge.operation, units=0, micro_usd=0
-        )
+        row = Spending(account_id=account_id, source_id=source_id, day=day, operation=operation, units=0, micro_usd=0)
         db.add(row)
-    row.units += charge.units
-    row.micro_usd += charge.micro_usd
+    row.units += units
+    row.micro_usd += micro_usd
 
 
 def spent(db: Session, account_id: int, at: datetime) -> int:

@@ -136,7 +136,15 @@ def _store(
             stored.facts = {**stored.facts, **batch.facts}
         if account_id is not None:
             for charge in batch.charges:
-                spend(db, account_id, source_id, charge, at)
+                spend(
+                    db,
+                    account_id,
+                    source_id,
+                    operation=charge.operation,
+                    units=charge.units,
+                    micro_usd=charge.micro_usd,
+                    at=at,
+                )
     pulled.new += taken.new
     pulled.known += taken.known
     pulled.set_aside += taken.set_aside

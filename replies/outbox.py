@@ -21,7 +21,6 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 import channels
-from collectors.base import Charge
 from errors import CannotReply, ChannelError, InvalidInput, ReplyError, ReplyUncertain, TooLong
 from house import House
 from models import Account, Case, Mention, Reply, ReplyStatus, Then, User
@@ -262,11 +261,17 @@ class Outbox:
         except ChannelError as error:
             log.warning("reply %s: the look-up failed: %s", reply_id, error)
             receipt = None
-        if receipt is not None:
+        if receipt is not None and not self._is_another(reply, receipt):
             self._sent(reply_id, account.id, receipt)
         else:
             self._next_look_up(reply_id, reply.called_at)
         return self._outcome(reply_id)
+
+    def _is_another(self, reply: Reply, receipt: Receipt) -> bool:
+        """The same words may have been answered before, to the same message."""
+        same = (Reply.channel == reply.channel, Reply.external_id == receipt.external_id, Reply.id != reply.id)
+        with self.house.database.read() as db:
+            return db.scalar(select(Reply.id).where(*same)) is not None
 
     def _next_look_up(self, reply_id: int, called_at: datetime | None) -> None:
         """At growing intervals for a day; after that a person decides."""
@@ -292,7 +297,7 @@ class Outbox:
                 at=at,
             )
             if receipt.micro_usd:
-                spend(db, account_id, None, Charge("reply", 1, receipt.micro_usd), at)
+                spend(db, account_id, None, operation="reply", units=1, micro_usd=receipt.micro_usd, at=at)
 
     def _refused(self, reply: Reply, error: ReplyError) -> None:
         """A definite no: for good, or until the network says or a growing pause is over; a day at most."""

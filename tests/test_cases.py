@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +16,20 @@ from sqlalchemy.orm import Session
 
 from database import Database
 from errors import InvalidInput, InvalidTransition, NotFoundError, StaleCase
-from models import Case, CaseEvent, CaseStatus, Kind, Mention, PendingReaction, Priority, Reply, ReplyStatus, Team, Then
+from models import (
+    Account,
+    Case,
+    CaseEvent,
+    CaseStatus,
+    Kind,
+    Mention,
+    PendingReaction,
+    Priority,
+    Reply,
+    ReplyStatus,
+    Team,
+    Then,
+)
 from tests.factories import MORNING, account, living_cases, ours, said, take, user
 from triage import cases
 from triage.states import TRANSITIONS, Action, replay
@@ -24,7 +38,7 @@ HOLD = timedelta(seconds=10)
 
 
 def opened(db: Session, id: str = "a") -> Case:
-    us = db.scalar(select(cases.Case.account_id)) or account(db, f"us-{id}").id
+    us = db.scalar(select(Account.id)) or account(db, f"us-{id}").id
     take(db, said(id), account_id=us)
     mention = db.scalars(select(Mention).where(Mention.external_id == id)).one()
     assert mention.case_id is not None
@@ -50,11 +64,17 @@ def events(db: Session, case: Case) -> list[CaseEvent]:
 
 # -- the property ----------------------------------------------------------------------------------------------------
 
+
+def _status(target: CaseStatus, db: Session, number: int, at: datetime) -> object:
+    return cases.change_status(db, number, target=target, actor="t", at=at)
+
+
+def _answer(then: Then, db: Session, number: int, at: datetime) -> object:
+    return answer(db, db.get_one(Case, number), then=then, at=at)
+
+
 STEPS: dict[str, Callable[[Session, int, datetime], object]] = {
-    **{
-        f"status {target}": (lambda db, n, at, target=target: cases.change_status(db, n, target=target, actor="t", at=at))
-        for target in CaseStatus
-    },
+    **{f"status {target}": partial(_status, target) for target in CaseStatus},
     "take": lambda db, n, at: cases.assign(db, n, assignee=user(db, f"agent{at.second}"), actor="t", at=at),
     "untake": lambda db, n, at: cases.assign(db, n, assignee=None, actor="t", at=at),
     "tag": lambda db, n, at: cases.classify(db, n, actor="t", at=at, tags=[f"t{at.second}"], kind=Kind.idea),
@@ -67,21 +87,21 @@ STEPS: dict[str, Callable[[Session, int, datetime], object]] = {
     "elsewhere": lambda db, n, at: cases.answered_elsewhere(
         db, n, to_mention_id=_some_id(db, n), url=None, replied_at=at, user=user(db), at=at
     ),
-    **{
-        f"reply then {then}": (lambda db, n, at, then=then: answer(db, db.get_one(Case, n), then=then, at=at)) for then in Then
-    },
+    **{f"reply then {then}": partial(_answer, then) for then in Then},
     "undo": lambda db, n, at: cases.cancel_reply(db, _reply(db, n), actor="t", at=at),
     "call": lambda db, n, at: _call(db, n, at),
     "sent": lambda db, n, at: cases.reply_sent(
         db, _reply(db, n), external_id=f"r{at.timestamp()}", url=None, sent_at=at, actor="t", at=at
     ),
     "failed": lambda db, n, at: cases.reply_failed(db, _reply(db, n), reason="forbidden", error="no", actor="t", at=at),
-    "uncertain": lambda db, n, at: cases.reply_uncertain(db, _reply(db, n), error="?", lookup_at=None, actor="t", at=at),
+    "uncertain": lambda db, n, at: cases.reply_uncertain(
+        db, _reply(db, n), error="?", lookup_at=None, actor="t", at=at
+    ),
     "it is there": lambda db, n, at: cases.confirm_sent(db, _reply(db, n), url=None, actor="t", at=at),
     "send again": lambda db, n, at: cases.send_again(db, _reply(db, n), actor="t", at=at),
     "merge": lambda db, n, at: cases.merge(db, n, into=opened(db, f"x{at.timestamp()}").id, actor="t", at=at),
     "absorb": lambda db, n, at: cases.merge(db, opened(db, f"y{at.timestamp()}").id, into=n, actor="t", at=at),
-}  # fmt: skip
+}
 
 
 def _some_id(db: Session, number: int) -> int:
@@ -277,13 +297,13 @@ def test_answered_elsewhere_stops_the_clock_and_is_joined_with_what_is_then_seen
         at = mention.published_at + timedelta(minutes=4)
         cases.answered_elsewhere(
             db, case.id, to_mention_id=mention.id, url="https://net.example/o", replied_at=at, user=user(db), at=at
-        )  # noqa: E501
+        )
         db.refresh(case)
         assert (case.status, case.first_response_at, case.reply_count) == ("open", at, 1)
         with pytest.raises(InvalidInput, match="future"):
             cases.answered_elsewhere(
                 db, case.id, to_mention_id=mention.id, url=None, replied_at=at + HOLD, user=user(db), at=at
-            )  # noqa: E501
+            )
         take(db, ours("o", to="a"))
         db.refresh(case)
         assert case.reply_count == 1

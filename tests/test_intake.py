@@ -13,7 +13,18 @@ from sqlalchemy import func, select
 
 from collectors.base import Batch, SetAside, Snapshot
 from database import Database
-from models import Case, CaseEvent, CaseStatus, Mention, MentionSource, MentionVersion, Payload, Reply, SetAsideItem
+from models import (
+    Case,
+    CaseEvent,
+    CaseStatus,
+    Mention,
+    MentionSource,
+    MentionVersion,
+    Payload,
+    Reply,
+    SetAsideItem,
+    Then,
+)
 from tests.factories import MORNING, account, case_of, grouping, living_cases, ours, said, source, take, user
 from triage import cases, intake
 
@@ -46,19 +57,30 @@ def test_our_answer_does_not_cut_the_chain_once_a_case_holds_it(database: Databa
 
 THREADS = {
     "a question, our answer, thanks": [
-        said("a", thread="a", minutes=0), ours("b", to="a", thread="a", minutes=1), said("c", to="b", thread="a", minutes=2),
+        said("a", thread="a", minutes=0),
+        ours("b", to="a", thread="a", minutes=1),
+        said("c", to="b", thread="a", minutes=2),
         said("d", "dan", to="c", thread="a", minutes=3),
     ],
     "two citizens under our post, one answered": [
-        ours("p", thread="p", minutes=0), said("a", to="p", thread="p", minutes=1), said("b", "bo", to="p", thread="p", minutes=2),
-        ours("r", to="a", thread="p", minutes=3), said("c", to="r", thread="p", minutes=4),
+        ours("p", thread="p", minutes=0),
+        said("a", to="p", thread="p", minutes=1),
+        said("b", "bo", to="p", thread="p", minutes=2),
+        ours("r", to="a", thread="p", minutes=3),
+        said("c", to="r", thread="p", minutes=4),
     ],
     "a stranger joins below our answer": [
-        said("a", thread="a", minutes=0), ours("b", to="a", thread="a", minutes=1),
-        said("x", "xi", to="b", thread="a", minutes=2), ours("y", to="x", thread="a", minutes=3),
+        said("a", thread="a", minutes=0),
+        ours("b", to="a", thread="a", minutes=1),
+        said("x", "xi", to="b", thread="a", minutes=2),
+        ours("y", to="x", thread="a", minutes=3),
         said("z", "zoe", to="y", thread="a", minutes=4),
     ],
-}  # fmt: skip
+}
+
+
+def figures(case: Case) -> tuple[int, int, str, str]:
+    return case.mention_count, case.reply_count, str(case.opened_at), str(case.first_response_at)
 
 
 @pytest.mark.parametrize("name", THREADS)
@@ -68,9 +90,7 @@ def test_the_order_of_arrival_does_not_matter(database: Database, name: str) -> 
     with database.transaction() as db:
         take(db, *mentions)
         expected = grouping(db)
-        counts = sorted(
-            (case.mention_count, case.reply_count, case.opened_at, case.first_response_at) for case in living_cases(db)
-        )  # type: ignore[type-var]  # noqa: E501
+        counts = sorted(map(figures, living_cases(db)))
         db.rollback()
     orders = list(itertools.permutations(mentions))
     for order in random.Random(name).sample(orders, 24):
@@ -79,10 +99,7 @@ def test_the_order_of_arrival_does_not_matter(database: Database, name: str) -> 
                 take(db, mention)
             where = " ".join(mention.external_id for mention in order)
             assert grouping(db) == expected, where
-            got = sorted(
-                (case.mention_count, case.reply_count, case.opened_at, case.first_response_at)
-                for case in living_cases(db)
-            )  # type: ignore[type-var]  # noqa: E501
+            got = sorted(map(figures, living_cases(db)))
             assert got == counts, where
             db.rollback()
 
@@ -215,7 +232,7 @@ def test_an_answer_whose_fate_was_unknown_is_recognised_when_it_is_seen(database
 
 def _queued(db, case_id, mention_id, eva, account_id) -> Reply:  # type: ignore[no-untyped-def]
     return cases.reply(
-        db, case_id, body="the answer", to_mention_id=mention_id, user=eva, then=cases.Then.keep, private=False,
+        db, case_id, body="the answer", to_mention_id=mention_id, user=eva, then=Then.keep, private=False,
         hold=timedelta(0), idempotency_key=None, account_id=account_id, at=MORNING,
     )  # fmt: skip
 

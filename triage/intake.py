@@ -285,7 +285,8 @@ class _Intake:
             self.db.flush()
             self.authors[data.external_id] = author
             return author
-        author.name = data.name or author.name
+        if data.name and data.name != data.external_id:  # a network that tells no name gives the id
+            author.name = data.name
         for field in ("handle", "url", "avatar_url", "followers"):
             if (value := getattr(data, field)) is not None:
                 setattr(author, field, value)
@@ -524,7 +525,7 @@ def same_words(one: str, other: str) -> bool:
 
 
 def _bare(text: str) -> str:
-    text = re.sub(r"https?://\S+", "", text)
+    text = re.sub(r"https?://\S+|\S*\w\.\w\S*", "", text)
     text = re.sub(r"^(\s*@\w+)+", "", text)
     return " ".join(text.split()).casefold()
 
