@@ -131,8 +131,8 @@ def a_morning(house: House, at: datetime) -> list[int]:
 
 def case_of(house: House, external_id: str) -> Case:
     with house.database.read() as db:
-        found = db.scalar(select(Case).join(Mention, Mention.case_id == Case.id).where(Mention.external_id == external_id))
+        found = db.scalar(
+            select(Case).join(Mention, Mention.case_id == Case.id).where(Mention.external_id == external_id)
+        )
         assert found is not None
         return found
-
-

@@ -165,7 +165,9 @@ def test_fifty_failures_close_an_address(browser: Browser) -> None:
     assert elsewhere.status_code == 303
 
 
-def test_a_session_ends_after_an_idle_hour_and_after_eight(anna: FlaskClient, browser: Browser, clock: FakeClock) -> None:
+def test_a_session_ends_after_an_idle_hour_and_after_eight(
+    anna: FlaskClient, browser: Browser, clock: FakeClock
+) -> None:
     clock.forward(minutes=59)
     assert anna.get("/").status_code == 200
     clock.forward(minutes=59)
@@ -581,18 +583,18 @@ HOSTILE = [
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
     "<svg/onload=alert(1)>",
-    "\"><script>alert(1)</script>",
+    '"><script>alert(1)</script>',
     "'onmouseover='alert(1)",
-    "<a href=\"javascript:alert(1)\">klicka</a>",
-    "<a href=\" jAvAsCrIpT\t:alert(1)\">x</a>",
-    "<a href=\"data:text/html;base64,PHNjcmlwdD4=\">x</a>",
+    '<a href="javascript:alert(1)">klicka</a>',
+    '<a href=" jAvAsCrIpT\t:alert(1)">x</a>',
+    '<a href="data:text/html;base64,PHNjcmlwdD4=">x</a>',
     "<iframe srcdoc='<script>alert(1)</script>'></iframe>",
-    "<math><mtext><table><mglyph><style><!--</style><img title=\"--&gt;&lt;img src=1 onerror=alert(1)&gt;\">",
-    "<noscript><p title=\"</noscript><img src=x onerror=alert(1)>\">",
+    '<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=1 onerror=alert(1)&gt;">',
+    '<noscript><p title="</noscript><img src=x onerror=alert(1)>">',
     "<form action=https://evil.example><button>Logga in</button></form>",
     "<meta http-equiv=refresh content='0;url=https://evil.example'>",
     "<base href=https://evil.example/>",
-    "<div style=\"background:url(https://evil.example/x)\">x</div>",
+    '<div style="background:url(https://evil.example/x)">x</div>',
     "{{ 7*7 }}{% raw %}${7*7}",
     "javascript:alert(1)//https://ok.example",
     "\u202e<b>bakvänt\u0000</b>",
@@ -628,12 +630,14 @@ def test_hostile_text_is_harmless_on_every_screen(
     for number, text in enumerate(HOSTILE):
         clean_text = text.replace("\u0000", "")
         author = screens.AuthorData(f"h{number}", clean_text, clean_text, clean_text)
-        data = screens.mention(200 + number, clean_text, clock(), author=author, title=clean_text, html=clean_text, url=clean_text)
+        data = screens.mention(
+            200 + number, clean_text, clock(), author=author, title=clean_text, html=clean_text, url=clean_text
+        )
         case = screens.collect(storby, data, at=clock())[0]
         anna.post(f"/cases/{case}/note", data={"body": clean_text})
         anna.post(f"/cases/{case}/details", data={"was_tags": "", "tags": clean_text[:50]})
         assert Dangers(text_of(anna.get(f"/cases/{case}"))).found == [], repr(text)
-    for page in ("/", "/live?after=1", "/?channel=<script>alert(1)</script>&status=\"><script>"):
+    for page in ("/", "/live?after=1", '/?channel=<script>alert(1)</script>&status="><script>'):
         response = anna.get(page)
         html = "".join(row["html"] for row in response.get_json()["rows"]) if response.is_json else text_of(response)
         assert Dangers(html).found == [], page
@@ -705,7 +709,9 @@ def test_every_text_is_translated(language: str) -> None:
             continue
         for form in forms:
             wanted = {name for text in message for name in re.findall(r"%\((\w+)\)s|\{(\w+)\}", text)}
-            assert set(re.findall(r"%\((\w+)\)s|\{(\w+)\}", form)) <= wanted, f"{language}: {form!r} asks for something else"
+            assert set(re.findall(r"%\((\w+)\)s|\{(\w+)\}", form)) <= wanted, (
+                f"{language}: {form!r} asks for something else"
+            )
     assert not missing, f"{language} lacks {len(missing)}: {sorted(missing)[:5]}"
 
 

@@ -226,9 +226,7 @@ def source(source_id: int) -> str:
     return _source_page(source_id)
 
 
-def _source_page(
-    source_id: int, tried: list[MentionData] | None = None, problem: GensvarError | None = None
-) -> str:
+def _source_page(source_id: int, tried: list[MentionData] | None = None, problem: GensvarError | None = None) -> str:
     with house().database.read() as db:
         found = _source(db, source_id)
         items = db.scalars(
@@ -412,5 +410,3 @@ def change_user(user_id: int) -> str | BaseResponse:
         return _users_page({}, link=(person, welcome_link(person)))
     flash(_("Saved."))
     return redirect(url_for("admin.users"), 303)
-
-

@@ -269,9 +269,7 @@ def number_over(error: TooLong) -> str:
     return _("The answer is %(over)s characters too long for the network. Nothing was sent.", over=over)
 
 
-def _again(
-    number: int, composer: Composer, *, status: int, stale: bool = False, error: str | None = None
-) -> Response:
+def _again(number: int, composer: Composer, *, status: int, stale: bool = False, error: str | None = None) -> Response:
     """The page once more with what was written, and why it was not taken."""
     shown = Composer(
         composer.body,
@@ -508,5 +506,3 @@ def _local_time(text: str) -> datetime:
 
 def _back(number: int, anchor: str | None = None) -> BaseResponse:
     return redirect(url_for("cases.show", number=number, _anchor=anchor), 303)
-
-

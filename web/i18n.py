@@ -26,6 +26,7 @@ LANGUAGES: Mapping[str, str] = {
 }
 DEFAULT = "en"
 ALIASES = {"no": "nb"}  # what some browsers send for bokmål
+FORMATS = {"en": "en_GB"}  # whose dates and numbers go with the language: ours is the English of Europe
 
 
 @cache
@@ -55,6 +56,10 @@ def language() -> str:
     return str(g.get("language", DEFAULT)) if has_request_context() else DEFAULT
 
 
+def _locale() -> str:
+    return FORMATS.get(language(), language())
+
+
 def _zone() -> ZoneInfo:
     zone = g.get("zone") if has_request_context() else None
     return zone if isinstance(zone, ZoneInfo) else ZoneInfo("UTC")
@@ -80,26 +85,26 @@ _ = gettext
 
 
 def number(value: float) -> str:
-    return str(format_decimal(value, locale=language()))
+    return str(format_decimal(value, locale=_locale()))
 
 
 def money(usd: float) -> str:
-    return str(format_currency(usd, "USD", locale=language()))
+    return str(format_currency(usd, "USD", locale=_locale()))
 
 
 def when(at: datetime) -> str:
     """The whole instant, in the organisation's time zone."""
-    return str(format_datetime(at.astimezone(_zone()), "full", locale=language()))
+    return str(format_datetime(at.astimezone(_zone()), "full", locale=_locale()))
 
 
 def clock(at: datetime, now: datetime) -> str:
     """As short as is still clear: the time today, else date and time."""
     at, now = at.astimezone(_zone()), now.astimezone(_zone())
-    time = str(format_time(at, "short", locale=language()))
+    time = str(format_time(at, "short", locale=_locale()))
     if at.date() == now.date():
         return time
     pattern = "d MMM" if at.year == now.year else "d MMM y"
-    return f"{format_date(at, pattern, locale=language())} {time}"
+    return f"{format_date(at, pattern, locale=_locale())} {time}"
 
 
 def age(at: datetime, now: datetime) -> str:
@@ -108,17 +113,17 @@ def age(at: datetime, now: datetime) -> str:
     if abs(distance) >= timedelta(weeks=4):
         local = at.astimezone(_zone())
         pattern = "d MMM" if local.year == now.astimezone(_zone()).year else "d MMM y"
-        return str(format_date(local, pattern, locale=language()))
+        return str(format_date(local, pattern, locale=_locale()))
     if abs(distance) < timedelta(minutes=1):
         return _("now")
-    return str(format_timedelta(abs(distance), granularity="minute", threshold=1, format="narrow", locale=language()))
+    return str(format_timedelta(abs(distance), granularity="minute", threshold=1, format="short", locale=_locale()))
 
 
 def ago(at: datetime, now: datetime) -> str:
     """In a sentence: "3 minutes ago", "in 2 hours"."""
     if abs(now - at) < timedelta(seconds=5):
         return _("just now")
-    return str(format_timedelta(at - now, threshold=1, add_direction=True, format="long", locale=language()))
+    return str(format_timedelta(at - now, threshold=1, add_direction=True, format="long", locale=_locale()))
 
 
 def language_name(tag: str) -> str:

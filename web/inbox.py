@@ -40,8 +40,11 @@ class View:
 
 @dataclass(frozen=True)
 class Row:
+    """``subject`` on its own line, ``text`` under it; without a subject the text has both lines."""
+
     case: Case
-    preview: str
+    subject: str
+    text: str
 
 
 def wanted_cases(args: MultiDict[str, str], me: User) -> CaseFilter:
@@ -124,19 +127,17 @@ def _rows(db: Session, cases: list[Case]) -> list[Row]:
         )
         .group_by(Mention.case_id)
     )
-    found = db.execute(
-        select(Mention.case_id, func.substr(Mention.text, 1, PREVIEW * 2)).where(Mention.id.in_(latest))
-    )
+    found = db.execute(select(Mention.case_id, func.substr(Mention.text, 1, PREVIEW * 2)).where(Mention.id.in_(latest)))
     previews = {case_id: " ".join(text.split()) for case_id, text in found}
-    return [Row(each, _preview(each.subject, previews.get(each.id, ""))) for each in cases]
+    return [_row(each, previews.get(each.id, "")) for each in cases]
 
 
-def _preview(subject: str, text: str) -> str:
-    """What the message says beyond the subject, which often is its beginning."""
-    start = " ".join(subject.split()).rstrip("…").rstrip()
-    if start and text.startswith(start):
-        text = text[len(start) :].lstrip(" .,:;–-")
-    return text[:PREVIEW]
+def _row(found: Case, text: str) -> Row:
+    """A subject that only is the beginning of the message is not said twice."""
+    subject = " ".join(found.subject.split())
+    if text.startswith(subject.rstrip("…").rstrip()):
+        subject = ""
+    return Row(found, subject, text[:PREVIEW])
 
 
 def _views(db: Session, args: MultiDict[str, str], me: User) -> list[View]:

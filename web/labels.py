@@ -182,7 +182,9 @@ def remedy(code: str | None) -> str:
         "gone": _("Check the address or the page on the network; pause the source if it is gone for good."),
         "bad_request": _("Check the definition of the source; the message tells what the network did not like."),
         "bad_payload": _("Open the address in a browser: it may be a login page, or the site is broken."),
-        "refused_address": _("Addresses inside our own network are refused. Add it to outbound.allow_hosts if it is meant."),
+        "refused_address": _(
+            "Addresses inside our own network are refused. Add it to outbound.allow_hosts if it is meant."
+        ),
         "too_large": _("The site sends more than Gensvar accepts. Look for a smaller feed."),
         "unavailable": _("It is tried again by itself. If it lasts, check whether the site is up."),
     }.get(code or "", _("It is tried again by itself. The log of the server tells more."))
@@ -271,7 +273,12 @@ def value(name: str, stored: object, names: Mapping[str, str]) -> str:
         return _("none")
     if isinstance(stored, list):
         return ", ".join(str(each) for each in stored)
-    words: dict[str, Callable[[str], str]] = {"kind": kind, "priority": priority, "sentiment": sentiment, "status": status}
+    words: dict[str, Callable[[str], str]] = {
+        "kind": kind,
+        "priority": priority,
+        "sentiment": sentiment,
+        "status": status,
+    }
     if name in words:
         return words[name](str(stored))
     if name.endswith("_at") or name == "not_before":

@@ -8,7 +8,19 @@ import re
 import secrets
 from datetime import UTC, datetime, timedelta
 
-from flask import Blueprint, Flask, Response, abort, flash, g, make_response, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    flash,
+    g,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from itsdangerous import BadData, URLSafeTimedSerializer
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session, joinedload
@@ -322,8 +334,6 @@ def me() -> str | BaseResponse | Response:
             flash(_("The password is changed. You are logged out everywhere else."))
             return response
     with database.read() as db:
-        sessions = db.scalar(
-            select(func.count()).select_from(LoginSession).where(LoginSession.user_id == user.id)
-        )
+        sessions = db.scalar(select(func.count()).select_from(LoginSession).where(LoginSession.user_id == user.id))
     page = render_template("me.html", languages=LANGUAGES, error=error, sessions=sessions, min_length=MIN_LENGTH)
     return make_response(page, 422 if error else 200)

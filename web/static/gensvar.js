@@ -101,7 +101,7 @@
   function offer(count) {
     if (!news) return;
     news.textContent = count === Infinity ? news.dataset.lots || news.dataset.many : count === 1 ? news.dataset.one : news.dataset.many.replace("{n}", count);
-    if (news.hidden && count) document.getElementById("said").textContent = news.textContent;
+    if (news.hidden && count) document.getElementById("status").textContent = news.textContent;
     news.hidden = !count;
   }
 
