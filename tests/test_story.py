@@ -1,11 +1,21 @@
-"""The story told by the demo holds together: ids, threads, order, lengths, languages."""
+"""The story holds together: ids, threads, order, lengths, languages; and it is told on the networks of the demo."""
 
 from __future__ import annotations
 
 import re
+import socket
+import threading
 from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import pytest
+
+from errors import GensvarError
+from sandbox.demo import _free, _fresh
 from sandbox.story import US, load
+from sandbox.town import Town
 
 STORY = load()
 EVERYTHING = (*STORY.past, *STORY.live, *STORY.chatter)
@@ -81,3 +91,81 @@ def test_the_story_never_falls_silent() -> None:
     going_on = STORY.from_now_on()
     heard = [next(going_on).id for _ in range(len(STORY.live) + 2 * len(STORY.chatter))]
     assert heard[-len(STORY.chatter) :] == [message.id for message in STORY.chatter]
+
+
+NOW = datetime(2026, 1, 12, 15, tzinfo=UTC)
+
+
+def test_everything_is_said_on_its_network_at_its_time_in_its_thread() -> None:
+    town = Town(STORY)
+    town.tell_past(NOW)
+    for message in (*STORY.live, *STORY.chatter):
+        town.say(message, NOW + timedelta(minutes=message.at))
+    said = {where: network.posts() for where, network in town.networks.items()}
+    assert sum(map(len, said.values())) == len(EVERYTHING)
+    for message in EVERYTHING:
+        if message.repost:
+            continue
+        (post,) = (post for post in said[message.where] if post.text == message.text)
+        assert post.ours == (message.by == US), message.id
+        assert post.author == (STORY.people[message.by].name if message.by != US else post.author), message.id
+        assert abs(post.at - NOW - timedelta(minutes=message.at)) < timedelta(seconds=1), message.id
+        if message.to:
+            above = next(other for other in said[message.where] if other.external_id == post.in_reply_to)
+            top = BY_ID[message.to]
+            while above.text != top.text and top.to:  # Facebook hangs deep answers higher up
+                top = BY_ID[top.to]
+            assert above.text == top.text, message.id
+
+
+def test_an_author_says_something_to_an_answer_in_the_same_language_once() -> None:
+    town = Town(STORY)
+    town.tell_past(NOW)
+    question = next(post for post in town.x.posts() if "Klockan" not in post.text and "jeg tog tid" in post.text)
+    answer = town.x.write_as_us("Selv tak!", in_reply_to=question.external_id, at=NOW)
+    before = len(town.x.posts())
+    town.answer_back(NOW + timedelta(seconds=5))
+    assert len(town.x.posts()) == before, "nobody is that quick"
+    for _ in range(3):
+        town.answer_back(NOW + timedelta(seconds=30))
+    (back,) = town.x.posts()[before:]
+    assert (back.author, back.in_reply_to) == (question.author, answer)
+    assert back.text in STORY.follow_ups["da"]
+
+
+def test_the_day_goes_on_until_it_is_told_to_be_quiet() -> None:
+    town = Town(replace(STORY, pace=0.001))
+    town.tell_past(NOW)
+    quiet = threading.Event()
+    telling = threading.Thread(target=town.go_on, args=(quiet,))
+    telling.start()
+    enough = len(EVERYTHING) + 10
+    while telling.is_alive() and sum(len(network.posts()) for network in town.networks.values()) < enough:
+        quiet.wait(0.01)
+    assert telling.is_alive(), "it fell silent"
+    quiet.set()
+    telling.join(5)
+    assert not telling.is_alive()
+
+
+def test_a_port_that_is_taken_is_replaced() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert _free(None, port) not in (0, port)
+        assert _free(port, 8000) == port, "a port somebody asked for is not replaced behind their back"
+
+
+def test_only_a_demo_is_deleted_for_a_new_demo(tmp_path: Path) -> None:
+    data = tmp_path / "demo"
+    data.mkdir()
+    (data / "thesis.txt").write_text("ten years of work")
+    with pytest.raises(GensvarError, match="not a demo"), _fresh(data):
+        pass
+    assert (data / "thesis.txt").exists()
+    (data / "thesis.txt").rename(data / "config.yaml")
+    with _fresh(data):
+        assert list(data.iterdir()) == []
+        with pytest.raises(GensvarError, match="already running"), _fresh(data):
+            pass
