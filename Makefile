@@ -5,6 +5,7 @@ SHELL := /bin/bash
 VENV := .venv
 READY := $(VENV)/ready
 BIN := $(VENV)/bin
+CORPUS ?= ../shared/data
 export PYTHONUNBUFFERED := 1
 
 .PHONY: help demo run test core lint format migrations-check corpus bench browser clean
@@ -38,8 +39,10 @@ format: $(READY) ## bring the code into shape
 migrations-check: $(READY) ## do the migrations lead to what models.py says, on both databases?
 	$(BIN)/pytest -q tests/test_migrations.py
 
-corpus: $(READY) ## run recorded feeds and conversations through the collectors (CORPUS=FOLDER)
-	$(BIN)/python -m bench.corpus $(CORPUS)
+corpus: $(READY) ## recorded feeds and conversations through the collectors (CORPUS=FOLDER with feeds/ and text/)
+	@test -d $(CORPUS)/feeds || { echo "There are no feeds in $(CORPUS): name the folder that has them, make corpus CORPUS=FOLDER." >&2; exit 1; }
+	$(BIN)/python -m bench.corpus_feeds $(CORPUS)/feeds
+	$(BIN)/python -m bench.corpus_threads $(CORPUS)/text/twcs_threads
 
 bench: $(READY) ## memory and start-up time
 	$(BIN)/python -m bench.idle

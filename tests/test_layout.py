@@ -115,6 +115,24 @@ def test_modules_import_only_what_their_room_may(name: str) -> None:
     assert ours <= MAY_IMPORT[name], f"{name} must not import {ours - MAY_IMPORT[name]}"
 
 
+def test_what_is_imported_is_asked_for_by_name() -> None:
+    """Not only because something else brings it along; and what is asked for stands in the lock, with its version."""
+    wanted = SETUP["options"]["install_requires"] + SETUP["options.extras_require"]["dev"]
+    asked = {_plain(line.partition("==")[0].partition("[")[0]): line.partition("==")[2] for line in wanted.split()}
+    lock = dict(line.split("==") for line in (ROOT / "requirements.txt").read_text().split() if "==" in line)
+    assert asked.items() <= {_plain(name): version for name, version in lock.items()}.items()
+    owners = importlib.metadata.packages_distributions()
+    for path in [*sources(), *(ROOT / "tests").glob("*.py")]:
+        for name in set(imported(ast.parse(path.read_text()))) - top_level() - sys.stdlib_module_names:
+            if name not in ("tests", "bench"):
+                dists = {_plain(dist) for dist in owners.get(name, ())}
+                assert dists & asked.keys(), f"{path.relative_to(ROOT)} imports {name}: add it to setup.cfg"
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
 def test_only_a_channels_own_files_and_the_registry_know_its_name() -> None:
     """What a channel can do is asked of its capabilities, never of its name."""
     names = {name for name in channels.CHANNELS if name != "api"}
