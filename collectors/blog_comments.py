@@ -16,7 +16,7 @@ from collectors import feeds
 from collectors.base import AuthorData, Batch, Cursor, MentionData, SetAside, Snapshot
 from collectors.blog_entries import comment as comment_of_feed
 from collectors.blog_entries import comment_parts, guest
-from collectors.plain import one_line, plain_text
+from collectors.plain import clean, one_line, plain_text
 from errors import ChannelError, CollectError, Reason
 from outbound import Client
 
@@ -124,7 +124,7 @@ class Comments:
         if not isinstance(found, list):
             raise CollectError(Reason.bad_payload, f"{self.site}: a list of comments was expected")
         total = answer.headers.get("x-wp-total", "")
-        return found, int(total) if total.isdigit() else 0
+        return clean(found), int(total) if total.isdigit() else 0
 
     def _read(
         self,

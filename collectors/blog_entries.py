@@ -6,7 +6,7 @@ import hashlib
 import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from channels.blog import comment_id
 from collectors.base import Attachment, AuthorData, MentionData
@@ -77,7 +77,7 @@ def mention(entry: Entry, key: str, feed_url: str, now: datetime, reason: str) -
         else None,
         text=entry["text"],
         published_at=published,
-        url=entry["link"] if entry["link"] and urlsplit(entry["link"]).scheme in ("http", "https") else None,
+        url=_web_address(entry["link"], feed_url),
         title=entry["title"],
         html=entry["html"],
         in_reply_to=entry["in_reply_to"],
@@ -86,6 +86,14 @@ def mention(entry: Entry, key: str, feed_url: str, now: datetime, reason: str) -
         edited_at=_edited_at(entry, published, now),
         raw={**entry["raw"], **({"gensvar_date": remark} if remark else {})},
     ), remark
+
+
+def _web_address(link: str | None, base: str) -> str | None:
+    try:
+        found = urljoin(base, link) if link else ""
+        return found if urlsplit(found).scheme in ("http", "https") else None
+    except ValueError:
+        return None
 
 
 def comment(entry: Entry, site: str, now: datetime) -> MentionData:

@@ -7,6 +7,7 @@ in or comes out is JSON or bytes.
 from __future__ import annotations
 
 import gzip
+import html
 import io
 import json
 import re
@@ -18,11 +19,15 @@ from urllib.parse import urljoin, urlsplit
 import feedparser
 
 from collectors.feed_dates import date_handler, from_parsed, parse_date
-from collectors.plain import one_line, plain_text
+from collectors.plain import clean, one_line, plain_text
 
 LIMIT = 5 * 1024 * 1024  # bytes, also of what was packed
 
+LARGE = 512 * 1024  # bytes; from here on feedparser's own cleaning of markup would take longer than the reading
+
 feedparser.registerDateHandler(date_handler)
+# An id is an id, also when it looks like an address without its beginning (RFC 4287, 4.2.6).
+feedparser.mixin._FeedParserMixin.can_be_relative_uri.discard("id")
 
 
 class Refused(Exception):
@@ -65,6 +70,11 @@ _WIDE = re.compile(r"(utf|ucs|iso-10646-ucs)-?_?(16|32|2|4)", re.IGNORECASE)
 
 def parse(body: bytes, content_type: str, url: str) -> Feed:
     """The feed in ``body``, which came from ``url``. Raises ``Refused``."""
+    found: Feed = clean(_parse(body, content_type, url))
+    return found
+
+
+def _parse(body: bytes, content_type: str, url: str) -> Feed:
     body = _unpacked(body)
     if not body.strip(b"\0 \t\r\n\xef\xbb\xbf"):
         raise Refused("empty", "the answer is empty")
@@ -102,8 +112,8 @@ def declares_entities(body: bytes) -> bool:
 
 def _xml_feed(body: bytes, content_type: str, url: str) -> Feed:
     found = _feedparser(body, content_type, url)
-    if not found.entries and not found.version:
-        text = _decoded(body)
+    text = _decoded(body[:500_000])
+    if not found.entries and not found.version and not re.search(r"<channel\b", text[:4096], re.IGNORECASE):
         if re.search(r"<\s*(!doctype\s+html|html|head|body)\b", text[:4096], re.IGNORECASE):
             raise Refused("html", f"an HTML page{_page_title(text)} where a feed should be", _feed_in_page(text, url))
         why = f" ({found.bozo_exception})" if found.get("bozo") else ""
@@ -116,7 +126,7 @@ def _xml_feed(body: bytes, content_type: str, url: str) -> Feed:
             set_aside.append({"reason": f"cannot be read: {error}", "raw": repr(item)[:20_000]})
     return Feed(
         kind=found.version or "unknown",
-        title=one_line(str(found.feed.get("title") or "")),
+        title=_title(found.feed),
         link=_web_address(found.feed.get("link")),
         entries=entries,
         set_aside=set_aside,
@@ -129,7 +139,27 @@ def _feedparser(body: bytes, content_type: str, url: str) -> Any:
     if b"\0" not in body[:200] and _WIDE.search(claims):
         # Said to be UTF-16 and plainly is not: a common mistake, and not one byte of it would be read.
         headers["content-type"] = f"application/xml; charset={_narrow_charset(body)}"
-    return feedparser.parse(body, response_headers=headers)
+    lean = len(body) > LARGE
+    found = feedparser.parse(body, response_headers=headers, sanitize_html=not lean, resolve_relative_uris=not lean)
+    if lean:
+        for item in found.entries:
+            for form in item.get("content") or ():
+                form["value"] = _absolute(form.get("value") or "", form.get("base") or url)
+            if item.get("summary"):
+                item["summary"] = _absolute(item["summary"], (item.get("summary_detail") or {}).get("base") or url)
+    return found
+
+
+def _absolute(markup: str, base: str) -> str:
+    """Links in the markup made absolute; what is no link to the letter stays as it is, for the sanitiser to judge."""
+
+    def resolve(found: re.Match[str]) -> str:
+        try:
+            return f"{found[1]}{urljoin(base, found[2])}{found[3]}"
+        except ValueError:
+            return found[0]
+
+    return re.sub(r"""(\s(?:href|src)=")(?![a-z]+:|\#)([^"<>]*)(")""", resolve, markup, flags=re.IGNORECASE)
 
 
 def _narrow_charset(body: bytes) -> str:
@@ -168,15 +198,15 @@ def _web_address(value: Any) -> str | None:
 
 
 def _entry(item: Any) -> Entry:
-    html, text = _content(item)
+    markup, text = _content(item)
     published = from_parsed(item.get("published_parsed") or item.get("created_parsed"))
     updated = from_parsed(item.get("updated_parsed"))
     reply = item.get("thr_in-reply-to")
     return Entry(
         id=str(item.get("id") or "").strip() or None,
         link=str(item.get("link") or "").strip() or None,
-        title=one_line(str(item.get("title") or "")) or None,
-        html=html,
+        title=_title(item) or None,
+        html=markup,
         text=text,
         author=_author(item),
         published=_iso(published or updated),
@@ -193,18 +223,23 @@ def _iso(value: datetime | None) -> str | None:
     return value.isoformat() if value else None
 
 
+def _title(item: Any) -> str:
+    """One line. What is said to be plain text may hold a < of its own."""
+    value = str(item.get("title") or "")
+    plain = (item.get("title_detail") or {}).get("type") == "text/plain" and not re.search(r"</[a-zA-Z]", value)
+    return " ".join(html.unescape(value).split()) if plain else one_line(value)
+
+
 def _content(item: Any) -> tuple[str | None, str]:
     """The fullest form the entry has, as HTML (None where there is only text) and as text."""
     forms = [form for form in item.get("content") or () if form.get("value")]
-    if item.get("summary"):
+    if not forms and item.get("summary"):
         forms.append({"type": (item.get("summary_detail") or {}).get("type"), "value": item["summary"]})
     if not forms:
         return None, ""
     best = next((form for form in forms if "html" in (form.get("type") or "")), forms[0])
     value = str(best["value"])
-    if (best.get("type") or "") == "text/plain" and not re.search(r"</?[a-zA-Z][^<>]*>|&\w+;", value):
-        return None, value.strip()
-    return value, plain_text(value)
+    return (None, value.strip()) if best.get("type") == "text/plain" else (value, plain_text(value))
 
 
 def _author(item: Any) -> dict[str, str] | None:
@@ -218,7 +253,8 @@ def _author(item: Any) -> dict[str, str] | None:
 
 def _attachments(item: Any) -> list[dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
-    media = [*(item.get("enclosures") or ()), *(item.get("media_content") or ())]
+    enclosures = [link for link in item.get("links") or () if link.get("rel") == "enclosure"]
+    media = [*enclosures, *(item.get("media_content") or ())]
     for medium in media:
         url = _web_address(medium.get("href") or medium.get("url"))
         kind = str(medium.get("type") or medium.get("medium") or "").partition("/")[0]
@@ -234,7 +270,8 @@ def _attachments(item: Any) -> list[dict[str, str]]:
 def _plain(value: Any) -> Any:
     """feedparser's objects as JSON, without the dates it has already read."""
     if isinstance(value, dict):
-        return {str(key): _plain(value[key]) for key in value if not str(key).endswith("_parsed")}
+        # dict's own items: feedparser's dictionaries compute some of theirs, and stumble
+        return {str(key): _plain(part) for key, part in dict.items(value) if not str(key).endswith("_parsed")}
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
     return value if isinstance(value, str | int | float | bool) or value is None else str(value)
@@ -282,8 +319,8 @@ def _words(value: Any) -> str:
 def _json_entry(item: Any, feed: dict[str, Any], url: str) -> Entry:
     if not isinstance(item, dict):
         raise TypeError("an item that is no object")
-    html = _words(item.get("content_html")) or None
-    text = plain_text(html) if html else (_words(item.get("content_text")) or _words(item.get("summary"))).strip()
+    markup = _words(item.get("content_html")) or None
+    text = plain_text(markup) if markup else (_words(item.get("content_text")) or _words(item.get("summary"))).strip()
     link = urljoin(url, _words(item.get("url")) or _words(item.get("external_url"))) if item else ""
     published, updated = _json_date(item.get("date_published")), _json_date(item.get("date_modified"))
     picture = _web_address(item.get("image"))
@@ -297,7 +334,7 @@ def _json_entry(item: Any, feed: dict[str, Any], url: str) -> Entry:
         id=_words(item.get("id")).strip() or None,
         link=link if link != url else None,
         title=one_line(_words(item.get("title"))) or None,
-        html=html,
+        html=markup,
         text=text,
         author=_json_author(item) or _json_author(feed),
         published=_iso(published or updated),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from typing import Any
 
 _BLOCKS = frozenset(
     [
@@ -43,6 +44,18 @@ _BLOCKS = frozenset(
 _PARAGRAPHS = frozenset(["blockquote", "dl", "h1", "h2", "h3", "h4", "h5", "h6", "ol", "p", "pre", "table", "ul"])
 _HIDDEN = frozenset(["head", "script", "style", "template", "noscript", "iframe", "object", "svg"])
 _EMPTY = re.compile(r"[ \t\r\n\f\u00a0]+")
+_NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")  # no XML, no database and no reader takes these
+
+
+def clean(value: Any) -> Any:
+    """JSON without the control characters and half characters that cannot be stored."""
+    if isinstance(value, str):
+        return _NO_TEXT.sub("", value)
+    if isinstance(value, dict):
+        return {clean(key): clean(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [clean(part) for part in value]
+    return value
 
 
 class _Reader(HTMLParser):
