@@ -129,7 +129,7 @@ def _named(page: Fetched) -> tuple[list[str], str | None, str | None]:
             about = (urlsplit(one["href"]).path + one.get("title", "")).lower()
             (comments if "comment" in about or "kommentar" in about else named).append(one["href"])
     of_site = [one for one in comments if urlsplit(one).path.rstrip("/").endswith("comments/feed")]
-    return named, (of_site or comments or [None])[0], rest
+    return named, next(iter(of_site or comments), None), rest
 
 
 def _found(url: str, feed: Feed) -> Found:
