@@ -65,7 +65,7 @@ class Feed:
 
     def __init__(self, http: Client, url: str, *, has_account: bool) -> None:
         self.http, self.url = http, url
-        self.reason = "not_a_comment" if has_account else "no_account"
+        self.reason = "article" if has_account else "no_account"
 
     def collect(self, cursor: Cursor | None, *, since: datetime | None, now: datetime) -> Iterator[Batch]:
         state: dict[str, Any] = dict(cursor or {})

@@ -312,7 +312,7 @@ class _Article:
             thread=self.guid,
             ours=ours,
             context=True,
-            can_reply_reason="not_a_comment",
+            can_reply_reason="article",
             raw=dict(item),
         )
 

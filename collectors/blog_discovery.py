@@ -42,7 +42,7 @@ class Found:
 
     feed_url: str
     title: str
-    entries: tuple[Preview, ...]
+    items: tuple[Preview, ...]
     comment_feed_url: str | None = None
     rest_url: str | None = None
     site: str | None = None  # what ``collect: comments`` takes as ``url``
@@ -64,7 +64,7 @@ class _Links(HTMLParser):
             self.base = given["href"]
 
 
-def discover(http: Client, url: str) -> Found:
+def discover(url: str, http: Client) -> Found:
     """The feed at or behind ``url``, with a preview. Raises ``CollectError`` in words a person understands."""
     if "://" not in url:
         url = f"https://{url}"
@@ -92,7 +92,7 @@ def discover(http: Client, url: str) -> Found:
                 raise
             continue
         site = rest.partition("/wp-json")[0].partition("/?rest_route")[0] if rest else None
-        return Found(found.feed_url, found.title, found.entries, comments or found.comment_feed_url, rest, site)
+        return Found(found.feed_url, found.title, found.items, comments or found.comment_feed_url, rest, site)
     raise CollectError(
         Reason.bad_payload, f"No feed was found at {urlsplit(page.url).netloc}: neither named nor usual."
     )

@@ -42,7 +42,7 @@ class Commenter:
         if reply.private:
             raise CannotReply("no_private_reply", "A blog has no private answers.")
         if not isinstance(reply.address.get("post"), int):
-            raise CannotReply("not_a_comment", "Only comments on our own site can be answered there.")
+            raise CannotReply("article", "Only comments on our own site can be answered there.")
 
     def send(self, reply: Outgoing) -> Receipt:
         self.check(reply)

@@ -172,7 +172,7 @@ def test_neither_rest_nor_xmlrpc(site: WordPress, base: str, reply: Outgoing) ->
 def test_what_cannot_succeed_is_refused_before_the_call(base: str, reply: Outgoing) -> None:
     for wrong, code in (
         (replace(reply, private=True), "no_private_reply"),
-        (replace(reply, address={}), "not_a_comment"),
+        (replace(reply, address={}), "article"),
     ):
         with pytest.raises(CannotReply) as caught:
             commenter(base).check(wrong)

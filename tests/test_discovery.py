@@ -33,10 +33,10 @@ def wordpress() -> Iterator[str]:
 
 @pytest.mark.parametrize("path", ["", "/", "/?p=1", "/feed/"])
 def test_a_wordpress_site_from_any_page(wordpress: str, http: outbound.Client, path: str) -> None:
-    found = discover(http, wordpress + path)
+    found = discover(wordpress + path, http)
     assert found.feed_url == f"{wordpress}/feed/"
     assert found.title == "Storbybloggen"
-    assert [(one.title, one.published_at, one.text) for one in found.entries] == [
+    assert [(one.title, one.published_at, one.text) for one in found.items] == [
         ("Så plogar vi", AT, "Stora gatorna först.")
     ]
     if path != "/feed/":
@@ -50,9 +50,9 @@ def test_a_plain_blog_from_any_page(http: outbound.Client, path: str) -> None:
     blog = Blog("Grannbloggen")
     blog.write("Annika", "Text", title="Snö", at=AT)
     with serving(blog.app) as url:
-        found = discover(http, url + path)
+        found = discover(url + path, http)
     assert found.title == "Grannbloggen"
-    assert [one.author for one in found.entries] == ["Annika"]
+    assert [one.author for one in found.items] == ["Annika"]
     assert (found.rest_url, found.comment_feed_url) == (None, None)
 
 
@@ -90,19 +90,19 @@ EMPTY = "<html></html>"
 def test_where_feeds_hide(http: outbound.Client, pages: dict[str, Response], feed: str) -> None:
     start = next(iter(pages))
     with serving(site(pages)) as url:
-        assert discover(http, f"{url}/{start}").feed_url == url + feed
+        assert discover(f"{url}/{start}", http).feed_url == url + feed
 
 
 def test_a_page_without_a_feed_says_so(http: outbound.Client) -> None:
     with serving(site({"": Response("<html><title>Hej</title></html>")})) as url:
         with pytest.raises(CollectError, match="No feed was found") as caught:
-            discover(http, url)
+            discover(url, http)
         assert caught.value.reason is Reason.bad_payload
         with pytest.raises(CollectError, match="answers 404"):
-            discover(http, f"{url}/nothing")
+            discover(f"{url}/nothing", http)
 
 
 def test_a_feed_at_a_private_address_is_not_fetched(wordpress: str) -> None:
     with pytest.raises(CollectError) as caught:
-        discover(outbound.Client(), wordpress)
+        discover(wordpress, outbound.Client())
     assert caught.value.reason is Reason.refused_address

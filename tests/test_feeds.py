@@ -36,7 +36,8 @@ def item(
     text: str = "Text",
     id: str = "http://b.example/1",
 ) -> str:
-    return f"<item><title>{title}</title><guid>{id}</guid><pubDate>{date}</pubDate><description>{text}</description></item>"
+    named = f"<title>{title}</title><guid>{id}</guid>"
+    return f"<item>{named}<pubDate>{date}</pubDate><description>{text}</description></item>"
 
 
 class Site:
@@ -332,7 +333,7 @@ def test_a_json_feed_with_a_bad_item_gives_the_others() -> None:
 
 
 def test_a_large_feed_is_read_in_time() -> None:
-    text = "&lt;p&gt;" + 'Snön ligger kvar. &lt;a href="/s"&gt;här&lt;/a&gt; ' * 60
+    text = "&lt;p&gt;" + 'Snön ligger kvar. &lt;a href="/s"&gt;här&lt;/a&gt; ' * 75
     body = rss(*(item(f"nr {n}", text=text, id=f"http://b.example/{n}") for n in range(300))).encode()
     assert 1_000_000 < len(body) < 5_000_000
     started = time.monotonic()
