@@ -35,8 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. Also the console script."""
     given = _parser().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=_log_level(given))
-    for talkative in ("apscheduler", "urllib3", "oauthlib", "requests_oauthlib", "tweepy", "waitress", "alembic"):
+    for talkative in ("urllib3", "oauthlib", "requests_oauthlib", "tweepy", "waitress", "alembic"):
         logging.getLogger(talkative).setLevel(logging.WARNING)  # some of them would log requests with their tokens
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # that a job still runs when it is due again is no news
     try:
         status: int = given.command(given)
         sys.stdout.flush()

@@ -681,7 +681,7 @@ class _Reader:
             self.problem((key,), "write a list here: one entry per line, each beginning with -")
             return []
         entries: list[tuple[Place, dict[str, Any]]] = []
-        seen: set[Any] = set()
+        seen: set[str] = set()
         for index, item in enumerate(value):
             if not isinstance(item, dict):
                 self.problem((key, index), "write keys and values here")
@@ -689,7 +689,7 @@ class _Reader:
             name = item.get("name")
             if isinstance(name, str) and name in seen:
                 self.problem((key, index, "name"), "another entry has this name; names must differ")
-            seen.add(name)
+            seen.add(str(name))
             entries.append(((key, index), item))
         return entries
 
@@ -767,9 +767,9 @@ class _Reader:
         names = [name for name, rules in self.channels.items() if rules.account is not None]
         channel = item.get("channel")
         rules = self.channels.get(channel) if isinstance(channel, str) else None
-        if not isinstance(item.get("name"), str):
-            self.problem((*place, "name"), "every account needs a name")
         if rules is None or rules.account is None:
+            if "name" not in item:
+                self.problem((*place, "name"), "it is missing; add it", show=False)
             what = "it is missing" if channel is None else "no account can be had there"
             self.problem(
                 (*place, "channel"),
@@ -803,16 +803,18 @@ class _Reader:
 
     def _collect(self, place: Place, item: Mapping[str, Any], channel: str, *, has_account: bool) -> None:
         rules, collect = self.channels.get(channel), item.get("collect")
+        if not isinstance(collect, str):
+            return  # told by the model
         if rules is None or not rules.collects:
             names = [name for name, each in self.channels.items() if each.collects]
             self.problem((*place, "channel"), "nothing is collected there" + _did_you_mean(channel, names))
-        elif collect is not None and collect not in rules.collects:
+        elif collect not in rules.collects:
             kinds = sorted(rules.collects)
-            remedy = f"{channel} offers {', '.join(kinds)}" + _did_you_mean(str(collect), kinds, "")
+            remedy = f"{channel} offers {', '.join(kinds)}" + _did_you_mean(collect, kinds, "")
             self.problem((*place, "collect"), remedy)
-        elif collect is not None and not has_account and collect not in rules.accountless:
+        elif not has_account and collect not in rules.accountless:
             self.problem((*place, "account"), f"collecting {collect} needs an account; name one")
-        elif collect is not None and not has_account and item.get("url") is None:
+        elif not has_account and item.get("url") is None:
             self.problem((*place, "url"), "without an account it must say where: add url")
         elif collect == "search" and item.get("query") is None:
             self.problem((*place, "query"), "a search needs a query; add it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time as stopwatch
 from collections.abc import Mapping
 from datetime import date, time, timedelta
@@ -366,3 +367,51 @@ def test_a_source_made_by_hand_is_checked_alike() -> None:
         check_query=check_query,
     )
     assert followed.channel == "bird"
+
+
+WHOLE: dict[str, Any] = {
+    **BASE,
+    "base_url": "https://svar.storby.example",
+    "listen": "127.0.0.1:8000",
+    "data_dir": "var",
+    "database_url": "sqlite:///var/x.db",
+    "jobs": {"engine": "embedded"},
+    "outbound": {"allow_private_networks": False, "allow_hosts": ["a"], "connect_timeout": "5s"},
+    "replies": {"hold": "10s", "bird": "30s"},
+    "api": {"requests_per_minute": 600},
+    "accounts": [BIRD],
+    "sources": [{"name": "m", "account": "x", "collect": "mentions", "since": "2d"}, FEED],
+    "calendars": [{**OFFICE, "exceptions": {"2026-12-28": []}}],
+    "teams": [{"name": "Gata", "calendar": "office", "members": ["a@b.example"]}],
+    "sla": [{**SLA, "when": {"kind": ["question"], "team": "Gata"}}],
+    "rules": [{"name": "r", "if": {"match": "x", "kind": "idea"}, "then": {"team": "Gata", "tags": ["t"]}}],
+    "categories": [{"name": "c", "match": "x"}],
+    "canned_replies": [{"name": "t", "texts": {"sv": "Tack"}}],
+}
+
+
+def places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [place, *(below for key, item in inside for below in places(item, (*place, key)))]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [None, True, 1, "", "x", [None], {"a": 1}, {1: []}, date(2026, 1, 1), "${X}"],
+    ids=repr,
+)
+def test_no_odd_value_anywhere_is_more_than_a_problem(odd: object) -> None:
+    """Wherever it stands it is accepted or told, never a crash."""
+    text = yaml.safe_dump(WHOLE)
+    parse(text)
+    for place in places(WHOLE):
+        changed: Any = yaml.safe_load(text)
+        if place:
+            above = changed
+            for step in place[:-1]:
+                above = above[step]
+            above[place[-1]] = odd
+        else:
+            changed = odd
+        with contextlib.suppress(ConfigError):
+            assert parse(yaml.safe_dump(changed)).organisation.name, place
