@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
+from flask import Flask, Response, request
 from flask.testing import FlaskClient
 from sqlalchemy import event, func, select
 
@@ -27,6 +28,7 @@ from models import (
     Source,
     User,
 )
+from sandbox.base import serving
 from tests import screens
 from tests.conftest import FakeClock
 from triage import cases
@@ -569,6 +571,62 @@ def test_sources_show_how_they_fare_and_can_be_paused(admin: FlaskClient, storby
     assert "Paused" not in text_of(admin.get("/admin/sources"))
 
 
+FEED = """<?xml version="1.0" encoding="utf-8"?><rss version="2.0"><channel><title>Karin på kanten</title>
+<link>{base}</link><item><title>Snö igen</title><link>{base}/1</link><guid>{base}/1</guid>
+<pubDate>Mon, 23 Nov 2026 07:00:00 GMT</pubDate><description>Storby plogar inte</description></item>
+<item><title>Kaffe</title><link>{base}/2</link><guid>{base}/2</guid>
+<pubDate>Mon, 23 Nov 2026 06:00:00 GMT</pubDate><description>&lt;img src=x onerror=alert(1)&gt;</description></item>
+</channel></rss>"""
+
+
+@pytest.fixture
+def blog() -> Iterator[str]:
+    """A blog on loopback whose front page names its feed."""
+    site = Flask("blog")
+
+    @site.get("/")
+    def front() -> str:
+        return (
+            '<html><head><link rel="alternate" type="application/rss+xml" href="/flode"></head><body>Hej</body></html>'
+        )
+
+    @site.get("/flode")
+    def feed() -> Response:
+        return Response(FEED.replace("{base}", request.host_url.rstrip("/")), content_type="application/rss+xml")
+
+    with serving(site) as base:
+        yield base
+
+
+def test_a_blog_is_added_by_its_address_after_a_look_at_it(admin: FlaskClient, storby: House, blog: str) -> None:
+    form = {"url": blog, "match": "stor* AND snö", "every": "15m"}
+    seen = text_of(admin.post("/admin/sources/preview", data=form, headers={"HX-Request": "true"}))
+    assert "Karin på kanten" in seen
+    assert "Snö igen" in seen
+    assert (seen.count("matches"), seen.count("left out")) == (1, 1)
+    assert Dangers(seen).found == []
+    wrong = text_of(admin.post("/admin/sources/preview", data={**form, "match": "snö AND ("}))
+    assert "cannot be read here" in wrong
+    add = {**form, "feed": hidden(seen, "feed"), "name": "karin"}
+    assert admin.post("/admin/sources/add", data={**add, "every": "ofta"}).status_code == 422
+    assert [admin.post("/admin/sources/add", data=add).status_code for _ in range(2)] == [303, 303]
+    assert admin.post("/admin/sources/add", data={**add, "feed": f"{blog}/annat"}).status_code == 422
+    with storby.database.read() as db:
+        added = db.scalars(select(Source).where(Source.name == "karin")).all()
+    assert [source.definition["match"] for source in added] == ["stor* AND snö"]
+    number = added[0].id
+    assert "Kaffe" in text_of(admin.post(f"/admin/sources/{number}/test"))
+    admin.post(f"/admin/sources/{number}/collect")
+    assert "Read: 1 new" in text_of(admin.get("/admin/sources"))
+
+
+def test_an_address_without_a_feed_says_so(admin: FlaskClient) -> None:
+    for url in ("", "http://127.0.0.1:9/", "ftp://x.example", "not an address"):
+        page = admin.post("/admin/sources/preview", data={"url": url})
+        assert page.status_code == 200, url
+        assert 'role="alert"' in text_of(page), url
+
+
 def test_accounts_show_no_secret(admin: FlaskClient) -> None:
     page = text_of(admin.get("/admin/accounts"))
     assert "storby-x" in page
@@ -616,9 +674,9 @@ class Dangers(HTMLParser):
             leads = name in {"href", "src", "action", "formaction", "srcdoc", "data"}
             if name.startswith("on") or name in {"style", "srcdoc", "http-equiv"}:
                 self.found.append(f"<{tag} {name}>")
-            elif leads and target.startswith(("javascript:", "data:", "vbscript:")):
-                self.found.append(f"<{tag} {name}={value}>")
-            elif name in {"src", "action"} and not target.startswith("/"):
+            elif (leads and target.startswith(("javascript:", "data:", "vbscript:"))) or (
+                name in {"src", "action"} and not target.startswith("/")
+            ):
                 self.found.append(f"<{tag} {name}={value}>")
         if tag in FORBIDDEN or (tag == "script" and not dict(attrs).get("src")):
             self.found.append(f"<{tag}>")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
-from typing import Any
 
 from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request, url_for
 from sqlalchemy import delete, func, select
@@ -18,6 +18,7 @@ from werkzeug.wrappers import Response as BaseResponse
 import channels
 import pulls
 from collectors.base import MentionData
+from collectors.blog_discovery import Found, discover
 from errors import ChannelError, ConfigError, GensvarError, InvalidInput, NotFoundError, QueryError
 from models import (
     Account,
@@ -32,20 +33,23 @@ from models import (
     Source,
     User,
 )
+from settings import SourceSettings
 from triage import watch
 from web import labels
+from web.context import house, is_at_least, now, user
 from web.i18n import gettext as _
 from web.i18n import number
 from web.inbox import collecting
 from web.login import new_user, welcome_link
-from web.context import house, is_at_least, now, user
 
 pages = Blueprint("admin", __name__, url_prefix="/admin")
 
 SHOWN = 100  # set-aside items on the page
 TRIED = 5  # mentions shown when a source is tried
 RAW_SHOWN = 4_000  # characters of a set-aside item
-NAME = re.compile(r"[^a-z0-9]+")
+NAME = re.compile(r"[^a-z0-9åäöæø]+")
+# The channel whose feeds need no login of ours: what an address typed here becomes a source of.
+FEEDS = next(channel.name for channel in channels.CHANNELS.values() if "feed" in channel.accountless)
 
 
 @pages.before_request
@@ -114,7 +118,7 @@ class Draft:
     name: str = ""
     match: str = ""
     every: str = "15m"
-    found: Any = None
+    found: Found | None = None
     kept: list[bool] | None = None  # of the previewed items: whether the watch query lets them through
     error: str | None = None
     query_error: str | None = None
@@ -152,8 +156,6 @@ def preview() -> str | Response:
 
 
 def _preview() -> Draft:
-    from collectors.blog_discovery import discover
-
     form = request.form
     typed = {name: form.get(name, "").strip() for name in ("url", "name", "match")}
     every = form.get("every", "").strip() or "15m"
@@ -179,39 +181,32 @@ def _preview() -> Draft:
 
 @pages.post("/sources/add")
 def add_source() -> BaseResponse | Response:
-    """A feed by its address, with a watch query over it."""
+    """A feed with a watch query over it, and the site's comments if they are wanted too."""
     form = request.form
-    definition: dict[str, Any] = {
-        "name": form.get("name", "").strip(),
-        "channel": form.get("channel", ""),
-        "collect": form.get("collect", ""),
-        "url": form.get("feed", "").strip(),
-        "every": form.get("every", "").strip() or "15m",
-    }
-    if form.get("match", "").strip():
-        definition["match"] = form["match"].strip()
+    name, every = form.get("name", "").strip(), form.get("every", "").strip() or "15m"
+    wanted = [{"name": name, "collect": "feed", "url": form.get("feed", "").strip()}]
+    if form.get("comments"):
+        wanted.append({"name": f"{name}-comments", "collect": "comments", "url": form["comments"]})
+    match = {"match": form["match"].strip()} if form.get("match", "").strip() else {}
     try:
-        given = house().source(definition)
+        given = [house().source({"channel": FEEDS, "every": every, **match, **each}) for each in wanted]
     except ConfigError as error:
-        draft = _preview()
-        message = " ".join(problem.remedy for problem in error.problems)
-        return make_response(_sources_page(Draft(**{**vars(draft), "error": message})), 422)
+        message = " ".join(f"{problem.path}: {problem.remedy}." for problem in error.problems)
+        return make_response(_sources_page(replace(_preview(), error=message)), 422)
     with house().database.transaction() as db:
-        there = db.scalar(select(Source).where(Source.name == given.name))
-        if there is not None and there.definition.get("url") != str(given.url):
-            raise InvalidInput(_("There is a source of that name already."), {"name": "choose another"})
-        if there is None:  # else the form was sent twice
-            db.add(
-                Source(
-                    name=given.name,
-                    channel=given.channel,
-                    definition=given.model_dump(mode="json"),
-                    created_at=now(),
-                    facts={},
-                )
-            )
-    flash(_("%(name)s is added, and is read within the minute.", name=given.name))
+        for each in given:
+            _add(db, each)
+    flash(_("%(name)s is added, and is read within the minute.", name=name))
     return redirect(url_for("admin.sources"), 303)
+
+
+def _add(db: Session, given: SourceSettings) -> None:
+    there = db.scalar(select(Source).where(Source.name == given.name))
+    if there is None:
+        definition = given.model_dump(mode="json")
+        db.add(Source(name=given.name, channel=given.channel, definition=definition, created_at=now(), facts={}))
+    elif there.definition.get("url") != given.url:  # else the form was sent twice
+        raise InvalidInput(_("There is a source of that name already."), {"name": "choose another"})
 
 
 def _source(db: Session, source_id: int) -> Source:
@@ -249,10 +244,8 @@ def _source_page(source_id: int, tried: list[MentionData] | None = None, problem
 def raw_text(packed: bytes) -> str:
     """A set-aside item as it came, readable."""
     text = zlib.decompress(packed).decode("utf-8", "replace")
-    try:
+    with suppress(ValueError):  # it need not be JSON
         text = json.dumps(json.loads(text), ensure_ascii=False, indent=2)
-    except ValueError:
-        pass
     return text if len(text) <= RAW_SHOWN else text[:RAW_SHOWN] + "\n…"
 
 

@@ -37,12 +37,12 @@ from models import (
 from replies import outbox
 from triage import cases, states
 from web import labels
+from web.context import house, now, user, whole_number, zone
 from web.i18n import gettext as _
 from web.i18n import number
 from web.inbox import collecting, newest_event
 from web.media import proxied
 from web.queries import Entry, entries, get_case
-from web.context import house, now, user, whole_number, zone
 from web.safe_html import clean, is_web, link_text
 
 pages = Blueprint("cases", __name__, url_prefix="/cases")

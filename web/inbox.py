@@ -13,9 +13,9 @@ from werkzeug.datastructures import MultiDict
 import channels
 from models import Case, CaseEvent, CaseStatus, Heartbeat, Mention, Source, User
 from web import labels
+from web.context import house, now, user
 from web.i18n import gettext as _
 from web.queries import CaseFilter, CasePage, Sort, find_cases
-from web.context import house, now, user
 
 pages = Blueprint("inbox", __name__)
 
