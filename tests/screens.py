@@ -71,7 +71,13 @@ def mention(number: int, text: str, at: datetime, **more: Any) -> MentionData:
     return MentionData(**{**values, **more})
 
 
-def collect(house: House, *mentions: MentionData, source: str = "x-mentions", at: datetime, aside: tuple[SetAside, ...] = ()) -> list[int]:  # fmt: skip
+def collect(
+    house: House,
+    *mentions: MentionData,
+    at: datetime,
+    source: str = "x-mentions",
+    aside: tuple[SetAside, ...] = (),
+) -> list[int]:
     """Take them in as the scheduler would; gives the numbers of their cases."""
     with house.database.transaction() as db:
         found = db.scalar(select(Source).where(Source.name == source))
@@ -118,8 +124,10 @@ def a_morning(house: House, at: datetime) -> list[int]:
         author=AuthorData("medborgare.example/karin", "Karin på kanten"),
         title="Vintern kom visst som en överraskning i år också",
         text="Tre dagar. Så länge har trottoaren utanför vårdcentralen varit oplogad. " * 30,
-        html="<p>Tre dagar. Så <em>länge</em> har trottoaren varit oplogad.</p><p><img src='https://medborgare.example/sno.jpg' alt='Snövall'></p>"
-        + "<p>Jag har ringt kommunen fyra gånger.</p>" * 20,
+        html="<p>Tre dagar. Så <em>länge</em> har trottoaren varit oplogad.</p>"
+        "<p><img src='https://medborgare.example/sno.jpg' alt='Snövall'></p>"
+        + "<p>Jag har ringt kommunen fyra gånger.</p>"
+        * 20,
         published_at=at - 26 * 60 * minutes,
         url="https://medborgare.example/2026/11/sno",
         can_reply_reason="not_ours",

@@ -12,9 +12,9 @@ import pytest
 from argon2 import PasswordHasher
 from flask import Flask, Response, request
 from flask.testing import FlaskClient
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, select, update
 
-from collectors.base import SetAside
+from collectors.base import AuthorData, SetAside
 from house import House
 from models import (
     Case,
@@ -339,7 +339,7 @@ def test_a_case_with_a_failed_answer_stands_on_top(anna: FlaskClient, storby: Ho
     blog = screens.case_of(storby, "1001").id
     answer(anna, blog)
     with storby.database.transaction() as db:
-        db.execute(Reply.__table__.update().values(status=ReplyStatus.calling))
+        db.execute(update(Reply).values(status=ReplyStatus.calling))
         cases.reply_failed(db, replies(storby)[0].id, reason="auth_expired", error="401", actor="outbox", at=clock())
     page = text_of(anna.get("/"))
     assert numbers(page)[0] == blog
@@ -483,7 +483,7 @@ def test_an_uncertain_answer_asks_a_person_and_takes_either_word(
         answer(anna, number, f"Svar {word}")
         reply = replies(storby)[-1]
         with storby.database.transaction() as db:
-            db.execute(Reply.__table__.update().where(Reply.id == reply.id).values(status=ReplyStatus.calling))
+            db.execute(update(Reply).where(Reply.id == reply.id).values(status=ReplyStatus.calling))
             cases.reply_uncertain(db, reply.id, error="cut", lookup_at=None, actor="outbox", at=clock())
         page = text_of(anna.get(f"/cases/{number}"))
         assert "We do not know whether this was posted." in page
@@ -687,7 +687,7 @@ def test_hostile_text_is_harmless_on_every_screen(
 ) -> None:
     for number, text in enumerate(HOSTILE):
         clean_text = text.replace("\u0000", "")
-        author = screens.AuthorData(f"h{number}", clean_text, clean_text, clean_text)
+        author = AuthorData(f"h{number}", clean_text, clean_text, clean_text)
         data = screens.mention(
             200 + number, clean_text, clock(), author=author, title=clean_text, html=clean_text, url=clean_text
         )
@@ -708,7 +708,10 @@ def test_the_sanitiser_lets_nothing_through(text: str) -> None:
 
 
 def test_the_sanitiser_keeps_what_people_mean() -> None:
-    html = '<p>Se <a href="https://storby.example/x" target="_blank">här</a> <strong>nu</strong></p><img src="https://b.example/a.jpg" alt="Snö" width=9>'
+    html = (
+        '<p>Se <a href="https://storby.example/x" target="_blank">här</a> <strong>nu</strong></p>'
+        '<img src="https://b.example/a.jpg" alt="Snö" width=9>'
+    )
     out = str(clean(html, lambda url: f"/media?u={url}"))
     assert '<a href="https://storby.example/x" rel="noopener nofollow ugc">här</a>' in out
     assert "<strong>nu</strong>" in out
@@ -761,7 +764,8 @@ def test_every_text_is_translated(language: str) -> None:
     missing = set()
     for message in texts_in_use():
         entry = book.get(message[0])
-        forms = [entry.string] if entry and isinstance(entry.string, str) else list(entry.string) if entry else []
+        string = entry.string if entry else ()
+        forms = [string] if isinstance(string, str) else list(string or ())
         if len(forms) != len(message) or not all(forms) or (entry and entry.fuzzy):
             missing.add(message[0])
             continue

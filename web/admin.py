@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, joinedload
 from werkzeug.wrappers import Response as BaseResponse
 
 import channels
+import money
 import pulls
 from collectors.base import MentionData
 from collectors.blog_discovery import Found, discover
@@ -156,27 +157,25 @@ def preview() -> str | Response:
 
 
 def _preview() -> Draft:
-    form = request.form
-    typed = {name: form.get(name, "").strip() for name in ("url", "name", "match")}
-    every = form.get("every", "").strip() or "15m"
-    url = typed["url"]
+    form = {name: value.strip() for name, value in request.form.items()}
+    url = form.get("url", "")
     if url and "://" not in url:
         url = f"https://{url}"
-    query_error, position, query = None, None, None
+    typed = Draft(url, form.get("name", ""), form.get("match", ""), form.get("every") or "15m")
+    query = None
     try:
-        query = watch.parse(typed["match"]) if typed["match"] else None
+        query = watch.parse(typed.match) if typed.match else None
     except QueryError as error:
-        query_error, position = str(error), error.position
+        typed = replace(typed, query_error=str(error), position=error.position)
     if not url:
-        return Draft(every=every, error=_("Write the address of the blog."), **typed)
+        return replace(typed, error=_("Write the address of the blog."))
     try:
         found = discover(url, house().http)
     except ChannelError as error:
-        problem = f"{labels.reason(error.reason)}: {error}"
-        return Draft(url, typed["name"], typed["match"], every, None, None, problem, query_error, position)
+        return replace(typed, error=f"{labels.reason(error.reason)}: {error}")
     kept = [query.matches(watch.Text.of(item.title, item.text)) for item in found.items] if query else None
-    name = typed["name"] or NAME.sub("-", (found.title or url.partition("://")[2]).lower()).strip("-")[:40]
-    return Draft(url, name, typed["match"], every, found, kept, None, query_error, position)
+    named = NAME.sub("-", (found.title or url.partition("://")[2]).lower()).strip("-")[:40]
+    return replace(typed, name=typed.name or named, found=found, kept=kept)
 
 
 @pages.post("/sources/add")
@@ -308,8 +307,8 @@ def resume(source_id: int) -> BaseResponse:
 
 def _back() -> BaseResponse:
     """To the page the button stood on."""
-    inside = request.form.get("from") == "source" and request.view_args
-    return redirect(url_for("admin.source", **request.view_args) if inside else url_for("admin.sources"), 303)
+    inside = request.view_args if request.form.get("from") == "source" else None
+    return redirect(url_for("admin.source", **inside) if inside else url_for("admin.sources"), 303)
 
 
 # -- accounts -------------------------------------------------------------------------------------------------------
@@ -319,7 +318,7 @@ def _back() -> BaseResponse:
 def accounts() -> str:
     with house().database.read() as db:
         found = db.scalars(select(Account).order_by(Account.name)).all()
-        spent = {account.id: pulls.spent(db, account.id, now()) / pulls.MICRO for account in found}
+        spent = {account.id: money.spent(db, account.id, now()) / money.MICRO for account in found}
     given = {account.name: account for account in house().settings.accounts}
     budgets = {name: getattr(account, "monthly_budget_usd", None) for name, account in given.items()}
     return render_template("accounts.html", accounts=found, spent=spent, budgets=budgets)

@@ -69,7 +69,7 @@ def _in_words(code: str, error: Exception) -> str:
     """For people, in their language; what has no general words says it itself."""
     return {
         "not_found": _("There is nothing here (any more)."),
-        "invalid_transition": _("This cannot be done with the case as it is now. Look at it again: somebody may have been first."),
+        "invalid_transition": _("This cannot be done with the case now. Look again: somebody may have been first."),
         "stale": _("Somebody else changed the case at the same moment. Nothing was written: look at it again."),
         "database": _("The database does not answer. Nothing was changed. Try again in a moment."),
     }.get(code, str(error))  # fmt: skip
