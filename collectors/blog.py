@@ -30,9 +30,9 @@ def feed(source: SourceSettings, account: BaseModel | None, http: Client) -> Col
 
 
 def comments(source: SourceSettings, account: BaseModel | None, http: Client) -> Collector:
-    """All comments of a WordPress site: the account's, or the one at ``source.url``."""
+    """All comments of a WordPress site: the account's, whose password goes nowhere else, or that at ``source.url``."""
     blog = account if isinstance(account, BlogAccount) else None
-    site = source.url or (blog.site if blog else None)
+    site = blog.site if blog else source.url
     if not site:
         raise CollectError(Reason.bad_request, f"{source.name}: comments need an account or a url")
     return Comments(http, site, blog)

@@ -28,6 +28,7 @@ BUSY = 5 * PER_PAGE  # more comments than this in the window: it is read whole o
 WHOLE_EVERY = timedelta(hours=1)
 OVERLAP = timedelta(minutes=2)  # comments of the same second, and a clock set back a little
 FEED_PAGES = 20
+MARKUP_LIMIT = 100_000  # characters made into text; WordPress stores 65,525 bytes of a comment
 _FIELDS = "id,post,parent,author,author_name,author_url,date_gmt,content,link,status,type,author_avatar_urls,_links"
 _ARTICLE_FIELDS = "id,date_gmt,guid,link,title,content,comment_status,author"
 
@@ -214,7 +215,7 @@ class Comments:
         return MentionData(
             external_id=comment_id(self.site, number),
             author=author,
-            text=plain_text(html),
+            text=plain_text(html[:MARKUP_LIMIT]),
             published_at=instant(item["date_gmt"]),
             url=str(item.get("link") or "") or None,
             html=html,
@@ -304,7 +305,7 @@ class _Article:
         self.mention = MentionData(
             external_id=self.guid,
             author=None,
-            text=plain_text(content),
+            text=plain_text(content[:MARKUP_LIMIT]),
             published_at=published,
             url=str(item.get("link") or "") or None,
             title=one_line(title) or None,

@@ -110,9 +110,15 @@ def declares_entities(body: bytes) -> bool:
 # -- RSS and Atom ---------------------------------------------------------------------------------------------------
 
 
+_HTML = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL)
+
+
 def _xml_feed(body: bytes, content_type: str, url: str) -> Feed:
-    found = _feedparser(body, content_type, url)
     text = _decoded(body[:500_000])
+    start = text[:4096].lstrip("\ufeff")
+    if _HTML.match(start) and not re.search(r"<(rss|feed|rdf:rdf|channel)\b", start, re.IGNORECASE):
+        raise Refused("html", f"an HTML page{_page_title(text)} where a feed should be", _feed_in_page(text, url))
+    found = _feedparser(body, content_type, url)
     if not found.entries and not found.version and not re.search(r"<channel\b", text[:4096], re.IGNORECASE):
         if re.search(r"<\s*(!doctype\s+html|html|head|body)\b", text[:4096], re.IGNORECASE):
             raise Refused("html", f"an HTML page{_page_title(text)} where a feed should be", _feed_in_page(text, url))
@@ -175,13 +181,13 @@ def _decoded(body: bytes) -> str:
 
 
 def _page_title(text: str) -> str:
-    found = re.search(r"<title[^>]*>(.*?)</title>", text[:100_000], re.IGNORECASE | re.DOTALL)
+    found = re.search(r"<title[^<>]*>(.*?)</title>", text[:20_000], re.IGNORECASE | re.DOTALL)
     title = one_line(found[1])[:80] if found else ""
     return f" (“{title}”)" if title else ""
 
 
 def _feed_in_page(text: str, url: str) -> str | None:
-    for tag in re.findall(r"<link\b[^>]{0,2000}>", text[:500_000], re.IGNORECASE):
+    for tag in re.findall(r"<link\b[^<>]{0,2000}>", text[:500_000], re.IGNORECASE):
         if re.search(r"application/(rss|atom|feed)\+", tag, re.IGNORECASE):
             href = re.search(r"""href\s*=\s*["']?([^"'\s>]+)""", tag, re.IGNORECASE)
             if href:

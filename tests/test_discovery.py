@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -106,3 +107,12 @@ def test_a_feed_at_a_private_address_is_not_fetched(wordpress: str) -> None:
     with pytest.raises(CollectError) as caught:
         discover(wordpress, outbound.Client())
     assert caught.value.reason is Reason.refused_address
+
+
+@pytest.mark.parametrize("piece", ["<!--", "<link ", "<base <", "<title>", "<![CDATA["])
+def test_a_page_made_to_be_slow_is_not(http: outbound.Client, piece: str) -> None:
+    with serving(site({"": Response("<html>" + piece * (1_000_000 // len(piece)))})) as url:
+        started = time.monotonic()
+        with pytest.raises(CollectError):
+            discover(url, http)
+    assert time.monotonic() - started < 3
