@@ -30,7 +30,7 @@ def site() -> WordPress:
 
 @pytest.fixture
 def base(site: WordPress) -> Iterator[str]:
-    site.faults.hang_seconds = 1.0
+    site.faults.hang_seconds = 2.0
     with serving(site.app) as url:
         yield url
 
@@ -39,7 +39,7 @@ def commenter(base: str, password: str = PASSWORD) -> Commenter:
     account = BlogAccount.model_validate(
         {"name": "b", "site": base, "username": USERNAME, "application_password": password}
     )
-    http = outbound.Client(allow_private_networks=True, connect_timeout=0.5, read_timeout=0.5)
+    http = outbound.Client(allow_private_networks=True, connect_timeout=2, read_timeout=1)
     return replier(account, http)
 
 

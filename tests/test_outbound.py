@@ -74,7 +74,7 @@ def base() -> Iterator[str]:
 
 @pytest.fixture
 def client() -> outbound.Client:
-    return outbound.Client(allow_private_networks=True, connect_timeout=0.5, read_timeout=0.5)
+    return outbound.Client(allow_private_networks=True, connect_timeout=1, read_timeout=1)
 
 
 @contextmanager
@@ -283,7 +283,7 @@ def test_no_tls_at_the_other_end_means_not_sent(base: str, client: outbound.Clie
 
 
 def test_silence_before_tls_means_not_sent(client: outbound.Client) -> None:
-    with talking(lambda peer: time.sleep(1)) as url, pytest.raises(outbound.NotSent):
+    with talking(lambda peer: time.sleep(2)) as url, pytest.raises(outbound.NotSent):
         client.fetch(url.replace("http://", "https://"))
 
 
@@ -304,7 +304,7 @@ def test_half_an_answer_is_no_answer(client: outbound.Client, said: bytes) -> No
 
 
 def test_silence_is_no_answer(client: outbound.Client) -> None:
-    with talking(lambda peer: time.sleep(2)) as url, pytest.raises(outbound.NoAnswer, match="in time"):
+    with talking(lambda peer: time.sleep(3)) as url, pytest.raises(outbound.NoAnswer, match="in time"):
         client.fetch(url)
 
 
@@ -314,14 +314,14 @@ def test_silence_is_no_answer(client: outbound.Client) -> None:
 def test_a_drop_at_a_time_has_an_end(client: outbound.Client, opening: bytes) -> None:
     def drip(peer: socket.socket) -> None:
         peer.sendall(opening)
-        for _ in range(100):
+        for _ in range(60):
             time.sleep(0.1)
             peer.sendall(b"a")
 
     with talking(drip) as url, pytest.raises(outbound.NoAnswer):
         started = time.monotonic()
         client.fetch(url)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 4
 
 
 def test_messages_hold_no_secret(client: outbound.Client) -> None:
