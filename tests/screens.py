@@ -130,7 +130,7 @@ def a_morning(house: House, at: datetime) -> list[int]:
         * 20,
         published_at=at - 26 * 60 * minutes,
         url="https://medborgare.example/2026/11/sno",
-        can_reply_reason="not_ours",
+        can_reply_reason="no_account",
         attachments=(Attachment("photo", "https://medborgare.example/sno.jpg", "Snövall vid busshållplatsen"),),
     )
     numbers = collect(house, snow, also, power, praise, closed, at=at - minutes)

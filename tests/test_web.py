@@ -32,7 +32,8 @@ from sandbox.base import serving
 from tests import screens
 from tests.conftest import FakeClock
 from triage import cases
-from web import create_app, passwords
+from triage.states import Action
+from web import STATIC, create_app, labels, passwords
 from web.i18n import LANGUAGES, catalogue
 from web.safe_html import clean, link_text
 
@@ -775,6 +776,22 @@ def test_every_text_is_translated(language: str) -> None:
                 f"{language}: {form!r} asks for something else"
             )
     assert not missing, f"{language} lacks {len(missing)}: {sorted(missing)[:5]}"
+
+
+def test_every_code_the_house_uses_has_words(storby: House, clock: FakeClock) -> None:
+    root = STATIC.parent.parent
+    code = "\n".join(
+        path.read_text() for room in ("collectors", "replies", "triage") for path in (root / room).glob("*.py")
+    )
+    reasons = set(re.findall(r'CannotReply\(\s*"(\w+)"|can_reply_reason="(\w+)"|return False, "(\w+)"', code))
+    app = create_app(storby, clock=clock)
+    with app.test_request_context("/"):
+        unknown = labels.cannot_reply("no such code")
+        wordless = {next(filter(None, found)) for found in reasons if labels.cannot_reply("".join(found)) == unknown}
+        assert reasons
+        assert not wordless
+        actions = set(re.findall(r'_(?:write|said)\(db, \w+(?:\(db, \w+\))?, (?:reply, )?"(\w+)"', code)) | set(Action)
+        assert {action for action in actions if labels.action(action) == action.replace("_", " ")} == set()
 
 
 def test_times_are_the_organisations(anna: FlaskClient, storby: House, clock: FakeClock) -> None:

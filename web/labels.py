@@ -135,23 +135,17 @@ def cannot_reply(code: str | None) -> str:
     known: Mapping[str, str] = {
         "no_network": _("This came in from another system, which has nowhere to send an answer."),
         "no_account": _("None of our accounts can answer here."),
-        "not_mentioned": _("The network only lets us answer posts that mention us or quote us."),
         "not_summoned": _("The network only lets us answer posts that mention us or quote us."),
-        "reply_settings": _("The author has limited who may answer."),
-        "replies_limited": _("The author has limited who may answer."),
         "protected": _("The author's posts are protected."),
         "comments_closed": _("Comments are closed there."),
-        "no_comments": _("Comments cannot be written there by us."),
-        "no_api": _("This site does not take answers from outside."),
-        "not_ours": _("This is not on a site of ours, so we cannot write there from here."),
         "article": _("This is an article; it is answered in its comments, on the site itself."),
         "deleted": _("It has been deleted at the source."),
-        "hidden": _("It has been hidden at the source."),
         "repost": _("This only passes on what somebody else wrote."),
         "ours": _("We wrote this ourselves."),
-        "no_permission": _("Our account lacks the permission to answer there."),
-        "too_old": _("It is too old to be answered there."),
         "not_privately": _("The network takes no private answer to this."),
+        "no_private_reply": _("The network takes no private answer to this."),
+        "private_window_over": _("The network takes a private answer only within seven days."),
+        "gone": _("It has been deleted at the source."),
     }
     return known.get(code or "", _("The network does not let us answer this from here."))
 
