@@ -98,8 +98,7 @@ def _house(read: Settings, database: Database) -> House:
 def declare(house: House, at: datetime) -> None:
     """Bring what config.yaml declares into the database: accounts, sources and teams, by name.
 
-    What it no longer declares stays with its history: an account is marked, a source is switched off. A start is also
-    a new beginning for what had failed: whatever has been mended is tried at once.
+    What it no longer declares stays with its history: an account is marked, a source is switched off.
     """
     with house.database.transaction() as db:
         accounts = _declare_accounts(db, house)
@@ -107,12 +106,18 @@ def declare(house: House, at: datetime) -> None:
         _declare_teams(db, house)
 
 
+def begin_anew(house: House) -> None:
+    """A start of the clock is a new chance for what had failed: what has been mended meanwhile is tried at once."""
+    with house.database.transaction() as db:
+        for source in db.scalars(select(Source).where(Source.failures > 0, Source.reset_at.is_(None))):
+            source.failures, source.due_at = 0, None
+
+
 def _declare_accounts(db: Session, house: House) -> dict[str, Account]:
     known = {account.name: account for account in db.scalars(select(Account))}
     declared = {account.name: account for account in house.settings.accounts}
     for name, account in known.items():
         account.declared = name in declared
-        account.error = account.error_reason = account.error_at = None
     for name, given in declared.items():
         if name not in known:
             known[name] = Account(name=name, channel=given.channel)
@@ -130,9 +135,6 @@ def _declare_sources(db: Session, house: House, accounts: Mapping[str, Account],
     for name, source in known.items():
         if source.declared and name not in declared:
             source.enabled = False
-        source.failures = 0
-        if source.reset_at is None:
-            source.due_at = None
     for name, given in declared.items():
         account = accounts[given.account] if given.account else None
         definition = given.model_dump(mode="json")
@@ -152,6 +154,7 @@ def _declare_sources(db: Session, house: House, accounts: Mapping[str, Account],
         source = known[name]
         if _reads_something_else(source.definition, definition):
             source.cursor = None  # where the old thing was left off says nothing about the new
+            source.due_at = None
         source.channel, source.account_id = given.channel, account.id if account else None
         source.definition, source.declared, source.enabled = definition, True, given.enabled
 

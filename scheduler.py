@@ -11,7 +11,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 import jobs
 import pulls
-from house import House
+from house import House, begin_anew
 from models import Heartbeat
 
 log = logging.getLogger("gensvar.scheduler")
@@ -39,6 +39,7 @@ def _run(house: House, stop: threading.Event) -> None:
     options = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
     clock = BackgroundScheduler(timezone="UTC", executors={"default": ThreadPoolExecutor(8)}, job_defaults=options)
     beat(house)
+    begin_anew(house)
     for job, seconds in (
         (lambda: beat(house), BEAT),
         (lambda: pull_due(house, work), LOOK_FOR_DUE),

@@ -209,10 +209,11 @@ class Outbox:
                     self._bury(worker)
 
     def _bury(self, worker: str) -> None:
-        with self.house.database.transaction() as db:
-            calling = select(Reply).where(Reply.status == ReplyStatus.calling, Reply.worker == worker)
-            for reply in list(db.scalars(calling.with_for_update())):
-                self._uncertain(db, reply, "Gensvar was stopped in the middle of the call.")
+        with self.house.database.read() as db:
+            calling = select(Reply.id).where(Reply.status == ReplyStatus.calling, Reply.worker == worker)
+            left = list(db.scalars(calling.order_by(Reply.id)))
+        for reply_id in left:
+            self._uncertain(reply_id, "Gensvar was stopped in the middle of the call.")
 
     def _send(self, reply_id: int) -> Delivered | None:
         house = self.house
@@ -228,18 +229,14 @@ class Outbox:
             replier.check(outgoing)
             receipt = replier.send(outgoing)
         except ReplyUncertain as error:
-            with house.database.transaction() as db:
-                self._uncertain(db, db.get_one(Reply, reply_id), str(error))
+            self._uncertain(reply_id, str(error))
         except ReplyError as error:
             self._refused(reply, error)
         except (CannotReply, TooLong) as error:
             self._failed(reply_id, "bad_request", str(error))
         except Exception as error:  # after the call may have begun, anything unforeseen leaves the outcome unknown
             log.exception("reply %s: the call broke off", reply_id)
-            with house.database.transaction() as db:
-                self._uncertain(
-                    db, db.get_one(Reply, reply_id), f"Unexpected {type(error).__name__}; the log has the details."
-                )
+            self._uncertain(reply_id, f"Unexpected {type(error).__name__}; the log has the details.")
         else:
             self._sent(reply_id, account.id, receipt)
         return self._outcome(reply_id)
@@ -307,17 +304,28 @@ class Outbox:
             self._failed(reply.id, error.reason, str(error))
             return
         with self.house.database.transaction() as db:
-            cases.reply_postponed(db, reply.id, until=until, reason=error.reason, error=str(error), actor=ACTOR, at=at)
+            if _is_calling(db, reply.id):
+                cases.reply_postponed(
+                    db, reply.id, until=until, reason=error.reason, error=str(error), actor=ACTOR, at=at
+                )
 
     def _failed(self, reply_id: int, reason: str, error: str) -> None:
         with self.house.database.transaction() as db:
-            cases.reply_failed(db, reply_id, reason=reason, error=error, actor=ACTOR, at=self.now())
+            if _is_calling(db, reply_id):
+                cases.reply_failed(db, reply_id, reason=reason, error=error, actor=ACTOR, at=self.now())
 
-    def _uncertain(self, db: Session, reply: Reply, error: str) -> None:
+    def _uncertain(self, reply_id: int, error: str) -> None:
         at = self.now()
-        cases.reply_uncertain(db, reply.id, error=error, lookup_at=at, actor=ACTOR, at=at)
+        with self.house.database.transaction() as db:
+            if _is_calling(db, reply_id):
+                cases.reply_uncertain(db, reply_id, error=error, lookup_at=at, actor=ACTOR, at=at)
 
     def _outcome(self, reply_id: int) -> Delivered:
         with self.house.database.read() as db:
             reply = db.get_one(Reply, reply_id)
             return Delivered(reply.id, reply.case_id, ReplyStatus(reply.status), reply.error)
+
+
+def _is_calling(db: Session, reply_id: int) -> bool:
+    """Not if it was collected from the network while we still waited for an answer: then it is known to be sent."""
+    return db.get_one(Reply, reply_id, with_for_update=True, populate_existing=True).status == ReplyStatus.calling

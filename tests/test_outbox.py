@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -96,6 +97,21 @@ def test_accepted_and_never_answered_is_looked_up_and_not_sent_again(storby: Tow
     assert storby.seen_outside() == ["Ja, i kväll."]
     assert (storby.case(asked).flag, storby.case(asked).reply_count) == (None, 1)
     assert storby.reply(reply).external_id == storby.network.posts()[-1].external_id
+
+
+def test_seen_on_the_network_while_the_call_still_hangs(storby: Town, asked: str) -> None:
+    storby.network.faults.hang_seconds = 2
+    storby.network.faults.on(Fault.accept_then_hang, 1)
+    reply = storby.answer(asked, "Ja")
+    storby.forward(seconds=11)
+    sending = threading.Thread(target=storby.send)
+    sending.start()
+    while not storby.seen_outside():
+        time.sleep(0.01)
+    storby.collect()
+    assert storby.reply(reply).status == "sent"
+    sending.join()
+    assert (storby.reply(reply).status, storby.case(asked).reply_count, storby.case(asked).flag) == ("sent", 1, None)
 
 
 def test_what_is_not_found_stays_with_a_person(storby: Town, asked: str) -> None:
