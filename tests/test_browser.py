@@ -22,7 +22,7 @@ from web import create_app, passwords
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = shutil.which("chromium")  # None: the one playwright has installed
 
 
 @pytest.fixture(params=["sqlite"])

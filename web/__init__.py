@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from flask import Flask, Response, g, request, url_for
+from flask import Flask, Response, current_app, g, request, url_for
 
 from house import House
 from models import Role
@@ -93,6 +93,6 @@ def _headers(response: Response) -> Response:
     if request.endpoint != "static":
         headers.setdefault("Cache-Control", "no-store")
         headers.setdefault("Vary", "Cookie, Accept-Language")
-    if request.is_secure:
+    if current_app.config["SESSION_COOKIE_SECURE"]:  # served over https, by us or by a proxy before us
         headers["Strict-Transport-Security"] = "max-age=31536000"
     return response
