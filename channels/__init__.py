@@ -33,8 +33,8 @@ class Channel:
     """One kind of network.
 
     ``account``: a pydantic model of one of our logins. ``collects``: what can be collected -> a factory
-    ``(source: settings.SourceSettings, account: BaseModel | None, http: outbound.Client) -> collectors.base.Collector``.
-    ``replier``: a factory ``(account: BaseModel, http: outbound.Client) -> replies.base.Replier``; None: open in browser.
+    ``(settings.SourceSettings, account: BaseModel | None, outbound.Client) -> collectors.base.Collector``.
+    ``replier``: a factory ``(account: BaseModel, outbound.Client) -> replies.base.Replier``; None: open in browser.
     ``probe``: ``(account: BaseModel, http: outbound.Client) -> str`` logs in and says as whom, for ``gensvar check``.
     ``accountless``: the kinds of ``collects`` that need no account (and then a ``url``).
     """

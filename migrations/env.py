@@ -7,6 +7,7 @@ from alembic import context
 from models import Base
 
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=connection.dialect.name == "sqlite")
+on_sqlite = connection.dialect.name == "sqlite"
+context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=on_sqlite)
 with context.begin_transaction():
     context.run_migrations()

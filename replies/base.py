@@ -17,6 +17,7 @@ class Outgoing:
     private: bool = False
     address: Mapping[str, Any] = field(default_factory=dict)
     since: datetime | None = None  # when the call was made: where a look-up starts
+    again: bool = False  # an earlier call for this very reply may have gone out
 
 
 @dataclass(frozen=True)

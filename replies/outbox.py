@@ -120,8 +120,8 @@ def _answered_mention(db: Session, case: Case, mention_id: int | None, private: 
     return found
 
 
-def _outgoing(mention: Mention, body: str, private: bool, since: datetime | None) -> Outgoing:
-    return Outgoing(body, mention.external_id, private, mention.reply_address, since)
+def _outgoing(mention: Mention, body: str, private: bool, since: datetime | None, *, again: bool = False) -> Outgoing:
+    return Outgoing(body, mention.external_id, private, mention.reply_address, since, again)
 
 
 def _replier(house: House, channel: str, account: Account) -> Replier:
@@ -223,7 +223,7 @@ class Outbox:
             reply = db.get_one(Reply, reply_id)
             mention = db.get_one(Mention, reply.to_mention_id)
             account = db.get_one(Account, reply.account_id)
-            outgoing = _outgoing(mention, reply.body, reply.private, reply.called_at)
+            outgoing = _outgoing(mention, reply.body, reply.private, reply.called_at, again=reply.attempts > 1)
         try:
             replier = _replier(house, reply.channel, account)
             replier.check(outgoing)

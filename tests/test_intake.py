@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from collectors.base import Batch, SetAside, Snapshot
+from collectors.base import Attachment, Batch, SetAside, Snapshot
 from database import Database
 from models import (
     Case,
@@ -281,6 +281,16 @@ def test_the_payload_is_kept_as_it_came(database: Database) -> None:
         take(db, said("a", raw={"id": "a", "odd": "Ж\ud800"}))
         packed = db.scalars(select(Payload)).one().raw
         assert json.loads(zlib.decompress(packed).decode("utf-8", "surrogatepass")) == {"id": "a", "odd": "Ж\ud800"}
+
+
+def test_characters_no_database_keeps_are_left_out(database: Database) -> None:
+    odd = said("a\0", "bo\0", text="h\0ej \ud800du", title="\0", attachments=(Attachment("link", text="\0x"),))
+    with database.transaction() as db:
+        take(db, odd, odd)
+        mention = db.scalars(select(Mention)).one()
+        assert (mention.external_id, mention.text, mention.title) == ("a", "hej du", "")
+        assert mention.author is not None and mention.author.external_id == "bo"
+        assert mention.attachments[0]["text"] == "x"
 
 
 def test_the_watch_query_chooses_what_opens_a_case_and_leaves_threads_whole(database: Database) -> None:

@@ -10,15 +10,15 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from collectors.base import AuthorData, Batch, MentionData, SetAside, Snapshot
+from collectors.base import Attachment, AuthorData, Batch, MentionData, SetAside, Snapshot
 from database import lock
 from models import (
     Author,
@@ -63,8 +63,9 @@ def take(
     intake = _Intake(db, channel, account_id, source_id, at, match)
     for item in batch.set_aside:
         intake.set_aside(item)
-    intake.load(batch.mentions)
-    for data in _parents_first(batch.mentions):
+    mentions = [_storable(data) for data in batch.mentions]
+    intake.load(mentions)
+    for data in _parents_first(mentions):
         intake.take(data)
     for snapshot in batch.snapshots:
         intake.compare(snapshot)
@@ -481,14 +482,14 @@ class _Intake:
         same = (SetAsideItem.source_id == self.source_id, SetAsideItem.digest == digest)
         kept = self.db.scalar(select(SetAsideItem).where(*same))
         if kept is not None:
-            kept.last_at, kept.reason = self.at, item.reason
+            kept.last_at, kept.reason = self.at, _storable(item.reason)
         elif self.source_id is not None:
             self.db.add(
                 SetAsideItem(
                     source_id=self.source_id,
                     digest=digest,
-                    external_id=item.external_id,
-                    reason=item.reason,
+                    external_id=_storable(item.external_id),
+                    reason=_storable(item.reason),
                     raw=raw,
                     first_at=self.at,
                     last_at=self.at,
@@ -517,6 +518,24 @@ class _Above:
     context: list[Mention]
     known: bool
     parent: Mention | None
+
+
+def _storable(value: Any) -> Any:
+    """The same without the characters no database keeps: NUL and halves of surrogate pairs. The payload has them."""
+    if isinstance(value, str):
+        return (
+            value.replace("\0", "").encode("utf-8", "ignore").decode()
+            if not value.isascii() or "\0" in value
+            else value
+        )
+    if isinstance(value, MentionData | AuthorData | Attachment):
+        changed = {f.name: _storable(getattr(value, f.name)) for f in fields(value) if f.name != "raw"}
+        return replace(value, **changed)
+    if isinstance(value, tuple):
+        return tuple(_storable(item) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _storable(item) for key, item in value.items()}
+    return value
 
 
 def same_words(one: str, other: str) -> bool:
