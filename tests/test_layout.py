@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "outbound": {"errors"},
     "database": {"errors"},
     "house": {"channels", "database", "errors", "models", "outbound", "settings", "triage"},
-    "money": {"collectors", "models"},
+    "money": {"models"},
     "pulls": BELOW | {"house", "money"},
     "backup": {"database", "errors", "house"},
     "checkup": BELOW | {"house", "pulls"},
