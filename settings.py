@@ -447,6 +447,13 @@ _PARTS: dict[str, type[Strict]] = {
 }
 _PLAIN = ("base_url", "data_dir", "database_url")
 KEYS = (*_PLAIN, *_PARTS, "replies", "accounts", "sources", *_LISTS)
+_REMEDIES = {  # of pydantic's kinds of error that say it less plainly
+    "string_type": "write a text here, a number in quotes",
+    "bool_parsing": "write true or false",
+    "bool_type": "write true or false",
+    "int_parsing": "write a whole number",
+    "int_type": "write a whole number",
+}
 _SECRET = re.compile(r"secret|token|password|key|credential", re.IGNORECASE)
 Place = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
@@ -547,7 +554,7 @@ class _Reader:
     # From text to values ------------------------------------------------------------------------------------------
 
     def settings(self, text: str) -> Settings | None:
-        loader = _Loader(text)
+        loader = _Loader(_REFERENCE.sub(f"{_OPEN}\\1{_CLOSE}", text))
         try:
             node = loader.get_single_node()
             if node is not None:
@@ -619,7 +626,7 @@ class _Reader:
                 self.problem(place, f"the environment variable {name} is not set; set it before starting", show=False)
             return _MISSING
 
-        return re.sub(r"\$\{([^}]*)\}", fill, value)
+        return _REFERENCE.sub(fill, value)
 
     # From values to objects ---------------------------------------------------------------------------------------
 
@@ -667,6 +674,8 @@ class _Reader:
             self.problem(place, "write keys and values here")
         elif kind in ("tuple_type", "list_type"):
             self.problem(place, "write a list here: [ … ]")
+        elif kind in _REMEDIES:
+            self.problem(place, _REMEDIES[kind])
         elif kind == "value_error":
             self.problem(place, str(context["error"]))
         else:
@@ -871,12 +880,20 @@ class _Reader:
                     self._query((*place, "match"), category.match)
 
 
+# ${NAME} may stand without quotes inside { … } too, where YAML itself would take its braces for its own.
+_REFERENCE = re.compile(r"\$\{([^{}\n]*)\}")
+_OPEN, _CLOSE = "\ue000", "\ue001"
+
 # Stands where a ${…} could not be filled in, so that the value is not complained about a second time.
 _MISSING = "\ufdd0missing\ufdd0"
 
 
 class _Loader(yaml.CSafeLoader):
     """YAML 1.2's plain words: ``no`` is Norway or Norwegian, not false, and ``22:30`` is not 1350."""
+
+    def construct_scalar(self, node: Any) -> Any:
+        value = super().construct_scalar(node)
+        return value.replace(_OPEN, "${").replace(_CLOSE, "}") if isinstance(value, str) else value
 
     yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in rules if not tag.endswith((":bool", ":int", ":float"))]

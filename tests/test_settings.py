@@ -211,6 +211,14 @@ def test_values_come_from_the_environment_and_from_files(tmp_path: Path) -> None
     assert "p: w" not in repr(got)
 
 
+def test_a_reference_needs_no_quotes_inside_braces() -> None:
+    line = "accounts:\n  - {name: x, channel: bird, user_id: 1, bearer_token: ${X_TOKEN}}  # ${X_TOKEN}\n"
+    got = parse(yaml.safe_dump(BASE) + line, environ={"X_TOKEN": "{a, b}: ${c}"})
+    assert got.accounts[0].bearer_token.get_secret_value() == "{a, b}: ${c}"
+    [told] = problems(yaml.safe_dump(BASE) + line)
+    assert "the environment variable X_TOKEN is not set" in told
+
+
 def test_what_fills_nothing_in_is_told_once() -> None:
     text = yaml.safe_dump({**BASE, "accounts": [{**BIRD, "bearer_token": "${TOKEN}"}]})
     [told] = problems(text)
@@ -225,6 +233,7 @@ def test_what_fills_nothing_in_is_told_once() -> None:
     [
         ({"databse_url": "x"}, "did you mean database_url?"),
         ({"listen": "8000"}, "such as 127.0.0.1:8000"),
+        ({"outbound": {"allow_private_networks": "maybe"}}, "write true or false"),
         ({"listen": "127.0.0.1:99999"}, "less than or equal to 65535"),
         ({"base_url": "storby.example"}, "write a whole address"),
         ({"database_url": "mysql://root:hemlig@h/d"}, "write sqlite:///"),
