@@ -9,7 +9,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from errors import InvalidInput
 
-MIN_LENGTH = 8
+MIN_LENGTH = 12
 MAX_LENGTH = 1000  # characters; hashing more is work for an attacker to give us
 _hasher = PasswordHasher()
 
@@ -17,8 +17,8 @@ _hasher = PasswordHasher()
 def hash_password(password: str) -> str:
     """Raises ``InvalidInput`` for a password too short to be one. No other rules: those make worse passwords."""
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
-        message = f"The password must have {MIN_LENGTH} characters or more."
-        raise InvalidInput(message, {"password": f"use {MIN_LENGTH} characters or more"})
+        message = f"The password must have {MIN_LENGTH} to {MAX_LENGTH} characters."
+        raise InvalidInput(message, {"password": f"use {MIN_LENGTH} to {MAX_LENGTH} characters"})
     return _hasher.hash(password)
 
 
