@@ -78,6 +78,13 @@ class _Read:
     nameless: list[SetAside] = field(default_factory=list)  # items without a usable id
     prices: dict[str, str] = field(default_factory=dict)  # id of a post -> operation it is charged as
 
+    def forget(self, name: str) -> None:
+        """Leave out what only this list held: it was not read to its end, and its cursor may not move."""
+        for number, names in list(self.lists.items()):
+            names.discard(name)
+            if not names:
+                del self.lists[number], self.posts[number]
+
     def charges(self) -> tuple[Charge, ...]:
         units = dict.fromkeys(x.PRICES, 0)
         for operation in self.prices.values():
@@ -94,19 +101,23 @@ class TwitterCollector:
         self._lists = lists
 
     def collect(self, cursor: Cursor | None, *, since: datetime | None, now: datetime) -> Iterator[Batch]:
-        """As ``collectors.base.Collector`` says. What was read is charged even when the pass fails later."""
+        """As ``collectors.base.Collector`` says. A list that fails takes nothing away from those before it."""
         position = dict(cursor) if cursor is not None else {"start": since.isoformat() if since else None}
         read = _Read()
-        try:
-            for one in self._lists:
+        failed: ChannelError | None = None
+        for one in self._lists:
+            try:
                 self._read(one, position, now, read)
-        except ChannelError as error:
-            if read.prices or read.users:
-                yield Batch((), position, charges=read.charges())
-            if isinstance(error, CollectError):
-                raise
-            raise CollectError(error.reason, str(error), retry_at=error.retry_at, permanent=error.permanent) from error
-        yield from self._hand_over(read, position)
+            except ChannelError as error:
+                failed = error
+                read.forget(one.name)
+                break
+        if failed is None or read.prices or read.users:
+            yield from self._hand_over(read, position)
+        if failed is not None:
+            raise CollectError(
+                failed.reason, str(failed), retry_at=failed.retry_at, permanent=failed.permanent
+            ) from failed
 
     # -- reading ----------------------------------------------------------------------------------------------------
 

@@ -265,6 +265,40 @@ def test_it_counts_what_was_read(network: X, account: TwitterAccount) -> None:
     assert sum(charge.micro_usd for charge in spent.values()) == 2 * 5_000 + 1_000 + 2 * 10_000
 
 
+def test_a_list_that_fails_takes_nothing_away_from_another(network: X, account: TwitterAccount) -> None:
+    everything = many(network, 250)
+    mine = network.write_as_us("Vi läser allt.")
+    broken = ["/tweets", "/mentions"]
+    network.app.before_request_funcs.setdefault(None, []).append(
+        lambda: Response("", 404) if request.path.endswith(broken[0]) else None
+    )
+    stored = []
+    with pytest.raises(CollectError) as failed:
+        for batch in mentions(a_source(), account, HTTP).collect(None, since=None, now=NOW):
+            stored.append(batch)
+    assert failed.value.reason is Reason.gone
+    assert ids(stored) == everything and sum(charge.units for batch in stored for charge in batch.charges) >= 250
+    broken[0] = "/nothing"
+    assert ids(one_pass(account, stored[-1].cursor)) == [mine]
+
+
+def test_a_list_that_breaks_off_is_read_again_from_where_it_was(network: X, account: TwitterAccount) -> None:
+    everything = many(network, 250)
+    calls: list[str] = []
+
+    def third_page() -> Response | None:
+        calls.append(request.path)
+        return Response("", 503) if len(calls) == 3 else None
+
+    network.app.before_request_funcs.setdefault(None, []).append(third_page)
+    collector = mentions(a_source(), account, HTTP).collect(None, since=None, now=NOW)
+    stored = [next(collector)]
+    with pytest.raises(CollectError):
+        next(collector)
+    assert ids(stored) == []
+    assert ids(one_pass(account, stored[-1].cursor)) == everything
+
+
 def test_what_was_read_before_a_failure_is_charged(network: X, account: TwitterAccount) -> None:
     everything = many(network, 5)
     collector = mentions(a_source(), account, HTTP)
@@ -274,12 +308,12 @@ def test_what_was_read_before_a_failure_is_charged(network: X, account: TwitterA
         lambda: Response("", 503) if request.path.endswith("/tweets") else None
     )
     batch = next(taken)
-    assert batch.mentions == () and batch.charges[0].units == 5
+    assert ids([batch]) == everything and batch.charges[0].units == 5
     with pytest.raises(CollectError) as failed:
         next(taken)
     assert failed.value.reason is Reason.unavailable
     network.app.before_request_funcs.clear()
-    assert ids(one_pass(account, batch.cursor)) == everything
+    assert ids(one_pass(account, batch.cursor)) == []
 
 
 # -- what X says when it will not -----------------------------------------------------------------------------------
