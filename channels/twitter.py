@@ -121,7 +121,8 @@ def failure(response: requests.Response) -> ChannelError:
     status = response.status_code
     problem = _problem(response)
     kind = str(problem.get("type") or "").rstrip("/").rpartition("/")[2]  # the prefix differs between X's own texts
-    said = " ".join(str(problem.get(key) or "") for key in ("title", "detail", "message")).strip()[:300]
+    words = [str(problem[key]).strip() for key in ("title", "detail", "message") if problem.get(key)]
+    said = ". ".join(dict.fromkeys(word.rstrip(".") for word in words))[:300]  # title and detail are often the same
     quoted = f" X says: {said}" if said else ""
     detail = said.lower()
     if status == 401:

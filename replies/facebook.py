@@ -12,6 +12,7 @@ from errors import CannotReply, ChannelError, Reason, ReplyError, ReplyUncertain
 from outbound import Client, NoAnswer
 from replies.base import Outgoing, Receipt
 
+TWICE = "Facebook refuses the same words twice, so nothing was published: say it in other words."
 # By how much Facebook's clock may be behind ours. Short: the same words may have gone to somebody else just before.
 CLOCKS_DIFFER = timedelta(seconds=5)
 
@@ -45,8 +46,10 @@ class FacebookReplier:
             raise ReplyUncertain(str(error)) from error
         except GraphError as error:
             # Without a refusal in Facebook's own words nothing is certain. A duplicate may be our own earlier try.
-            if error.reason in (Reason.unavailable, Reason.bad_payload) or error.code == DUPLICATE:
+            if error.reason in (Reason.unavailable, Reason.bad_payload) or (error.code == DUPLICATE and reply.again):
                 raise ReplyUncertain(str(error)) from error
+            if error.code == DUPLICATE:
+                raise ReplyError(Reason.bad_request, f"{TWICE} {error}", permanent=True) from error
             raise _reply_error(error) from error
         except ChannelError as error:
             raise _reply_error(error) from error

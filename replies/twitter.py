@@ -12,6 +12,7 @@ from channels import twitter as x
 from errors import CannotReply, ChannelError, Reason, ReplyError, ReplyUncertain, TooLong
 from replies.base import Outgoing, Receipt
 
+TWICE = "X refuses the same words twice, so nothing was published: say it in other words."
 CLOCKS_DIFFER = timedelta(minutes=5)  # at most, ours and X's: a look-up starts that much before the call
 
 
@@ -40,7 +41,9 @@ class TwitterReplier:
         except outbound.NoAnswer as error:
             raise ReplyUncertain(f"X did not say whether it took the answer: {error}") from error
         except x.Duplicate as error:
-            raise ReplyUncertain(f"{error} It may be this very answer.") from error
+            if reply.again:
+                raise ReplyUncertain(f"{error} It may be this very answer.") from error
+            raise ReplyError(Reason.bad_request, f"{TWICE} {error}", permanent=True) from error
         except ChannelError as error:
             if error.reason in (Reason.unavailable, Reason.bad_payload) and not isinstance(error, outbound.NotSent):
                 raise ReplyUncertain(f"X did not say whether it took the answer: {error}") from error

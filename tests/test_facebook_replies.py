@@ -150,6 +150,7 @@ def test_the_registry_leads_here() -> None:
         (100, None, Reason.bad_request, True),
         (10, 2018278, Reason.forbidden, True),
         (10900, None, Reason.bad_request, True),
+        (506, None, Reason.bad_request, True),
         (32, None, Reason.rate_limited, False),
         (613, None, Reason.rate_limited, False),
     ],
@@ -171,7 +172,6 @@ def test_a_refusal_in_facebooks_words_is_certain(
         error(1),
         error(2, status=500),
         error(1, status=200),
-        error(506),
         Response("<html>502</html>", 502, content_type="text/html"),
         Response("<html>ok</html>", 200, content_type="text/html"),
         Response("", 204),
@@ -282,11 +282,18 @@ def test_a_look_up_that_fails_says_so(desk: Desk) -> None:
     assert caught.value.reason is Reason.unavailable
 
 
+def test_the_same_words_in_a_first_call_are_refused_for_certain(desk: Desk) -> None:
+    reply = desk.outgoing(desk.graph.write("Åsa", "Hej"), "Svar")
+    desk.replier.send(reply)
+    with pytest.raises(ReplyError, match="nothing was published"):
+        desk.replier.send(reply)
+
+
 def test_the_same_words_twice_are_looked_up_and_not_called_failed(desk: Desk) -> None:
     reply = desk.outgoing(desk.graph.write("Åsa", "Hej"), "Svar")
     sent = desk.replier.send(reply)
     with pytest.raises(ReplyUncertain, match="506"):
-        desk.replier.send(reply)
+        desk.replier.send(replace(reply, again=True))
     found = desk.replier.find(reply)
     assert found is not None
     assert found.external_id == sent.external_id

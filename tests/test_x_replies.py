@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -104,12 +105,20 @@ def test_what_was_deleted_cannot_be_answered(network: X, us: TwitterReplier) -> 
     assert (failed.value.reason, failed.value.permanent) == (Reason.gone, True)
 
 
+def test_the_same_words_in_a_first_call_are_refused_for_certain(network: X, us: TwitterReplier) -> None:
+    asked = network.write("Anna", "@storby hej")
+    us.send(outgoing("Hej!", asked))
+    with pytest.raises(ReplyError, match="nothing was published") as failed:
+        us.send(outgoing("Hej!", asked))
+    assert (failed.value.reason, failed.value.permanent) == (Reason.bad_request, True)
+
+
 def test_the_same_words_again_are_looked_up(network: X, us: TwitterReplier) -> None:
     asked = network.write("Anna", "@storby hej")
     answer = outgoing("Hej!", asked)
     first = us.send(answer)
     with pytest.raises(ReplyUncertain, match="the same text"):
-        us.send(answer)
+        us.send(replace(answer, again=True))
     there = us.find(answer)
     assert there is not None and there.external_id == first.external_id
     assert ours(network) == ["Hej!"]
@@ -132,6 +141,13 @@ def test_a_refusal_is_certain(network: X, us: TwitterReplier, fault: Fault, reas
     assert (failed.value.reason, failed.value.permanent) == (reason, permanent)
     assert (failed.value.retry_at is not None) == (fault is Fault.rate_limited)
     assert ours(network) == []
+
+
+def test_what_x_says_twice_is_told_once() -> None:
+    response = requests.Response()
+    response.status_code = 401
+    response._content = b'{"title":"Unauthorized","type":"about:blank","status":401,"detail":"Unauthorized"}'
+    assert str(x.failure(response)).endswith("X says: Unauthorized")
 
 
 def test_a_daily_limit_names_its_own_end() -> None:
