@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from urllib.parse import urlsplit
 
 import nh3
 from linkify_it import LinkifyIt
@@ -43,8 +44,12 @@ def clean(html: str, picture: Callable[[str], str]) -> Markup:
 
 
 def is_web(url: str | None) -> bool:
-    """Whether the address may become a link: http or https, nothing else."""
-    return bool(url) and str(url).lower().startswith(("http://", "https://"))
+    """Whether the address may become a link: http or https and a host, nothing else."""
+    try:
+        parts = urlsplit(url or "")
+        return parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:  # such as http://[
+        return False
 
 
 def link_text(text: str) -> Markup:

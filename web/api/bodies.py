@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from models import CaseStatus, Kind, Priority, Then
 from web.queries import MAX_LIMIT, MAX_NUMBER, Sort
+from web.safe_html import is_web
 
 
 def _storable(value: str) -> str:
@@ -24,8 +25,8 @@ def _utc(value: datetime) -> datetime:
 
 
 def _web_address(value: str) -> str:
-    if not value.lower().startswith(("http://", "https://")):
-        raise ValueError("must begin with http:// or https://")
+    if not is_web(value):
+        raise ValueError("must be a whole address that begins with http:// or https://")
     return value
 
 
