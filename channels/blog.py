@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Mapping
@@ -19,6 +20,16 @@ CAPABILITIES = Capabilities(limit=None, count=len)
 
 PER_PAGE = 100  # the most WordPress gives
 TIME = "%Y-%m-%dT%H:%M:%S"
+_WRONG_LOGIN = (
+    "application_passwords_disabled",
+    "application_passwords_disabled_for_user",
+    "incorrect_password",
+    "invalid_email",
+    "invalid_username",
+    "rest_comment_login_required",
+    "rest_not_logged_in",  # also where the web server does not hand the password on
+)
+_REFUSED_BY_CORE = ("rest_comment_", "rest_cannot_read", "rest_cannot_create", "rest_post_", "rest_user_")
 
 
 class BlogAccount(BaseModel):
@@ -76,7 +87,9 @@ class WordPress:
     def call(self, path: str, params: Mapping[str, Any] | None = None, *, post: Any = None) -> Fetched:
         """The answer, whatever it is; ``path`` such as ``wp/v2/comments``."""
         answer = self._call(path, params, post)
-        if answer.status == 404 and not self._plain_permalinks and json_of(answer) is None:
+        # Without /wp-json/ some sites say 404, others show their front page whatever is asked.
+        no_rest = answer.status == 404 or (answer.status == 200 and post is None)
+        if no_rest and not self._plain_permalinks and json_of(answer) is None:
             self._plain_permalinks = True
             second = self._call(path, params, post)
             self._plain_permalinks = json_of(second) is not None
@@ -96,7 +109,7 @@ class WordPress:
         """The JSON of a good answer, and the answer."""
         answer = self.call(path, params)
         if answer.status != 200:
-            raise failure(answer)
+            raise failure(answer, login=self.auth is not None)
         found = json_of(answer)
         if found is None:
             raise NoRest(Reason.bad_payload, f"{self.site}: the REST API answers with something that is not JSON")
@@ -125,7 +138,7 @@ def said(answer: Fetched) -> tuple[str, str]:
     found = json_of(answer)
     if not isinstance(found, dict):
         return "", ""
-    return str(found.get("code") or ""), str(found.get("message") or "")
+    return str(found.get("code") or ""), html.unescape(str(found.get("message") or ""))
 
 
 def retry_at(answer: Fetched) -> datetime | None:
@@ -134,19 +147,24 @@ def retry_at(answer: Fetched) -> datetime | None:
     return datetime.now(UTC) + timedelta(seconds=int(after)) if after.isdigit() else None
 
 
-def failure(answer: Fetched) -> ChannelError:
-    """What an answer that is not 2xx means (codes: WordPress core)."""
+def failure(answer: Fetched, *, login: bool = True) -> ChannelError:
+    """What an answer that is not 2xx means (codes: WordPress core). ``login``: we said who we are.
+
+    Plugins that switch REST off answer 401 or 403 with a code of their own or none.
+    """
     code, words = said(answer)
     site = urlsplit(answer.url).netloc.rpartition("@")[2]
     told = f"{site} answers {answer.status}" + (f": {words} ({code})" if code else "")
     if answer.status == 429 or code == "comment_flood":
         return ChannelError(Reason.rate_limited, told, retry_at=retry_at(answer))
     if answer.status == 401:
+        if not login or code not in _WRONG_LOGIN:
+            return NoRest(Reason.forbidden, told)
         return ChannelError(Reason.auth_expired, f"{told}. Is the application password right?")
     if code in ("rest_comment_invalid_post_id", "rest_comment_invalid_id", "rest_post_invalid_id"):
         return ChannelError(Reason.gone, told)
     if answer.status == 403:
-        return (ChannelError if code and code != "rest_forbidden" else NoRest)(Reason.forbidden, told)
+        return (ChannelError if code.startswith(_REFUSED_BY_CORE) else NoRest)(Reason.forbidden, told)
     if answer.status in (404, 405, 501) and code in ("", "rest_no_route", "rest_disabled"):
         return NoRest(Reason.gone, f"{site} has no REST API")
     if answer.status in (404, 410):

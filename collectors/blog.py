@@ -12,7 +12,7 @@ from channels.blog import BlogAccount, retry_at
 from collectors import feeds
 from collectors.base import Batch, Collector, Cursor, MentionData, SetAside
 from collectors.blog_comments import Comments
-from collectors.blog_entries import comment, comment_parts, external_id, mention
+from collectors.blog_entries import comment, comment_parts, external_id, mention, site_of_comments
 from errors import ChannelError, CollectError, Reason
 from outbound import Client, Fetched, without_secrets
 
@@ -86,14 +86,15 @@ class Feed:
         mentions: dict[str, MentionData] = {}
         remarks: list[str] = []
         old = set(state.get("old", ()))
+        site = site_of_comments(answer.url)
         for entry in found["entries"]:
             key = external_id(entry)
             if key is None:
                 set_aside.append(SetAside("an entry with neither id, link, title nor text", entry["raw"]))
                 continue
             remark = None
-            if parts := comment_parts(entry):
-                made = comment(entry, parts[0], now)
+            if parts := comment_parts(entry, site):
+                made = comment(entry, parts, now, "no_account")  # whoever has one collects comments through it
                 key = made.external_id
             else:
                 made, remark = mention(entry, key, answer.url, now, self.reason)

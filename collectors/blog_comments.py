@@ -7,11 +7,12 @@ reads again what was written in the last two weeks: a comment approved late is f
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from channels.blog import PER_PAGE, TIME, BlogAccount, NoRest, WordPress, comment_id, instant
+from channels.blog import PER_PAGE, TIME, BlogAccount, NoRest, WordPress, comment_id, failure, instant
 from collectors import feeds
 from collectors.base import AuthorData, Batch, Cursor, MentionData, SetAside, Snapshot
 from collectors.blog_entries import comment as comment_of_feed
@@ -21,12 +22,13 @@ from errors import ChannelError, CollectError, Reason
 from outbound import Client
 
 if TYPE_CHECKING:
-    from collectors.feed_parser import Entry
+    from collectors.feed_parser import Entry, Feed
 
 WINDOW = timedelta(days=14)
 BUSY = 5 * PER_PAGE  # more comments than this in the window: it is read whole once an hour only
 WHOLE_EVERY = timedelta(hours=1)
 OVERLAP = timedelta(minutes=2)  # comments of the same second, and a clock set back a little
+FEEDS = ("comments/feed/", "?feed=comments-rss2")  # the second where a site has no permalinks
 FEED_PAGES = 20
 MARKUP_LIMIT = 100_000  # characters made into text; WordPress stores 65,525 bytes of a comment
 _FIELDS = "id,post,parent,author,author_name,author_url,date_gmt,content,link,status,type,author_avatar_urls,_links"
@@ -36,7 +38,8 @@ _ARTICLE_FIELDS = "id,date_gmt,guid,link,title,content,comment_status,author"
 class Comments:
     """All comments of one site. The cursor: ``since`` (where the first pass began), ``newest`` (everything up to
     here has been read), ``whole`` (when the window was last read whole), ``size`` (comments in it), ``threads``
-    (articles commented lately), and for the feed ``seen`` (external ids lately listed).
+    (articles commented lately), our name there (``us``), and for the feed ``seen`` (external ids lately
+    listed) and ``etag``.
     """
 
     def __init__(self, http: Client, site: str, account: BlogAccount | None) -> None:
@@ -48,8 +51,8 @@ class Comments:
         state: dict[str, Any] = dict(cursor) if cursor else {"since": since.isoformat() if since else None}
         try:
             try:
-                user = self.rest.me()["id"] if self.account else None
-                yield from self._by_rest(state, user, now)
+                me = self.rest.me() if self.account else {}
+                yield from self._by_rest({**state, "us": me.get("name")}, me.get("id"), now)
             except NoRest:
                 yield from self._by_feed(state, now)
         except CollectError:
@@ -67,22 +70,24 @@ class Comments:
         articles: dict[int, _Article] = {}
         reached = newest
         ascending = True
-        page, total = 1, 0
+        page, total, nothing_new = 1, 0, 0
         while True:
-            items, total_now = self._page(start, page)
+            items, total_now, last = self._page(start, page)
             batch = [item for item in items if item.get("id") not in seen] if items else []
             mentions, set_aside = self._read(batch, seen, articles, user, start)
             times = [one.published_at for one in mentions if not one.context]
             if times:
                 ascending = ascending and (reached is None or page == 1 or min(times) >= reached)
                 reached = max([*times, *([reached] if reached else [])])
-            if total_now < total:  # something was deleted meanwhile, and the pages after it moved up
+            nothing_new = 0 if batch else nothing_new + 1
+            if total_now is not None and total_now < total:  # deleted meanwhile: the pages after it moved up
                 page, total = max(1, page - 1), total_now
-                done = False
+            elif last:
+                break
             else:
-                page, total = page + 1, total_now
-                done = len(items) < PER_PAGE
-            if done:
+                page, total = page + 1, total_now or 0
+            if nothing_new > 2:  # the site does not turn its pages: what it has beyond them is not known
+                whole = False
                 break
             progress = {**state, "newest": (reached - OVERLAP).isoformat()} if ascending and reached else state
             yield Batch(tuple(mentions), progress if state.get("newest") is None else state, tuple(set_aside))
@@ -112,7 +117,11 @@ class Comments:
             return newest - OVERLAP, False
         return min(window, newest - OVERLAP), True
 
-    def _page(self, start: datetime | None, page: int) -> tuple[list[dict[str, Any]], int]:
+    def _page(self, start: datetime | None, page: int) -> tuple[list[dict[str, Any]], int | None, bool]:
+        """The items of a page, the number of comments where it is told, and whether it is the last page.
+
+        A page may hold less than it could and not be the last: WordPress leaves out what we may not read.
+        """
         query = {"per_page": PER_PAGE, "page": page, "order": "asc", "orderby": "date_gmt", "_fields": _FIELDS}
         # WordPress leaves out what was written in the very second it is given.
         after = (start - timedelta(seconds=1)).strftime(f"{TIME}Z") if start else None
@@ -120,12 +129,13 @@ class Comments:
             found, answer = self.rest.get("wp/v2/comments", {**query, "after": after})
         except ChannelError as error:
             if page > 1 and error.reason is Reason.bad_request:  # some versions refuse a page past the end
-                return [], 0
+                return [], None, True
             raise
         if not isinstance(found, list):
             raise CollectError(Reason.bad_payload, f"{self.site}: a list of comments was expected")
-        total = answer.headers.get("x-wp-total", "")
-        return clean(found), int(total) if total.isdigit() else 0
+        total, pages = (answer.headers.get(f"x-wp-{name}", "") for name in ("total", "totalpages"))
+        last = page >= int(pages) if pages.isdigit() else not found
+        return clean(found), int(total) if total.isdigit() else None, last
 
     def _read(
         self,
@@ -241,32 +251,23 @@ class Comments:
         seen = set(state.get("seen") or ())
         found: dict[str, MentionData] = {}
         set_aside: list[SetAside] = []
-        etag, title = state.get("etag"), ""
-        for page in range(1, FEED_PAGES + 1):
-            suffix = f"?paged={page}" if page > 1 else ""
-            headers = {"If-None-Match": etag} if etag and page == 1 else {}
-            answer = self.http.fetch(f"{self.site}/comments/feed/{suffix}", headers=headers)
-            if answer.status == 304:
-                yield Batch((), state)
-                return
-            if answer.status != 200:
-                if page > 1:
-                    break
-                raise CollectError(
-                    Reason.gone if answer.status in (404, 410) else Reason.unavailable,
-                    f"{self.site} has neither a REST API nor a comment feed for us ({answer.status})",
-                    permanent=False,
-                )
-            feed = feeds.parse(answer.body, answer.content_type, answer.url)
-            title = title or feed["title"]
-            etag = answer.headers.get("etag") if page == 1 else etag
+        address, etag, feed = self._find_feed(state.get("etag"))
+        if feed is None:
+            yield Batch((), state)
+            return
+        title = feed["title"]
+        for page in range(2, FEED_PAGES + 2):
             before = len(found)
             for entry in feed["entries"]:
-                self._take(entry, found, set_aside, now)
+                self._take(entry, found, set_aside, state.get("us"), now)
             listed = set(found)
             oldest = min((one.published_at for one in found.values()), default=now)
             if len(found) == before or listed & seen or (begin and oldest < begin):
                 break  # nothing more, or nothing that has not been read
+            answer = self.http.fetch(f"{address}{'&' if '?' in address else '?'}paged={page}")
+            if answer.status != 200:
+                break
+            feed = feeds.parse(answer.body, answer.content_type, answer.url)
         mentions = [one for one in found.values() if not begin or one.published_at >= begin]
         mentions.sort(key=lambda one: (one.published_at, one.external_id))
         lately = sorted(found, key=lambda key: found[key].published_at)[-200:]
@@ -277,15 +278,41 @@ class Comments:
             facts={"title": title, "way": "comment feed"},
         )
 
-    def _take(self, entry: Entry, found: dict[str, MentionData], set_aside: list[SetAside], now: datetime) -> None:
-        if comment_parts(entry) is None:
+    def _find_feed(self, etag: str | None) -> tuple[str, str | None, Feed | None]:
+        """The comment feed's address, its ETag, and its first page; None when that has not changed."""
+        unlike: list[str] = []
+        for name in FEEDS:
+            address = f"{self.site}/{name}"
+            answer = self.http.fetch(address, headers={"If-None-Match": etag} if etag else {})
+            if answer.status == 304:
+                return address, etag, None
+            if answer.status == 200:
+                try:
+                    found = feeds.parse(answer.body, answer.content_type, answer.url)
+                    return address, answer.headers.get("etag"), found
+                except CollectError as error:
+                    if error.reason is not Reason.bad_payload:
+                        raise
+                    unlike.append(str(error))
+            elif answer.status == 429 or answer.status >= 500:
+                raise failure(answer)
+            else:
+                unlike.append(str(answer.status))
+        words = f"{self.site} has neither a REST API nor a comment feed for us ({unlike[0]})"
+        raise CollectError(Reason.gone, words, permanent=False)
+
+    def _take(
+        self, entry: Entry, found: dict[str, MentionData], set_aside: list[SetAside], us: str | None, now: datetime
+    ) -> None:
+        """``us``: our name on the site, which is all a feed tells of an author."""
+        parts = comment_parts(entry, self.site)
+        if parts is None:
             set_aside.append(SetAside("not a WordPress comment", entry["raw"], entry["id"]))
             return
-        made = comment_of_feed(entry, self.site, now)
-        us = self.account is not None and made.author is not None and made.author.name == self.account.username
-        fields = {**made.__dict__, "ours": us, "can_reply": self.account is not None}
-        fields["can_reply_reason"] = None if self.account else "no_account"
-        found.setdefault(made.external_id, MentionData(**fields))
+        made = comment_of_feed(entry, parts, now, None if self.account else "no_account")
+        names = (self.account.username, us) if self.account else ()
+        ours = made.author is not None and made.author.name in names
+        found.setdefault(made.external_id, replace(made, ours=ours))
 
 
 class _Article:

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 _COMMENT_GUID = re.compile(
     r"^(?P<site>https?://[^?#]+?)/?\?(?:[^#]*&)?p(?:age_id)?=(?P<post>\d+)[^#]*#comment-(?P<n>\d+)$"
 )
+# An article made by a program (an import, XML-RPC, wp-cli) has its permalink as its guid: no numbers but the comment's.
+_COMMENT_LINK = re.compile(r"^https?://[^#]+#comment-(?P<n>\d+)$")
+_COMMENT_FEED = re.compile(
+    r"^(?P<site>https?://[^?#]+?)(?:/index\.php)?/(?:comments/feed\b|(?:index\.php)?\?feed=comments-)"
+)
 # What WordPress writes before an answer in its comment feeds, in whatever language.
 _IN_REPLY_TO = re.compile(
     r"""\A\s*<p>[^<]{0,80}<a href="[^"]*\#comment-(\d+)"[^>]*>.{0,200}?</a>[^<]{0,40}</p>\s*""", re.S
@@ -50,10 +55,25 @@ def external_id(entry: Entry) -> str | None:
     return f"sha256:{hashlib.sha256(said.encode()).hexdigest()}"
 
 
-def comment_parts(entry: Entry) -> tuple[str, int, int] | None:
-    """A WordPress comment's site, article number and own number; None for everything else."""
-    found = _COMMENT_GUID.match(entry["id"] or "")
-    return (found["site"], int(found["post"]), int(found["n"])) if found else None
+def comment_parts(entry: Entry, site: str | None = None) -> tuple[str, int | None, int] | None:
+    """A WordPress comment's site, article number (None: it does not tell) and own number; None for everything else.
+
+    ``site``: whose comments these are, where that is known.
+    """
+    addresses = [address for address in (entry["id"], entry["link"]) if address]
+    for address in addresses:
+        if found := _COMMENT_GUID.match(address):
+            return site or found["site"], int(found["post"]), int(found["n"])
+    for address in addresses if site else ():
+        if found := _COMMENT_LINK.match(address):
+            return site or "", None, int(found["n"])
+    return None
+
+
+def site_of_comments(feed_url: str) -> str | None:
+    """The site whose comment feed this is, by its address; None where it is another feed."""
+    found = _COMMENT_FEED.match(feed_url)
+    return found["site"] if found else None
 
 
 def _edited_at(entry: Entry, published: datetime, now: datetime) -> datetime | None:
@@ -96,11 +116,11 @@ def _web_address(link: str | None, base: str) -> str | None:
         return None
 
 
-def comment(entry: Entry, site: str, now: datetime) -> MentionData:
-    """A comment out of a WordPress comment feed, with the ids its REST API would give. ``can_reply`` is not decided."""
-    parts = comment_parts(entry)
-    assert parts is not None
-    _, post, number = parts
+def comment(entry: Entry, parts: tuple[str, int | None, int], now: datetime, reason: str | None) -> MentionData:
+    """A comment out of a WordPress comment feed, with the ids its REST API would give. ``parts``: ``comment_parts``;
+    ``reason``: why it cannot be answered, None when it can.
+    """
+    site, post, number = parts
     html, text, parent = entry["html"] or "", entry["text"], 0
     if answer := _IN_REPLY_TO.match(html):
         html, parent = html[answer.end() :], int(answer[1])
@@ -115,8 +135,10 @@ def comment(entry: Entry, site: str, now: datetime) -> MentionData:
         url=entry["link"],
         html=html,
         in_reply_to=comment_id(site, parent) if parent else None,
-        thread=(entry["id"] or "").partition("#")[0],
-        reply_address={"post": post, "parent": number},
+        thread=(entry["id"] or entry["link"] or "").partition("#")[0],
+        can_reply=reason is None,
+        can_reply_reason=reason,
+        reply_address={"parent": number} if post is None else {"post": post, "parent": number},
         raw=entry["raw"],
     )
 

@@ -6,6 +6,7 @@ import html
 import re
 import unicodedata
 import xmlrpc.client
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,7 +33,9 @@ def replier(account: BaseModel, http: Client) -> Commenter:
 
 
 class Commenter:
-    """Answers comments on one site. ``Outgoing.address``: ``post`` (article number) and ``parent`` (comment number)."""
+    """Answers comments on one site. ``Outgoing.address``: ``parent`` (comment number) and, where it is
+    known, ``post`` (article number).
+    """
 
     def __init__(self, account: BlogAccount, http: Client) -> None:
         self.account, self.http = account, http
@@ -41,29 +44,51 @@ class Commenter:
     def check(self, reply: Outgoing) -> None:
         if reply.private:
             raise CannotReply("no_private_reply", "A blog has no private answers.")
-        if not isinstance(reply.address.get("post"), int):
+        if not isinstance(reply.address.get("parent"), int):
             raise CannotReply("article", "Only comments on our own site can be answered there.")
 
     def send(self, reply: Outgoing) -> Receipt:
         self.check(reply)
-        body = {"post": reply.address["post"], "parent": reply.address.get("parent") or 0, "content": reply.body}
+        try:  # nothing is written yet: where REST is, whether it knows us, and under which article this stands
+            self.rest.me()
+            body = {"post": self._post(reply), "parent": reply.address["parent"], "content": reply.body}
+        except NoRest:
+            return self._send_by_rpc(reply)
+        except ChannelError as error:
+            raise as_reply_error(error) from error
         try:
             answer = self.rest.call("wp/v2/comments", post=body)
         except NotSent as error:
-            raise ReplyError(error.reason, str(error), permanent=error.permanent) from error
+            raise as_reply_error(error) from error
         except NoAnswer as error:
             raise ReplyUncertain(str(error)) from error
         if answer.status in (200, 201):
             return self._receipt(json_of(answer), answer)
         if answer.status >= 500 and answer.status != 501:
             raise ReplyUncertain(f"{self.account.site} answers {answer.status} to a comment: it may have been stored")
-        code, words = said(answer)
+        code, _ = said(answer)
         if code == "comment_duplicate" or answer.status == 409:
-            return self._duplicate(reply, words)
+            raise self._duplicate(reply)
         refusal = failure(answer)
         if isinstance(refusal, NoRest):
             return self._send_by_rpc(reply)
-        raise ReplyError(refusal.reason, str(refusal), retry_at=refusal.retry_at, permanent=refusal.permanent)
+        raise as_reply_error(refusal)
+
+    def _post(self, reply: Outgoing) -> int:
+        """The article's number; the comment feed does not always tell it."""
+        if isinstance(post := reply.address.get("post"), int):
+            return post
+        found, _ = self.rest.get(f"wp/v2/comments/{reply.address['parent']}")
+        if not isinstance(found, dict) or not isinstance(found.get("post"), int):
+            raise ChannelError(Reason.bad_payload, f"{self.account.site} does not say what the comment stands under")
+        return int(found["post"])
+
+    def _duplicate(self, reply: Outgoing) -> ReplyError | ReplyUncertain:
+        site = self.account.site
+        if reply.again:
+            return ReplyUncertain(f"{site} says it has these very words: an earlier call may have brought them there")
+        words = f"{site} does not take the same words twice, and has them already. Nothing was published."
+        return ReplyError(Reason.bad_request, words)
 
     def find(self, reply: Outgoing) -> Receipt | None:
         try:
@@ -71,8 +96,7 @@ class Commenter:
         except NoRest:
             return self._find_by_rpc(reply)
         query = {
-            "post": reply.address["post"],
-            "parent": reply.address.get("parent") or 0,
+            "parent": reply.address["parent"],
             "after": (reply.since - CLOCKS_APART).strftime(f"{TIME}Z") if reply.since else None,
             "order": "desc",
             "per_page": 100,
@@ -108,18 +132,6 @@ class Commenter:
             awaiting_moderation=item.get("status") != "approved",
         )
 
-    def _duplicate(self, reply: Outgoing, words: str) -> Receipt:
-        """The site says it has this comment: then it should be found, and the reply was sent once after all."""
-        try:
-            found = self.find(reply) if reply.since else None
-        except ChannelError as error:
-            raise ReplyUncertain(
-                f"{self.account.site} says it has this comment, and cannot be asked: {error}"
-            ) from error
-        if found is None:
-            raise ReplyError(Reason.bad_request, words or "The same comment stands there already.")
-        return found
-
     # -- XML-RPC --------------------------------------------------------------------------------------------------
 
     def _rpc(self, method: str, *arguments: Any) -> Any:
@@ -149,36 +161,61 @@ class Commenter:
             raise NoAnswer(Reason.bad_payload, f"{self.account.site}: the answer is no XML-RPC") from error
         return value
 
-    def _send_by_rpc(self, reply: Outgoing) -> Receipt:
-        post = reply.address["post"]
-        content = {"comment_parent": reply.address.get("parent") or 0, "content": reply.body}
+    def _rpc_read(self, method: str, *arguments: Any) -> Any:
+        """The same for what only reads: every refusal is a ``ChannelError``."""
         try:
-            number = int(self._rpc("wp.newComment", post, content))
+            return self._rpc(method, *arguments)
         except xmlrpc.client.Fault as fault:
-            if fault.faultCode == 409 or "duplicate" in fault.faultString.lower():
-                return self._duplicate(reply, fault.faultString)
-            reason = RPC.get(fault.faultCode, Reason.bad_request)
-            raise ReplyError(reason, f"{fault.faultString} (XML-RPC {fault.faultCode})") from fault
+            raise ChannelError(RPC.get(fault.faultCode, Reason.bad_request), _words(fault)) from fault
+
+    def _send_by_rpc(self, reply: Outgoing) -> Receipt:
+        parent, post = reply.address["parent"], reply.address.get("post")
+        try:
+            if not isinstance(post, int):
+                post = int(self._rpc_read("wp.getComment", parent)["post_id"])
+        except (TypeError, KeyError, ValueError) as error:
+            words = f"{self.account.site} does not say what the comment stands under"
+            raise ReplyError(Reason.bad_payload, words) from error
+        except ChannelError as error:
+            raise as_reply_error(error) from error
+        try:
+            number = int(self._rpc("wp.newComment", post, {"comment_parent": parent, "content": reply.body}))
+        except xmlrpc.client.Fault as fault:
+            raise self._refused_by_rpc(reply, fault) from fault
         except NoAnswer as error:
             raise ReplyUncertain(str(error)) from error
         except ChannelError as error:
-            raise ReplyError(error.reason, str(error), permanent=error.permanent) from error
+            raise as_reply_error(error) from error
         except (TypeError, ValueError) as error:
             raise ReplyUncertain(f"{self.account.site} answers without saying what was stored") from error
         return Receipt(
             external_id=comment_id(self.account.site, number), url=f"{self.account.site}/?p={post}#comment-{number}"
         )
 
-    def _find_by_rpc(self, reply: Outgoing) -> Receipt | None:
+    def _refused_by_rpc(self, reply: Outgoing, fault: xmlrpc.client.Fault) -> ReplyError | ReplyUncertain:
+        """WordPress has one code, 403, for a wrong password, closed comments, and words that stand there already;
+        what it says besides is in the site's language.
+        """
+        reason = RPC.get(fault.faultCode, Reason.bad_request)
         try:
-            found = self._rpc("wp.getComments", {"post_id": reply.address["post"], "number": 100})
-        except xmlrpc.client.Fault as fault:
-            reason = RPC.get(fault.faultCode, Reason.bad_request)
-            raise ChannelError(reason, f"{fault.faultString} (XML-RPC {fault.faultCode})") from fault
+            if fault.faultCode == 409 or (fault.faultCode == 403 and self._find_by_rpc(replace(reply, since=None))):
+                return self._duplicate(reply)
+            if fault.faultCode == 403:
+                reason = Reason.forbidden  # it let us look, so the password is right
+        except ChannelError as error:
+            if error.reason is not Reason.auth_expired:
+                reason = Reason.forbidden
+                if reply.again:
+                    return ReplyUncertain(f"{_words(fault)}; and the site cannot be asked: {error}")
+        return ReplyError(reason, _words(fault))
+
+    def _find_by_rpc(self, reply: Outgoing) -> Receipt | None:
+        post = reply.address.get("post")
+        found = self._rpc_read("wp.getComments", {"number": 100, **({"post_id": post} if post else {})})
         for item in found if isinstance(found, list) else []:
             at = _rpc_time(item.get("date_created_gmt"))
             recent = reply.since is None or at is None or at >= reply.since - CLOCKS_APART
-            under = str(item.get("parent") or 0) == str(reply.address.get("parent") or 0)
+            under = str(item.get("parent") or 0) == str(reply.address["parent"])
             ours = str(item.get("user_id") or "0") != "0"  # a user of the site, not a passer-by
             if recent and under and ours and _same(reply.body, _text(str(item.get("content") or ""))):
                 return Receipt(
@@ -188,6 +225,15 @@ class Commenter:
                     awaiting_moderation=item.get("status") == "hold",
                 )
         return None
+
+
+def as_reply_error(error: ChannelError) -> ReplyError:
+    """For what certainly published nothing."""
+    return ReplyError(error.reason, str(error), retry_at=error.retry_at, permanent=error.permanent)
+
+
+def _words(fault: xmlrpc.client.Fault) -> str:
+    return f"{html.unescape(fault.faultString)} (XML-RPC {fault.faultCode})"
 
 
 def _rpc_time(value: Any) -> datetime | None:

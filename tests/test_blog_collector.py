@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
+from flask import Flask, request
 
 import outbound
 from channels.blog import BlogAccount, comment_id, probe, site_key
 from collectors.base import Batch, Cursor, MentionData
-from collectors.blog import comments
+from collectors.blog import comments, feed
 from errors import ChannelError, CollectError, Reason
 from sandbox.base import Fault, serving
 from sandbox.blog import PASSWORD, USERNAME, WordPress
@@ -99,6 +102,17 @@ def test_the_comment_feed_gives_the_same(site: WordPress, base: str, http: outbo
         for name in ("text", "author", "published_at", "url", "in_reply_to", "thread", "can_reply", "reply_address"):
             assert getattr(one, name) == getattr(other, name), name
     assert by_feed.keys() == by_rest.keys() - {f"{base}/?p=1"}
+
+
+def test_we_are_known_in_the_comment_feed_too(site: WordPress, base: str, http: outbound.Client) -> None:
+    top = site.write("Gunnel", "Hur länge dröjer det?", at=NOW - 3 * HOUR)
+    site.write_as_us("Till kvällen.", in_reply_to=top, at=NOW - 2 * HOUR)
+    collect = Pass(base, http)
+    by_rest = collect()
+    site.rest = False
+    by_feed = collect()
+    assert [one.ours for one in by_feed.values()] == [False, True]
+    assert [by_rest[key].ours for key in by_feed] == [False, True]
 
 
 def test_nothing_is_read_twice_as_new_and_nothing_missed(site: WordPress, base: str, http: outbound.Client) -> None:
@@ -264,3 +278,135 @@ def test_an_account_needs_a_sites_address(site: str) -> None:
     given: dict[str, Any] = {"name": "b", "site": site, "username": "u", "application_password": "p"}
     with pytest.raises(ValueError, match="site"):
         BlogAccount.model_validate(given)
+
+
+class OddSite:
+    """A WordPress that differs from the look-alike, as real ones do, in what a test sets."""
+
+    def __init__(self, comments: int = 0) -> None:
+        self.comments = [self.comment(number) for number in range(1, comments + 1)]
+        self.rest = "/wp-json/"  # or ?rest_route=, or none
+        self.off = (404, "<html><title>Not found</title></html>")  # what stands where there is no REST
+        self.past_the_end = (200, "[]")
+        self.totals = True
+        self.unreadable: set[int] = set()  # on pages, yet left out of them
+        self.turns_pages = True
+        self.feed_at = "/comments/feed/"
+        self.guid = "{base}/2026/03/plogning/#comment-{n}"
+        self.app = Flask("odd")
+        self.app.add_url_rule("/", "root", self.answer)
+        self.app.add_url_rule("/<path:path>", "any", self.answer)
+
+    def comment(self, number: int, parent: int = 0) -> dict[str, Any]:
+        at = (NOW - HOUR + timedelta(seconds=number // 3)).strftime("%Y-%m-%dT%H:%M:%S")
+        content = {"rendered": f"<p>nr {number}</p>"}
+        return {"id": number, "post": 1, "parent": parent, "author": 0, "author_name": "A", "date_gmt": at,
+                "content": content, "status": "approved"}  # fmt: skip
+
+    def answer(self, path: str = "") -> Any:
+        route = request.args.get("rest_route", "").lstrip("/")
+        if self.rest == "/wp-json/" and path.startswith("wp-json/"):
+            route = path.removeprefix("wp-json/")
+        if self.rest != "none" and route:
+            return self.api(route)
+        if self.feed_at in (f"/{path}", f"/{path}?feed={request.args.get('feed')}"):
+            return self.feed()
+        return self.off[1], self.off[0]
+
+    def api(self, route: str) -> Any:
+        if route != "wp/v2/comments":
+            return {"code": "rest_no_route", "message": "No route", "data": {"status": 404}}, 404
+        page = int(request.args["page"]) if self.turns_pages else 1
+        listed = self.comments[100 * (page - 1) : 100 * page]
+        if not listed and page > 1:
+            return self.past_the_end[1], self.past_the_end[0]
+        totals = {"X-WP-Total": str(len(self.comments)), "X-WP-TotalPages": str(-(-len(self.comments) // 100))}
+        readable = [one for one in listed if one["id"] not in self.unreadable]
+        return json.dumps(readable), 200, totals if self.totals else {}
+
+    def feed(self) -> Any:
+        items = []
+        if request.args.get("paged", "1") == "1":
+            for one in reversed(self.comments[-10:]):
+                guid = self.guid.format(base=request.url_root.rstrip("/"), n=one["id"])
+                date = format_datetime(datetime.fromisoformat(f"{one['date_gmt']}+00:00"))
+                items.append(
+                    f"<item><title>Comment by A</title><dc:creator>A</dc:creator><pubDate>{date}</pubDate>"
+                    f"<link>{request.url_root}2026/03/plogning/#comment-{one['id']}</link>"
+                    f"<guid>{guid}</guid><description>nr {one['id']}</description></item>"
+                )
+        head = '<rss version="2.0" xmlns:dc="http://purl.org/dc/elements/1.1/"><channel><title>Kommentarer</title>'
+        return f"{head}{''.join(items)}</channel></rss>", 200, {"Content-Type": "application/rss+xml"}
+
+
+def said_by(found: dict[str, MentionData]) -> set[str]:
+    return {one.text for one in found.values() if not one.context}
+
+
+@pytest.mark.parametrize("totals", [True, False])
+@pytest.mark.parametrize("end", [(200, "[]"), (400, '{"code": "rest_post_invalid_page_number", "message": "No"}')])
+def test_the_last_page_is_full(http: outbound.Client, totals: bool, end: tuple[int, str]) -> None:
+    odd = OddSite(200)
+    odd.totals, odd.past_the_end = totals, end
+    with serving(odd.app) as url:
+        assert len(said_by(Pass(url, http, account=False)())) == 200
+
+
+@pytest.mark.parametrize("totals", [True, False])
+def test_what_we_may_not_read_ends_no_list(http: outbound.Client, totals: bool) -> None:
+    odd = OddSite(250)
+    odd.totals, odd.unreadable = totals, {7, 8, 120}
+    with serving(odd.app) as url:
+        assert len(said_by(Pass(url, http, account=False)())) == 247
+
+
+def test_a_site_that_does_not_turn_its_pages_is_left_after_a_while(http: outbound.Client) -> None:
+    odd = OddSite(100)
+    odd.turns_pages = odd.totals = False
+    with serving(odd.app) as url:
+        collect = Pass(url, http, account=False)
+        assert len(said_by(collect())) == 100
+        assert not any(batch.snapshots for batch in collect.batches), "what lies further on is not known to be deleted"
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_rest_without_permalinks(http: outbound.Client, status: int) -> None:
+    odd = OddSite(3)
+    odd.rest, odd.off = "?rest_route=", (status, "<html>Our front page</html>")
+    with serving(odd.app) as url:
+        assert said_by(Pass(url, http, account=False)()) == {"nr 1", "nr 2", "nr 3"}
+
+
+@pytest.mark.parametrize(
+    "off",
+    [
+        (200, "<html><title>Our front page</title></html>"),
+        (401, '{"code": "rest_cannot_access", "message": "Only authenticated users can access the REST API."}'),
+        (401, '{"code": "rest_not_logged_in", "message": "You are not currently logged in."}'),
+        (403, '{"code": "rest_api_disabled", "message": "REST is off."}'),
+        (403, "<html>Forbidden</html>"),
+        (404, "<html>Not found</html>"),
+    ],
+)
+@pytest.mark.parametrize("feed_at", ["/comments/feed/", "/?feed=comments-rss2"])
+@pytest.mark.parametrize("guid", ["{base}/?p=1#comment-{n}", "{base}/2026/03/plogning/#comment-{n}"])
+def test_rest_switched_off_and_on_again(http: outbound.Client, off: tuple[int, str], feed_at: str, guid: str) -> None:
+    odd = OddSite(5)
+    odd.rest, odd.off, odd.feed_at, odd.guid = "none", off, feed_at, guid
+    with serving(odd.app) as url:
+        collect = Pass(url, http, account=False)
+        by_feed = collect()
+        odd.rest = "/wp-json/"
+        by_rest = collect()
+        assert said_by(by_feed) == {f"nr {number}" for number in range(1, 6)}
+        assert by_rest.keys() == by_feed.keys() == {comment_id(url, number) for number in range(1, 6)}
+        assert {one.reply_address["parent"] for one in by_feed.values()} == {1, 2, 3, 4, 5}
+
+
+def test_a_comment_feed_read_as_a_feed_has_the_same_ids(http: outbound.Client) -> None:
+    odd = OddSite(2)
+    with serving(odd.app) as url:
+        source = SourceSettings(name="s", channel="blog", collect="feed", url=f"{url}/comments/feed/")
+        (batch,) = feed(source, None, http).collect(None, since=None, now=NOW)
+        assert {one.external_id for one in batch.mentions} == {comment_id(url, 1), comment_id(url, 2)}
+        assert {one.can_reply_reason for one in batch.mentions} == {"no_account"}

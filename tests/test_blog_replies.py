@@ -98,19 +98,24 @@ def test_what_is_not_there_is_not_found(site: WordPress, base: str, reply: Outgo
 
 
 @pytest.mark.parametrize("rest", [True, False], ids=["REST", "XML-RPC"])
-def test_sent_again_it_is_found_not_doubled(site: WordPress, base: str, reply: Outgoing, rest: bool) -> None:
+def test_sent_again_it_is_looked_for_not_doubled(site: WordPress, base: str, reply: Outgoing, rest: bool) -> None:
     site.rest = rest
     first = commenter(base).send(reply)
-    assert commenter(base).send(reply).external_id == first.external_id
+    with pytest.raises(ReplyUncertain):
+        commenter(base).send(replace(reply, again=True))
+    found = commenter(base).find(reply)
+    assert found is not None
+    assert found.external_id == first.external_id
     assert ours(site) == [BODY]
 
 
-def test_the_same_words_of_last_week_are_another_comment(site: WordPress, base: str, reply: Outgoing) -> None:
+@pytest.mark.parametrize("rest", [True, False], ids=["REST", "XML-RPC"])
+def test_the_same_words_twice_are_refused(site: WordPress, base: str, reply: Outgoing, rest: bool) -> None:
+    site.rest = rest
     site.write_as_us(BODY, in_reply_to="comment/1", at=NOW - timedelta(days=7))
-    with pytest.raises(ReplyError) as caught:
+    with pytest.raises(ReplyError, match="Nothing was published") as caught:
         commenter(base).send(reply)
-    assert caught.value.reason is Reason.bad_request
-    assert caught.value.permanent
+    assert (caught.value.reason, caught.value.permanent) == (Reason.bad_request, True)
 
 
 @pytest.mark.parametrize("rest", [True, False], ids=["REST", "XML-RPC"])
@@ -149,10 +154,12 @@ def test_a_rate_limit_passes(site: WordPress, base: str, reply: Outgoing, fault:
     assert ours(site) == []
 
 
-def test_an_ill_server_leaves_it_uncertain(site: WordPress, base: str, reply: Outgoing) -> None:
+def test_an_ill_server_is_sent_nothing(site: WordPress, base: str, reply: Outgoing) -> None:
     site.faults.on(Fault.html_error)
-    with pytest.raises(ReplyUncertain):
+    with pytest.raises(ReplyError) as caught:
         commenter(base).send(reply)
+    assert (caught.value.reason, caught.value.permanent) == (Reason.unavailable, False)
+    assert ours(site) == []
     with pytest.raises(ChannelError):
         commenter(base).find(reply)
 
