@@ -21,7 +21,7 @@ from database import newest_migration
 from errors import ChannelError, GensvarError, Reason
 from house import House
 from models import CaseEvent, Role, Source, User
-from settings import SourceSettings
+from settings import SourceSettings, duration_text
 
 FREE_BYTES = 1024**3
 BUILT = datetime(2026, 11, 1, tzinfo=UTC)  # a clock before this is wrong
@@ -160,7 +160,7 @@ def _source(house: House, source: SourceSettings, at: datetime) -> Finding:
     if not source.enabled:
         return Finding(what, "not enabled")
     if source.account is not None:
-        return Finding(what, f"{source.collect}, every {source.every} through {source.account}")
+        return Finding(what, f"{source.collect}, every {duration_text(source.every)} through {source.account}")
     try:
         found = sample(house, source, at)
     except ChannelError as error:

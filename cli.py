@@ -6,7 +6,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -384,8 +384,17 @@ def _user(db: Session, email: str) -> User:
 
 
 def case_list(given: argparse.Namespace) -> int:
+    from channels import CHANNELS
+    from models import CaseStatus, Kind
     from web import queries
 
+    for what, names, known in (
+        ("status", given.status, list(CaseStatus)),
+        ("kind", given.kind, list(Kind)),
+        ("channel", given.channel, CHANNELS),
+    ):
+        for name in names:
+            _known(name, known, what)
     wanted = queries.CaseFilter(
         status=given.status, channel=given.channel, kind=given.kind, tag=given.tag, team=given.team,
         source=given.source, assignee=given.assignee, q=given.q,
@@ -529,7 +538,7 @@ def _line(text: object) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in " ".join(str(text).split()))
 
 
-def _known(name: str, known: dict[str, Any], what: str) -> str:
+def _known(name: str, known: Collection[str], what: str) -> str:
     import difflib
 
     if name not in known:
@@ -542,6 +551,12 @@ def _table(rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(len(_line(row[column])) for row in rows) for column in range(len(rows[0]) - 1)]
     for row in [tuple(_line(cell) for cell in row) for row in rows]:
         print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip())
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10**6):
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to a million")
+    return int(text)
 
 
 # -- what may be said -----------------------------------------------------------------------------------------------
@@ -611,7 +626,7 @@ def _parser() -> argparse.ArgumentParser:
     it.add_argument("--assignee", metavar="EMAIL", help="an e-mail address, or none")
     it.add_argument("--q", metavar="QUERY", help="words, as in the search of the inbox")
     it.add_argument("--sort", choices=("newest", "oldest", "urgent"), default="newest")
-    it.add_argument("--limit", type=int, default=50, metavar="N")
+    it.add_argument("--limit", type=_count, default=50, metavar="N")
 
     it = add("backup", make_backup, "write a backup: database, secret key, uploads")
     it.add_argument("file", type=Path, metavar="FILE")

@@ -133,6 +133,8 @@ def test_cases_are_listed_and_shown(gensvar: Gensvar) -> None:
     assert "status: new" in shown.out
     assert "https://kim.example/1" in shown.out
     assert gensvar("case", "list", "--q", "katter").out.splitlines()[-1] == "1 of 1"
+    wrong = gensvar("case", "list", "--status", "opne")
+    assert (wrong.status, wrong.err) == (2, "gensvar: There is no status named opne; did you mean open?\n")
 
 
 def test_a_case_that_is_not_there_is_one_line(gensvar: Gensvar) -> None:
