@@ -440,7 +440,6 @@ class Case(Base):
         Index(None, "status", "last_activity_at", "id"),
         Index(None, "channel", "last_activity_at", "id"),
         Index(None, "assignee_id", "status", "last_activity_at", "id"),
-        Index(None, "channel", "thread", "author_id"),
         Index(None, "follow_up_at"),
         Index(None, "status", "resolved_at"),
     )

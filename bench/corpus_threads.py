@@ -4,11 +4,15 @@
 `first_response_truth.csv` (seconds to the first answer, per first tweet of a customer) in the folder. Every tweet goes
 to the look-alike of X, each company gets a Gensvar of its own that reads what mentions it and what it posted, and the
 first response of each case is compared with the truth.
+
+A company has several accounts, as @brand and @brandcare; the file has put numbers in place of those that never write in
+it. So what its customers' first tweets name by such a number counts as one more account of the company they wrote to.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 import sys
 import tempfile
@@ -87,22 +91,28 @@ def read(folder: Path) -> Corpus:
     return Corpus(posts, truth)
 
 
-def collect(network: X, base: str, company: str, database: Database, at: datetime) -> str | None:
-    """One pass of the company's own Gensvar over everything. Returns what went wrong."""
-    account = network.account(company, base, company)
-    source = {"name": "mentions", "account": company, "collect": "mentions", "since": "all"}
+def other_accounts(corpus: Corpus, asked: list[Truth]) -> set[str]:
+    """What the first tweets to a company name by a number that nobody in the file writes under."""
+    writers = {post.author for post in corpus.posts.values()}
+    named = {handle for row in asked for handle in re.findall(r"@(\d+)\b", corpus.posts[row.root].text)}
+    return named - writers
+
+
+def collect(network: X, base: str, handles: list[str], database: Database, at: datetime) -> list[str]:
+    """One pass of the company's own Gensvar over everything, account by account. Returns what went wrong."""
     config = {
-        "organisation": {"name": company, "timezone": "UTC", "languages": ["en"]},
+        "organisation": {"name": handles[0], "timezone": "UTC", "languages": ["en"]},
         "outbound": {"allow_private_networks": True},
-        "accounts": [account],
-        "sources": [source],
+        "accounts": [network.account(handle, base, handle) for handle in handles],
+        "sources": [{"name": handle, "account": handle, "collect": "mentions", "since": "all"} for handle in handles],
     }
     ours = house.build(config, database)
     house.declare(ours, at)
     with database.read() as db:
-        (source_id,) = db.scalars(select(Source.id))
-    pulled = pull(ours, source_id, now=lambda: at, by_hand=True)
-    return str(pulled.error) if pulled.error else f"{pulled.set_aside} set aside" if pulled.set_aside else None
+        sources = list(db.scalars(select(Source.id).order_by(Source.id)))
+    passes = [pull(ours, source, now=lambda: at, by_hand=True) for source in sources]
+    wrong = [str(pulled.error) for pulled in passes if pulled.error]
+    return wrong + [f"{pulled.set_aside} set aside" for pulled in passes if pulled.set_aside]
 
 
 def judge(database: Database, corpus: Corpus, truth: Truth) -> str | None:
@@ -145,8 +155,9 @@ def run(folder: Path) -> None:
         else:
             reasons.append((row, "the truth names no company that wrote anything"))
     network = X()
-    for number, company in enumerate(sorted(asked)):
-        network.add_account(company, str(1_000_000 + number), company)
+    accounts = {company: [company, *sorted(other_accounts(corpus, rows))] for company, rows in asked.items()}
+    for number, handle in enumerate(sorted({handle for handles in accounts.values() for handle in handles})):
+        network.add_account(handle, str(1_000_000 + number), handle)
     network.load(corpus.posts.values())
     at = max(post.at for post in corpus.posts.values()) + timedelta(days=1)
     cases = agreeing = 0
@@ -159,8 +170,7 @@ def run(folder: Path) -> None:
             copy = Path(scratch) / f"{company}.db"
             shutil.copyfile(empty, copy)
             database = Database(f"sqlite:///{copy}")
-            wrong = collect(network, base, company, database, at)
-            if wrong:
+            for wrong in collect(network, base, accounts[company], database, at):
                 print(f"@{company}: {wrong}")
             with database.read() as db:
                 cases += db.scalar(select(func.count()).select_from(Case).where(Case.merged_into_id.is_(None))) or 0
@@ -171,7 +181,9 @@ def run(folder: Path) -> None:
                 else:
                     reasons.append((row, reason))
             database.close()
-    print(f"{len(corpus.posts)} tweets, {len(asked)} companies, {cases} cases, {time.monotonic() - started:.1f} s")
+    others = sum(map(len, accounts.values())) - len(accounts)
+    took = time.monotonic() - started
+    print(f"{len(corpus.posts)} tweets, {len(asked)} companies, {others} more accounts, {cases} cases, {took:.1f} s")
     print(f"first responses in the truth: {len(corpus.truth)}, agreeing: {agreeing}, not: {len(reasons)}")
     unnamed = sum(reason.startswith(UNNAMED) for _, reason in reasons)
     print(f"where the first tweet names the company: {agreeing} of {len(corpus.truth) - unnamed} agree; why not:")

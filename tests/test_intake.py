@@ -79,6 +79,14 @@ THREADS = {
 }
 
 
+THREADS["our answer to somebody whose earlier words we have, over a gap"] = [
+    said("a", thread="a", minutes=0),
+    said("c", to="gap", thread="a", context=True, minutes=2),
+    ours("d", to="c", thread="a", minutes=3),
+    said("e", to="d", thread="a", minutes=4),
+]
+
+
 def figures(case: Case) -> tuple[int, int, str, str]:
     return case.mention_count, case.reply_count, str(case.opened_at), str(case.first_response_at)
 

@@ -388,6 +388,7 @@ def author_wrote(db: Session, case_id: int, mention: Mention, *, actor: str, at:
     }
     if mention.published_at < case.opened_at:  # collected later, written earlier: the matter began here
         values |= {"opened_at": mention.published_at, "author_id": mention.author_id, "subject": subject(mention)}
+        values["first_response_at"] = _answered(db, case, mention.published_at)["first_response_at"]
     return _act(db, case_id, Action.author_wrote, actor=actor, at=at, values=values, mention_id=mention.id)
 
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from collectors.base import Attachment, AuthorData, Batch, MentionData, SetAside, Snapshot
@@ -306,10 +306,13 @@ class _Intake:
             self._spread(mention, above.case_id)
         else:
             self._place_concerning(mention, above)
+        if mention.case_id is not None:
+            for context in above.context:
+                context.case_id = mention.case_id
         self._adopt(mention)
 
     def _place_concerning(self, mention: Mention, above: _Above) -> None:
-        case_id = above.case_id or self._case_below(mention) or self._case_by_thread(mention, above)
+        case_id = above.case_id or self._case_below(mention) or self._case_waiting_for(mention)
         if case_id is not None:
             case = living(self.db, case_id)
             if case.status != CaseStatus.closed:
@@ -318,8 +321,6 @@ class _Intake:
                 case_id = self._open(mention, follows=case.id)
         else:
             case_id = self._open(mention, thread=None if above.known else mention.thread or mention.in_reply_to)
-        for context in above.context:
-            context.case_id = mention.case_id
 
     def _open(self, mention: Mention, *, follows: int | None = None, thread: str | None = None) -> int:
         case = cases.open_case(
@@ -353,19 +354,25 @@ class _Intake:
             parent = self._find(parent_id)
             if parent is None:
                 reply = self._reply_sent(parent_id)
-                return _Above(reply.case_id if reply else None, context, reply is not None, None)
-            if parent.case_id is not None or parent.ours or parent.id in seen:
-                return _Above(parent.case_id, context, parent.case_id is not None or self._published(parent), parent)
+                if reply is not None:
+                    return _Above(reply.case_id, context, True, None)
+                return _Above(self._case_by_thread(current), context, False, None)
+            if parent.case_id is not None or parent.id in seen or (parent.ours and self._published(parent)):
+                return _Above(parent.case_id, context, True, parent)
+            if parent.ours:
+                return _Above(self._case_by_thread(current), context, False, parent)
             context.append(parent)
             seen.add(parent.id)
             current = parent
 
     def _published(self, ours: Mention) -> bool:
-        """Did we say it unasked? Not where it answers something that has not been collected (yet)."""
+        """Did we say it unasked? An answer of ours may yet find the case it belongs to."""
         current: Mention | None = ours
-        while current is not None and current.ours and current.in_reply_to is not None:
+        while current is not None and current.ours:
+            if current.in_reply_to is None:
+                return True
             current = self._find(current.in_reply_to)
-        return current is not None
+        return False
 
     def _reply_sent(self, external_id: str) -> Reply | None:
         """An answer of ours that went out from here and has not been collected again yet."""
@@ -384,15 +391,31 @@ class _Intake:
         cases_below = (m.case_id for m in self._below(mention) if m.case_id is not None and not m.ours and not m.repost)
         return next(cases_below, None)
 
-    def _case_by_thread(self, mention: Mention, above: _Above) -> int | None:
+    def _case_by_thread(self, mention: Mention) -> int | None:
         """Where the chain above is not known, a case is (thread, author)."""
-        thread = mention.thread or mention.in_reply_to
-        if mention.author_id is None or thread is None:
+        same = self._same_thread_and_author(mention)
+        return None if same is None else self.db.scalar(same.where(~Mention.repost, Mention.case_id.is_not(None)))
+
+    def _case_waiting_for(self, mention: Mention) -> int | None:
+        """The top of a thread: the case its author already has there because the way up to here was not known."""
+        same = self._same_thread_and_author(mention) if mention.external_id == mention.thread else None
+        return (
+            None
+            if same is None
+            else self.db.scalar(same.join(Case, Case.id == Mention.case_id).where(Case.thread.is_not(None)))
+        )
+
+    def _same_thread_and_author(self, mention: Mention) -> Select[int | None] | None:
+        if mention.author_id is None or mention.ours or (mention.thread or mention.in_reply_to) is None:
             return None
-        if above.known and mention.external_id != thread:
-            return None  # its place is known, and it is not the top that others could not find
-        same = (Case.channel == self.channel, Case.thread == thread, Case.author_id == mention.author_id)
-        return self.db.scalar(select(Case.id).where(*same).order_by(Case.id).limit(1))
+        where = Mention.thread == mention.thread if mention.thread else Mention.in_reply_to == mention.in_reply_to
+        same = (
+            Mention.channel == self.channel,
+            where,
+            Mention.author_id == mention.author_id,
+            Mention.id != mention.id,
+        )
+        return select(Mention.case_id).where(*same).order_by(Mention.published_at, Mention.id).limit(1)
 
     # -- ours, spread, and what was waiting ---------------------------------------------------------------------
 
@@ -413,7 +436,7 @@ class _Intake:
                 at=self.at,
             )
         elif above.case_id is not None:
-            self._answered(mention, above.case_id, above.parent)
+            self._answered(mention, above.case_id, above.context[0] if above.context else above.parent)
 
     def _answered(self, mention: Mention, case_id: int, parent: Mention | None) -> None:
         case = living(self.db, case_id) if parent is None or parent.case_id is None else cases.get(self.db, case_id)
@@ -443,8 +466,12 @@ class _Intake:
             cases.reposted(self.db, case_id, mention, actor=ACTOR, at=self.at)
 
     def _adopt(self, mention: Mention) -> None:
-        """What came before the message it answers now finds its place."""
+        """What came before the message it answers, or before its author had a case, now finds its place."""
         waiting = [mention]
+        if mention.case_id is not None and not (mention.ours or mention.context or mention.repost):
+            for context in self._context_by_thread(mention):
+                context.case_id = mention.case_id
+                waiting.append(context)
         while waiting:
             top = waiting.pop()
             for child in self._below(top):
@@ -459,6 +486,18 @@ class _Intake:
                     elif child.context:
                         child.case_id = top.case_id
                         waiting.append(child)
+
+    def _context_by_thread(self, mention: Mention) -> list[Mention]:
+        """What the same author wrote in the thread, brought along with an answer of ours, at an unknown place."""
+        if mention.author_id is None or mention.thread is None:
+            return []
+        same = (
+            Mention.channel == self.channel,
+            Mention.thread == mention.thread,
+            Mention.author_id == mention.author_id,
+        )
+        orphans = select(Mention).where(*same, Mention.context, Mention.case_id.is_(None))
+        return [orphan for orphan in self.db.scalars(orphans) if not self._climb(orphan).known]
 
     def _join(self, child: Mention, top: Mention) -> None:
         """The child opened a case of its own because what it answers was not known then."""

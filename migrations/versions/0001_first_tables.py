@@ -215,9 +215,6 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_cases_channel_last_activity_at_id"), ["channel", "last_activity_at", "id"], unique=False
         )
-        batch_op.create_index(
-            batch_op.f("ix_cases_channel_thread_author_id"), ["channel", "thread", "author_id"], unique=False
-        )
         batch_op.create_index(batch_op.f("ix_cases_follow_up_at"), ["follow_up_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_cases_follows_id"), ["follows_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_cases_last_activity_at_id"), ["last_activity_at", "id"], unique=False)
