@@ -39,9 +39,10 @@ format: $(READY) ## bring the code into shape
 migrations-check: $(READY) ## do the migrations lead to what models.py says, on both databases?
 	$(BIN)/pytest -q tests/test_migrations.py
 
-corpus: $(READY) ## recorded feeds and conversations through the collectors (CORPUS=FOLDER with feeds/ and text/)
+corpus: $(READY) ## recorded feeds, answers and conversations through the collectors (CORPUS=FOLDER)
 	@test -d $(CORPUS)/feeds || { echo "There are no feeds in $(CORPUS): name the folder that has them, make corpus CORPUS=FOLDER." >&2; exit 1; }
 	$(BIN)/python -m bench.corpus_feeds $(CORPUS)/feeds
+	$(BIN)/python -m bench.corpus_wire $(CORPUS)/wire
 	$(BIN)/python -m bench.corpus_threads $(CORPUS)/text/twcs_threads
 
 bench: $(READY) ## memory and start-up time
