@@ -85,8 +85,13 @@ def facebook(folder: Path) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]
     parts = {"accounts": [account], "sources": [source]}
     for name in ("posts_feeds_default_fields_p1", "posts_feeds_default_fields_p2", "posts_feed_fields_p1"):
         yield f"facebook/{name}", parts, {"/feed": _load(folder / f"{name}.json")}, EMPTY_GRAPH
-    post = {"id": "19292868552_10158407654328553", "message": "post", "created_time": "2021-08-09T10:00:00+0000",
-            "from": {"id": "19292868552", "name": "Page"}, "comments": {"data": [], "summary": {"total_count": 25}}}  # fmt: skip
+    post = {
+        "id": "19292868552_10158407654328553",
+        "message": "post",
+        "created_time": "2021-08-09T10:00:00+0000",
+        "from": {"id": "19292868552", "name": "Page"},
+        "comments": {"data": [], "summary": {"total_count": 25}},
+    }
     for name in ("comments_comments_p1", "comments_comments_p2"):
         answers = {"/feed": {"data": [post]}, f"{post['id']}/comments": _load(folder / f"{name}.json")}
         yield f"facebook/{name} (under a post of the page)", parts, answers, EMPTY_GRAPH
