@@ -129,7 +129,8 @@ class Graph:
             if not isinstance(items, list):
                 raise GraphError(Reason.bad_payload, f"Facebook answered /{path} with something that is not a list.")
             yield items
-            following = _next_page(answer.get("paging"))
+            full = len(items) >= int(args.get("limit", len(items) + 1))
+            following = _next_page(answer.get("paging"), full=full)
             if following is None:
                 return
             args = {**args, **following}
@@ -265,13 +266,19 @@ def _usage_entries(header: str | None) -> Iterator[Mapping[str, Any]]:
         yield from (entry for entry in entries if isinstance(entry, dict)) if isinstance(entries, list) else ()
 
 
-def _next_page(paging: Any) -> dict[str, str] | None:
-    """What to ask for to get the next page, None at the end: Facebook leaves out ``next`` there."""
-    if not isinstance(paging, dict) or not isinstance(paging.get("next"), str):
+def _next_page(paging: Any, *, full: bool) -> dict[str, str] | None:
+    """What to ask for to get the next page, None at the end: Facebook leaves out ``next`` there.
+
+    After a ``full`` page a cursor alone will do: better one empty page more than one that nobody read.
+    """
+    if not isinstance(paging, dict):
         return None
+    cursors = paging.get("cursors")
+    if not isinstance(paging.get("next"), str):
+        after = cursors.get("after") if full and isinstance(cursors, dict) else None
+        return {"after": after} if isinstance(after, str) and after else None
     query = dict(parse_qsl(urlsplit(paging["next"]).query))
     following = {key: value for key, value in query.items() if key not in ("access_token", "appsecret_proof")}
-    cursors = paging.get("cursors")
     if not following.keys() & {"after", "until", "offset", "__paging_token"} and isinstance(cursors, dict):
         following["after"] = str(cursors.get("after"))
     return following

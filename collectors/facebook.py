@@ -1,8 +1,8 @@
 """What is said on a Facebook page: our posts, visitors' posts, posts that tag us, and the comments under them.
 
 Graph has no list of new comments. So each pass lists the posts of a window and reads the comments of those that have
-changed; since not every change shows on the post (an edited or hidden comment does not), the others are read again too,
-the more rarely the longer they have been quiet.
+changed; since not every change shows on the post (an edited or hidden comment does not), the others are read again too:
+in every pass while they are lively, and now and then later.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from errors import ChannelError, CollectError, Reason
 from outbound import Client
 
 WINDOW = timedelta(days=30)  # how old a post may be and still be looked at for new comments
-REREAD_AT_LATEST = timedelta(hours=6)
+# Facebook's allowance grows with those who take part, so what is lively may be read in every pass.
+LIVELY = timedelta(days=2)
+REREAD_AFTER = timedelta(hours=6)
 PRIVATE_WINDOW = timedelta(days=7)  # within which Facebook allows one private answer
 CHUNK = 200  # mentions in one batch, so that no transaction gets long
 POST_FIELDS = (
@@ -58,7 +60,14 @@ class PageCollector:
         listed: set[str] = set()
         failed: GraphError | None = None
         for connection in ("feed", "tagged"):
-            posts, damaged = self._list(connection, memory.begin(now), listed)
+            try:
+                posts, damaged = self._list(connection, memory.begin(now), listed)
+            except GraphError as error:
+                # The feed holds most tags; what this list adds takes a permission that a page may do without.
+                refused = error.reason in (Reason.gone, Reason.bad_request, Reason.forbidden)
+                if connection != "tagged" or not refused:
+                    raise
+                posts, damaged = [], [SetAside(f"Posts that tag the page cannot be read: {error}", {"page": self._us})]
             if damaged:
                 yield Batch((), memory.cursor(), set_aside=tuple(damaged))
             for post in posts:
@@ -151,8 +160,8 @@ class PageCollector:
         """All comments at every level, parents first and otherwise oldest first; those that make no sense; and whether
         it is known of each of these which comment it is.
 
-        ``filter=stream`` should give every level. Where fewer answers came than a comment says it has, they are asked
-        for one by one.
+        ``filter=stream`` should give every level. Where fewer answers came than a comment says it has, or none came and
+        it does not say, they are asked for one by one.
         """
         found: dict[str, _Item] = {}
         damaged: list[SetAside] = []
@@ -175,7 +184,7 @@ class PageCollector:
         waiting = read(post.id, None)
         while waiting:
             answers = Counter(comment.parent for comment in found.values())
-            lacking = [comment for comment in waiting if comment.answers > answers[comment.id]]
+            lacking = [one for one in waiting if answers[one.id] < (1 if one.answers is None else one.answers)]
             waiting = []
             for comment in lacking:
                 try:
@@ -208,7 +217,7 @@ class PageCollector:
         if not isinstance(raw.get("message") or "", str):
             raise ValueError("its message is not a text")
         answers = raw.get("comment_count")
-        return _Item(id, raw, _instant(raw.get("created_time")), parent, answers if isinstance(answers, int) else 0)
+        return _Item(id, raw, _instant(raw.get("created_time")), parent, answers if isinstance(answers, int) else None)
 
     def _mention(self, item: _Item, post: _Item) -> MentionData:
         raw, is_post = item.raw, item is post
@@ -219,7 +228,7 @@ class PageCollector:
             # Facebook does not tell it of posts: what a visitor writes on our page can be answered privately.
             private = raw.get("can_reply_privately", item.id.startswith(f"{self._us}_"))
         else:
-            can_comment, private = raw.get("can_comment"), raw.get("can_reply_privately")
+            can_comment, private = raw.get("can_comment"), raw.get("can_reply_privately", True)
         until = item.at + PRIVATE_WINDOW if private is True and not ours else None
         address = {"post" if is_post else "comment": item.id, "private_until": until and until.isoformat()}
         if item.parent is not None:
@@ -253,13 +262,13 @@ class PageCollector:
 
 @dataclass(frozen=True)
 class _Item:
-    """A post or a comment. ``parent``: the comment it answers. ``answers``: how many it says it has itself."""
+    """A post or a comment. ``parent``: the comment it answers. ``answers``: how many it says it has itself, if so."""
 
     id: str
     raw: Mapping[str, Any]
     at: datetime
     parent: str | None
-    answers: int = 0
+    answers: int | None = None
 
     @property
     def state(self) -> str | None:
@@ -269,6 +278,11 @@ class _Item:
             return None
         told = [updated, number, *map(self.raw.get, ("message", "is_hidden")), _summary(self.raw).get("can_comment")]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+
+    @property
+    def has_comments(self) -> bool:
+        """Of a post; also where Facebook does not tell."""
+        return _summary(self.raw).get("total_count") != 0
 
     @property
     def active_at(self) -> datetime:
@@ -326,13 +340,14 @@ class _Memory:
             return self.older is not None and post.at.timestamp() < self.older
         if post.state is None or kept["state"] != post.state:
             return False
-        quiet = now - post.active_at
+        if not post.has_comments:
+            return True
         since_read = now - datetime.fromtimestamp(kept["read"], UTC)
-        return since_read < min(quiet / 6, REREAD_AT_LATEST)
+        return now - post.active_at >= LIVELY and since_read < REREAD_AFTER
 
     def is_unwanted(self, post: _Item) -> bool:
-        """Is it seen for the first time, and has nothing happened there since the floor?"""
-        unseen = post.id not in self.posts and post.state is not None
+        """Is it seen for the first time, older than the floor, and nobody has said anything?"""
+        unseen = post.id not in self.posts and not post.has_comments
         return unseen and self.floor is not None and post.active_at < self.floor
 
     def remember(self, post: _Item, now: datetime) -> None:

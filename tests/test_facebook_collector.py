@@ -125,6 +125,34 @@ def test_comments_that_are_not_given_flat_are_asked_for_level_by_level(desk: Des
     assert set(desk.mentions()) == expected
 
 
+def test_answers_are_asked_for_where_no_comment_tells_how_many_it_has(desk: Desk) -> None:
+    collector = page(None, desk.account, desk.http)
+    at = {"created_time": "2026-11-21T10:00:00+0000"}
+    lists = {"1_2/comments": [{"id": "2_3", **at}], "2_3/comments": [{"id": "2_4", **at}], "2_4/comments": []}
+    collector._graph.pages = lambda path, **args: iter([lists[path]])  # type: ignore[method-assign]
+    found, _, _ = collector._comments(collector._post({"id": "1_2", **at}))
+    assert [(comment.id, comment.parent) for comment in found] == [("2_3", None), ("2_4", "2_3")]
+
+
+@pytest.mark.parametrize("code, subcode", [(100, None), (100, 33), (10, None)])
+def test_a_page_that_may_not_list_its_tags_is_read_all_the_same(desk: Desk, code: int, subcode: int | None) -> None:
+    post = desk.graph.write("Åsa", "Hej", at=ago(hours=1))
+    collector = page(None, desk.account, desk.http)
+    real = collector._graph.pages
+
+    def refusing(path: str, **args: str) -> Iterator[list[Any]]:
+        if path.endswith("/tagged"):
+            desk.graph.answer_once(error(code, "no tags here", subcode=subcode))
+        return real(path, **args)
+
+    collector._graph.pages = refusing  # type: ignore[method-assign]
+    batches = list(collector.collect(None, since=None, now=NOW))
+    assert [m.external_id for batch in batches for m in batch.mentions] == [post]
+    (aside,) = [item for batch in batches for item in batch.set_aside]
+    assert "tag the page" in aside.reason and "no tags here" in aside.reason
+    assert batches[-1].cursor["first"] is False, "the pass came to its end"
+
+
 def test_somebody_without_a_name_is_somebody_and_never_us(desk: Desk) -> None:
     post = desk.graph.write("Okänd", "Vem är jag?", nameless=True, at=ago(hours=1))
     found = desk.mentions()[post]
@@ -198,6 +226,23 @@ def test_many_pages_in_any_order_with_items_twice_give_each_once_parents_first(d
 def test_more_posts_than_a_page_holds_are_all_found(desk: Desk) -> None:
     expected = {desk.graph.write("Åsa", f"Nr {n}", at=ago(hours=200 - n)) for n in range(120)}
     assert set(desk.mentions()) == expected
+
+
+def test_a_full_page_with_a_cursor_and_no_link_is_not_the_last(desk: Desk) -> None:
+    post = desk.graph.write("Åsa", "Hej", at=ago(hours=300))
+    expected = [desk.graph.write("Bo", f"Nr {n}", in_reply_to=post, at=ago(hours=200 - n)) for n in range(51)]
+    graph = Client(desk.account, desk.http)
+    real = graph.get
+
+    def without_next(path: str, **args: str) -> dict[str, Any]:
+        answer = real(path, **args)
+        answer.get("paging", {}).pop("next", None)
+        return answer
+
+    graph.get = without_next  # type: ignore[method-assign]
+    pages = list(graph.pages(f"{post}/comments", limit="50"))
+    assert {item["id"] for items in pages for item in items} == set(expected)
+    assert len(pages) == 2
 
 
 def test_an_item_that_makes_no_sense_is_set_aside_and_the_others_stay(desk: Desk) -> None:
@@ -283,9 +328,9 @@ def test_an_album_is_its_pictures() -> None:
 
 def test_a_second_pass_gives_nothing_new_and_reads_no_quiet_post_again(desk: Desk) -> None:
     fill(desk.graph, posts=2, comments=5)
-    first = set(desk.mentions())
+    first = set(desk.mentions(now=NOW + timedelta(days=3)))
     desk.graph.requests.clear()
-    again = desk.mentions(now=NOW + timedelta(minutes=2))
+    again = desk.mentions(now=NOW + timedelta(days=3, minutes=2))
     assert set(again) <= first
     assert [r for r in desk.graph.requests if r.endswith("/comments")] == []
 
@@ -319,6 +364,14 @@ def test_edits_and_hiding_are_seen_though_nothing_else_changed(desk: Desk) -> No
     later = desk.mentions(now=NOW + timedelta(minutes=6))
     assert later[post].text == "Hej igen"
     assert later[post].hidden
+
+
+def test_an_edit_under_a_post_of_yesterday_is_seen_in_the_next_pass(desk: Desk) -> None:
+    post = desk.graph.write("Åsa", "Hej", at=ago(hours=30))
+    comment = desk.graph.write("Bo", "Före", in_reply_to=post, at=ago(hours=29))
+    desk.mentions()
+    desk.graph.edit(comment, "Efter")
+    assert desk.mentions(now=NOW + timedelta(minutes=2))[comment].text == "Efter"
 
 
 def test_an_edit_under_a_quiet_post_is_seen_within_six_hours(desk: Desk) -> None:
