@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit
 
@@ -19,6 +20,7 @@ from outbound import Client, Fetched
 CAPABILITIES = Capabilities(limit=None, count=len)
 
 PER_PAGE = 100  # the most WordPress gives
+LONGEST_WAIT = 24 * 3600.0  # seconds
 TIME = "%Y-%m-%dT%H:%M:%S"
 _WRONG_LOGIN = (
     "application_passwords_disabled",
@@ -142,9 +144,13 @@ def said(answer: Fetched) -> tuple[str, str]:
 
 
 def retry_at(answer: Fetched) -> datetime | None:
-    """When the site says to come back; None when it does not say."""
-    after = answer.headers.get("retry-after", "")
-    return datetime.now(UTC) + timedelta(seconds=int(after)) if after.isdigit() else None
+    """When the site says to come back, in seconds or as a date, but no later than in a day; None when it does not."""
+    after, now = answer.headers.get("retry-after", "").strip(), datetime.now(UTC)
+    try:
+        seconds = float(after) if after.isdecimal() else (parsedate_to_datetime(after) - now).total_seconds()
+    except (ValueError, TypeError, OverflowError):  # TypeError: a date without a zone
+        return None
+    return now + timedelta(seconds=min(max(seconds, 0), LONGEST_WAIT))
 
 
 def failure(answer: Fetched, *, login: bool = True) -> ChannelError:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from settings import SourceSettings
 
 ACCEPT = "application/rss+xml, application/atom+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5"
+AT_ONCE = 100  # mentions in a batch
 
 
 def feed(source: SourceSettings, account: BaseModel | None, http: Client) -> Collector:
@@ -108,16 +109,15 @@ class Feed:
             if cursor is None and since and made.published_at < since:
                 old.add(key)
         fresh = sorted((one for key, one in mentions.items() if key not in old), key=lambda one: one.published_at)
-        moved = answer.moved_to or state.get("url")
+        state = {"for": self.url, "url": answer.moved_to or state.get("url"), "old": sorted(old & mentions.keys())}
+        while len(fresh) > AT_ONCE:  # a long feed is stored bit by bit, so that others can write meanwhile
+            yield Batch(tuple(fresh[:AT_ONCE]), state)
+            fresh = fresh[AT_ONCE:]
+        if found["whole"]:  # else what is missing is asked for again, whatever the site says of changes
+            state = {**state, "etag": answer.headers.get("etag"), "modified": answer.headers.get("last-modified")}
         yield Batch(
             tuple(fresh),
-            {
-                "for": self.url,
-                "url": moved,
-                "etag": answer.headers.get("etag"),
-                "modified": answer.headers.get("last-modified"),
-                "old": sorted(old & mentions.keys()),
-            },
+            state,
             tuple(set_aside),
             facts={
                 "title": found["title"],

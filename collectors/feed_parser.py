@@ -11,6 +11,7 @@ import html
 import io
 import json
 import re
+import xml.sax
 import zlib
 from datetime import datetime
 from typing import Any, TypedDict
@@ -61,6 +62,7 @@ class Feed(TypedDict):
     title: str
     link: str | None
     entries: list[Entry]
+    whole: bool  # False where it is not well-formed: it may have been cut off
     set_aside: list[dict[str, Any]]  # reason, raw
 
 
@@ -135,6 +137,7 @@ def _xml_feed(body: bytes, content_type: str, url: str) -> Feed:
         title=_title(found.feed),
         link=_web_address(found.feed.get("link")),
         entries=entries,
+        whole=not isinstance(found.get("bozo_exception"), xml.sax.SAXException),
         set_aside=set_aside,
     )
 
@@ -314,6 +317,7 @@ def _json_feed(body: bytes, url: str) -> Feed:
         title=one_line(_words(found.get("title"))),
         link=_web_address(found.get("home_page_url")),
         entries=entries,
+        whole=True,
         set_aside=set_aside,
     )
 

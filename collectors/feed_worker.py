@@ -13,7 +13,7 @@ import sys
 
 IDLE_SECONDS = 30.0
 MEMORY = 512 * 1024 * 1024  # bytes of address space; feedparser alone takes about 60 MiB of it
-CPU_SECONDS = 10  # per feed; whoever started us ends it after 5 s of wall time anyway
+CPU_SECONDS = 6  # per feed, at most; a busy machine may take longer about it
 
 
 def main() -> int:

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from flask import Flask, Response, redirect, request
@@ -87,6 +88,13 @@ def refused(body: bytes, content_type: str = "application/rss+xml") -> CollectEr
     return caught.value
 
 
+def pages(
+    http: outbound.Client, url: str, cursor: Cursor | None = None, since: datetime | None = None
+) -> Iterator[Batch]:
+    source = SourceSettings(name="s", channel="blog", collect="feed", url=url)
+    return feed(source, None, http).collect(cursor, since=since, now=NOW)
+
+
 # -- collecting -----------------------------------------------------------------------------------------------------
 
 
@@ -115,6 +123,54 @@ def test_what_has_not_changed_is_not_read_again(http: outbound.Client) -> None:
         assert collect(http, f"{url}/feed/", first.cursor).mentions == ()
         blog.write("A", "två", at=NOW)
         assert [one.text for one in collect(http, f"{url}/feed/", first.cursor).mentions] == ["ett", "två"]
+
+
+def test_a_long_feed_is_handed_over_bit_by_bit(site: Site, base: str, http: outbound.Client) -> None:
+    dates = [format_datetime(NOW - number * HOUR) for number in range(1, 351)]
+    site.body = rss(*(item(f"nr {n}", date, id=f"http://b.example/{n}") for n, date in enumerate(dates))).encode()
+    site.headers["ETag"] = '"1"'
+    passing = pages(http, f"{base}/feed", since=NOW - 320 * HOUR)
+    first = next(passing)
+    assert len(first.mentions) == 100
+    broken_off = list(pages(http, f"{base}/feed", first.cursor))
+    assert "If-None-Match" not in site.asked[-1], "the rest would never be read"
+    assert {one.title for batch in broken_off for one in batch.mentions} == {f"nr {n}" for n in range(320)}
+    assert all(len(batch.mentions) <= 100 for batch in broken_off)
+    assert [batch.mentions for batch in pages(http, f"{base}/feed", broken_off[-1].cursor)][-1]
+    assert site.asked[-1]["If-None-Match"] == '"1"'
+
+
+def test_a_feed_that_was_cut_off_is_asked_for_again(site: Site, base: str, http: outbound.Client) -> None:
+    whole = rss(item("ett", id="http://b.example/1"), item("två", id="http://b.example/2")).encode()
+    site.headers["ETag"] = '"1"'
+    site.body = whole[: whole.index(b"tv")]
+    first = collect(http, f"{base}/feed")
+    site.body = whole
+    assert "två" in {one.title for one in collect(http, f"{base}/feed", first.cursor).mentions}
+    assert "If-None-Match" not in site.asked[-1]
+
+
+@pytest.mark.parametrize(
+    ("said", "wait"),
+    [
+        ("120", 120),
+        (format_datetime(datetime.now(UTC) + timedelta(minutes=7), usegmt=True), 420),
+        (format_datetime(datetime.now(UTC) - timedelta(minutes=7), usegmt=True), 0),
+        ("9" * 30, 24 * 3600),
+        ("soon", None),
+        ("²", None),
+    ],
+)
+def test_when_to_come_back(site: Site, base: str, http: outbound.Client, said: str, wait: int | None) -> None:
+    site.status, site.headers["Retry-After"] = 429, said
+    with pytest.raises(CollectError) as caught:
+        collect(http, f"{base}/feed")
+    assert caught.value.reason is Reason.rate_limited
+    if wait is None:
+        assert caught.value.retry_at is None
+    else:
+        assert caught.value.retry_at is not None
+        assert abs((caught.value.retry_at - datetime.now(UTC)).total_seconds() - wait) < 60
 
 
 def test_since_bounds_the_first_pass_only(http: outbound.Client) -> None:
