@@ -184,9 +184,8 @@ def _note_outcome(
     source.error, source.error_at = str(error), at
     source.error_reason = error.reason if isinstance(error, ChannelError) else Reason.bad_request
     source.due_at = at + _back_off(source.failures, every, error)
-    if isinstance(error, ChannelError) and error.retry_at is not None:
-        source.reset_at = error.retry_at
-        source.due_at = max(error.retry_at, at)
+    if isinstance(error, ChannelError) and error.retry_at is not None and error.retry_at > at:
+        source.reset_at = source.due_at = error.retry_at
 
 
 def _back_off(failures: int, every: timedelta, error: GensvarError) -> timedelta:

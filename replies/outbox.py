@@ -299,7 +299,9 @@ class Outbox:
     def _refused(self, reply: Reply, error: ReplyError) -> None:
         """A definite no: for good, or until the network says or a growing pause is over; a day at most."""
         at = self.now()
-        until = max(error.retry_at or at, at + min(FIRST_RETRY * 2 ** min(reply.attempts - 1, 12), LONGEST_RETRY))
+        until = at + min(FIRST_RETRY * 2 ** min(reply.attempts - 1, 12), LONGEST_RETRY)
+        if error.retry_at is not None and error.retry_at > at:
+            until = error.retry_at
         if error.permanent or until > reply.created_at + GIVE_UP_AFTER:
             self._failed(reply.id, error.reason, str(error))
             return

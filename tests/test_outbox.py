@@ -158,6 +158,26 @@ def test_a_rate_limit_is_a_definite_no_and_waits(storby: Town, asked: str, fault
     assert storby.seen_outside() == ["Ja"]
 
 
+def test_a_stated_reset_is_when_it_goes_out(storby: Town, asked: str) -> None:
+    storby.network.reset_after = timedelta(seconds=15)
+    storby.network.faults.on(Fault.rate_limited, 1)
+    reply = storby.answer(asked, "Ja")
+    storby.forward(seconds=11)
+    storby.send()
+    assert storby.reply(reply).not_before <= storby.at + timedelta(seconds=15)
+    storby.forward(seconds=15)
+    assert storby.send()[0].status == "sent"
+
+
+def test_a_reset_that_is_over_already_is_not_hammered(storby: Town, asked: str) -> None:
+    storby.network.reset_after = timedelta(minutes=-1)
+    storby.network.faults.on(Fault.rate_limited)
+    reply = storby.answer(asked, "Ja")
+    storby.forward(seconds=11)
+    storby.send()
+    assert storby.reply(reply).not_before >= storby.at + timedelta(seconds=30)
+
+
 @pytest.mark.parametrize(
     ("fault", "reason"), [(Fault.unauthorized, "auth_expired"), (Fault.out_of_credit, "out_of_credit")]
 )

@@ -81,6 +81,15 @@ def test_a_stated_reset_is_kept_even_by_hand(storby: Town) -> None:
     assert (storby.source().error, storby.source().reset_at) == (None, None)
 
 
+def test_a_reset_that_is_over_already_is_no_leave_to_come_back_at_once(storby: Town) -> None:
+    storby.network.reset_after = timedelta(minutes=-1)
+    storby.network.faults.on(Fault.rate_limited)
+    storby.collect()
+    source = storby.source()
+    assert source.reset_at is None
+    assert source.due_at is not None and source.due_at - storby.at >= timedelta(minutes=1)
+
+
 def test_without_a_reset_it_waits_longer_each_time_and_by_hand_it_is_tried(storby: Town) -> None:
     storby.network.faults.on(Fault.rate_limited_silent)
     waits = []
