@@ -52,10 +52,13 @@ class Backup:
 def make(house: House, path: Path, at: datetime) -> Backup:
     """Write a backup (mode 0600) and read it back. Other parts of Gensvar may go on working meanwhile.
 
-    Raises ``InvalidInput`` where something else lies at ``path``, ``DatabaseError`` where it cannot be written.
+    Raises ``InvalidInput`` where something else lies at ``path`` or there is no such folder, ``DatabaseError`` where it
+    cannot be written.
     """
     if path.exists() and not _is_backup(path):
         raise InvalidInput(f"{path} exists and is not a backup; it was left alone. Choose another name.")
+    if not path.parent.is_dir():
+        raise InvalidInput(f"There is no folder {path.parent}. Make it, or choose another.")
     version = house.database.version()
     if version is None:
         raise DatabaseError("There is nothing to back up: the database is empty.")
@@ -86,6 +89,8 @@ def restore(house: House, path: Path, at: datetime) -> str:
 
     Raises ``DatabaseError`` and changes nothing while Gensvar runs or when the file is damaged.
     """
+    if not house.database.sqlite:  # an SQLite file may be broken beyond opening: it is replaced
+        house.database.check()
     with house.database.holding(RUNNING) as alone:
         if not alone:
             raise DatabaseError("Gensvar is running. Stop it, then restore. Nothing was changed.")

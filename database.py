@@ -30,7 +30,14 @@ class Database:
         if self.sqlite and self.url.database in (None, "", ":memory:"):
             raise DatabaseError("A database in memory would be gone at the end: name a file, sqlite:///var/gensvar.db.")
         if self.sqlite and self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(self.url.database).parent
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise DatabaseError(
+                    f"Cannot make the folder {folder} of the database: {error.strerror}. "
+                    "Check database_url in the configuration."
+                ) from error
         self.engine: Engine = create_engine(self.url, pool_pre_ping=not self.sqlite, pool_size=10, max_overflow=90)
         if self.sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)

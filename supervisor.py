@@ -60,8 +60,15 @@ class WebServer:
     def __init__(self, house: House) -> None:
         listen = house.settings.listen
         try:
+            app = web.create_app(house)
+        except OSError as error:  # its secret key lies there
+            raise GensvarError(
+                f"data_dir, {house.settings.data_dir}, cannot be used: {error.strerror}. Nothing was started: "
+                "let this user write to it, or choose another data_dir in the configuration."
+            ) from error
+        try:
             self._server: BaseWSGIServer | MultiSocketServer = waitress.create_server(
-                web.create_app(house),
+                app,
                 host=listen.host,
                 port=listen.port,
                 threads=THREADS,
@@ -69,9 +76,10 @@ class WebServer:
                 ident=None,
                 clear_untrusted_proxy_headers=True,
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: no such host
+            reason = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
             raise GensvarError(
-                f"Cannot listen on {listen}: {error.strerror}. Nothing was started: stop what listens there, "
+                f"Cannot listen on {listen}: {reason}. Nothing was started: stop what listens there, "
                 "or choose another address as listen in the configuration."
             ) from error
         self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)

@@ -182,8 +182,10 @@ def test_a_backup_never_overwrites_what_is_none(filled: House, tmp_path: Path) -
 
 
 def test_where_it_cannot_be_written_it_says_so(filled: House, tmp_path: Path) -> None:
-    with pytest.raises(DatabaseError, match="The backup was not made"):
+    with pytest.raises(InvalidInput, match="There is no folder"):
         backup.make(filled, tmp_path / "nowhere" / "b.gensvar", AT)
+    with pytest.raises(DatabaseError, match="The backup was not made"):
+        backup.make(filled, Path("/proc/b.gensvar"), AT)
 
 
 def test_work_goes_on_during_a_backup(filled: House, tmp_path: Path) -> None:

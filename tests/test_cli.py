@@ -320,11 +320,29 @@ def test_every_mistake_in_the_configuration_is_a_line_and_status_2(gensvar: Gens
 def test_an_unreachable_database_is_one_line(gensvar: Gensvar, file: Path) -> None:
     written = yaml.safe_load(file.read_text())
     file.write_text(yaml.safe_dump({**written, "database_url": "postgresql+psycopg://u:hemlig@127.0.0.1:9/none"}))
-    said = gensvar("collect")
-    assert said.status == 1
-    assert len(said.err.splitlines()) == 1
-    assert "Cannot reach the database" in said.err
-    assert "hemlig" not in said.err
+    for command in (("collect",), ("restore", "backup", "--yes")):
+        said = gensvar(*command)
+        assert said.status == 1
+        assert len(said.err.splitlines()) == 1
+        assert "Cannot reach the database" in said.err
+        assert "hemlig" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"data_dir": "config.yaml"}, "data_dir, "),
+        ({"database_url": "sqlite:///config.yaml/gensvar.db"}, "Cannot make the folder "),
+        ({"listen": "no.such.host.invalid:8000"}, "Cannot listen on no.such.host.invalid:8000"),
+    ],
+)
+def test_a_place_that_cannot_be_used_is_one_line(
+    gensvar: Gensvar, file: Path, wrong: dict[str, str], told: str
+) -> None:
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **wrong}))
+    said = gensvar("web")
+    assert (said.status, said.err.count("\n")) == (1, 1)
+    assert said.err.startswith(f"gensvar: {told}")
 
 
 def test_what_nobody_foresaw_is_one_line_and_a_traceback_only_with_debug(
