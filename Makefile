@@ -6,6 +6,7 @@ VENV := .venv
 READY := $(VENV)/ready
 BIN := $(VENV)/bin
 CORPUS ?= ../shared/data
+CORE := not slow and not browser and not postgresql
 export PYTHONUNBUFFERED := 1
 
 .PHONY: help demo run test core lint format migrations-check corpus bench browser clean
@@ -20,11 +21,11 @@ run: $(READY) ## Gensvar with ./config.yaml
 	@$(BIN)/python -m cli run
 
 test: lint browser ## everything that says whether Gensvar works (needs no network)
-	$(BIN)/pytest -q -n 2 -m "not slow and not browser" --durations=10
-	$(BIN)/pytest -q -m "slow or browser" --durations=10
+	$(BIN)/pytest -q -n 2 -m "$(CORE)" --durations=5
+	$(BIN)/pytest -q -n 2 -m "not ($(CORE))" --durations=5
 
-core: $(READY) ## the quick tests only
-	$(BIN)/pytest -q -n 2 -m "not slow and not browser"
+core: $(READY) ## the quick tests only, on SQLite
+	$(BIN)/pytest -q -n 2 -m "$(CORE)" --durations=5
 
 lint: $(READY) ## style, formatting, types, walls between the rooms
 	$(BIN)/ruff check .

@@ -50,12 +50,12 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A migrated, empty database of each kind, as a URL: for what opens it itself."""
     if request.param == "postgresql":
         server: PostgreSQL = request.getfixturevalue("postgresql")
-        with server.fresh() as url:
+        with server.emptied() as url:
             yield url
     else:
         path = tmp_path / "gensvar.db"

@@ -36,7 +36,7 @@ def test_it_counts_what_agrees_and_says_why_the_rest_does_not(
     (tmp_path / "first_response_truth.csv").write_text(TRUTH, encoding="utf-8")
     run(tmp_path)
     told = capsys.readouterr().out
-    assert told.startswith("11 tweets, 1 companies, 3 cases, ")
+    assert told.startswith("11 tweets, 1 companies, 0 more accounts, 3 cases, ")
     assert "truth: 4, agreeing: 2, not: 2" in told
     assert "where the first tweet names the company: 2 of 3 agree" in told
     assert "tweet 9 to @VattenTest: the first tweet does not name @VattenTest, which answered it unasked" in told

@@ -80,7 +80,7 @@ class Round:
         return self.count(table, *where) >= number
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def rounds(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Round]:
     """Ten times a new network and an empty database."""
 
