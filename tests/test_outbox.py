@@ -164,7 +164,8 @@ def test_a_stated_reset_is_when_it_goes_out(storby: Town, asked: str) -> None:
     reply = storby.answer(asked, "Ja")
     storby.forward(seconds=11)
     storby.send()
-    assert storby.reply(reply).not_before <= storby.at + timedelta(seconds=15)
+    due = storby.reply(reply).not_before
+    assert due is not None and due <= storby.at + timedelta(seconds=15)
     storby.forward(seconds=15)
     assert storby.send()[0].status == "sent"
 
@@ -175,7 +176,8 @@ def test_a_reset_that_is_over_already_is_not_hammered(storby: Town, asked: str) 
     reply = storby.answer(asked, "Ja")
     storby.forward(seconds=11)
     storby.send()
-    assert storby.reply(reply).not_before >= storby.at + timedelta(seconds=30)
+    due = storby.reply(reply).not_before
+    assert due is not None and due >= storby.at + timedelta(seconds=30)
 
 
 @pytest.mark.parametrize(
