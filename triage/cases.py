@@ -97,6 +97,9 @@ def _write(
     note_id: int | None = None,
 ) -> CaseEvent:
     """Change the row if it still is as we read it, and append the event. ``to``: the status was asked about."""
+    # Whoever waited for the lock may have read the clock before what it waited for: events keep the order of time.
+    last = (CaseEvent.case_id == case.id, CaseEvent.version == case.version)
+    at = max(at, db.scalar(select(CaseEvent.at).where(*last)) or at)
     values = dict(values or {})
     before = CaseStatus(case.status)
     if to is not None and to != before:
@@ -389,7 +392,8 @@ def author_wrote(db: Session, case_id: int, mention: Mention, *, actor: str, at:
     if mention.published_at < case.opened_at:  # collected later, written earlier: the matter began here
         values |= {"opened_at": mention.published_at, "author_id": mention.author_id, "subject": subject(mention)}
         values["first_response_at"] = _answered(db, case, mention.published_at)["first_response_at"]
-    return _act(db, case_id, Action.author_wrote, actor=actor, at=at, values=values, mention_id=mention.id)
+    to = after(CaseStatus(case.status), Action.author_wrote)
+    return _write(db, case, Action.author_wrote, actor=actor, at=at, to=to, values=values, mention_id=mention.id)
 
 
 def reposted(db: Session, case_id: int, mention: Mention, *, actor: str, at: datetime) -> CaseEvent:

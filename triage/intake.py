@@ -199,10 +199,11 @@ class _Intake:
         self.db.add(Payload(mention_id=mention.id, raw=_packed(data.raw)))
         self._remember(data.external_id, mention)
         self._note_ids(mention, data.earlier_ids)
-        self._found_by_source(mention)
+        if self.source_id is not None:
+            self.db.add(MentionSource(mention_id=mention.id, source_id=self.source_id, found_at=self.at))
         if not data.context:
             self.taken.new += 1
-        self._place(mention)
+        self._place(mention, [data.external_id, *data.earlier_ids])
 
     def _see_again(self, mention: Mention, data: MentionData) -> None:
         """Found by another source, or again: what has changed at the source is recorded as seen."""
@@ -295,9 +296,9 @@ class _Intake:
 
     # -- which case ---------------------------------------------------------------------------------------------
 
-    def _place(self, mention: Mention) -> None:
-        """Find or open the case of a mention just stored, and join what was waiting below it."""
-        above = self._climb(mention)
+    def _place(self, mention: Mention, ids: list[str]) -> None:
+        """Find or open the case of a mention, and join what was waiting below it. ``ids``: all it is known by."""
+        above, below = self._climb(mention), self._below(mention, ids)
         if mention.ours:
             self._place_ours(mention, above)
         elif mention.context:
@@ -305,14 +306,14 @@ class _Intake:
         elif mention.repost:
             self._spread(mention, above.case_id)
         else:
-            self._place_concerning(mention, above)
+            self._place_concerning(mention, above, below)
         if mention.case_id is not None:
             for context in above.context:
                 context.case_id = mention.case_id
-        self._adopt(mention)
+        self._adopt(mention, below)
 
-    def _place_concerning(self, mention: Mention, above: _Above) -> None:
-        case_id = above.case_id or self._case_below(mention) or self._case_waiting_for(mention)
+    def _place_concerning(self, mention: Mention, above: _Above, below: list[Mention]) -> None:
+        case_id = above.case_id or _case_below(below) or self._case_waiting_for(mention)
         if case_id is not None:
             case = living(self.db, case_id)
             if case.status != CaseStatus.closed:
@@ -334,7 +335,7 @@ class _Intake:
         self.taken.known -= 1
         self.taken.new += 1
         if mention.case_id is None:
-            self._place(mention)
+            self._place(mention, self._ids(mention))
         else:
             cases.author_wrote(self.db, mention.case_id, mention, actor=ACTOR, at=self.at)
 
@@ -378,18 +379,12 @@ class _Intake:
         """An answer of ours that went out from here and has not been collected again yet."""
         return self.db.scalar(select(Reply).where(Reply.channel == self.channel, Reply.external_id == external_id))
 
-    def _below(self, mention: Mention) -> list[Mention]:
+    def _below(self, mention: Mention, ids: list[str]) -> list[Mention]:
         """Stored before it: answers to it, and comments that name it only as their thread."""
-        ids = self._ids(mention)
         direct = Mention.in_reply_to.in_(ids)
         under = Mention.in_reply_to.is_(None) & Mention.thread.in_(ids)
         below = select(Mention).where(Mention.channel == self.channel, or_(direct, under), Mention.id != mention.id)
         return list(self.db.scalars(below.order_by(Mention.published_at, Mention.id)))
-
-    def _case_below(self, mention: Mention) -> int | None:
-        """The case of an answer to it that came first: the matter began here, above it."""
-        cases_below = (m.case_id for m in self._below(mention) if m.case_id is not None and not m.ours and not m.repost)
-        return next(cases_below, None)
 
     def _case_by_thread(self, mention: Mention) -> int | None:
         """Where the chain above is not known, a case is (thread, author)."""
@@ -465,27 +460,26 @@ class _Intake:
         if case_id is not None:
             cases.reposted(self.db, case_id, mention, actor=ACTOR, at=self.at)
 
-    def _adopt(self, mention: Mention) -> None:
+    def _adopt(self, mention: Mention, below: list[Mention]) -> None:
         """What came before the message it answers, or before its author had a case, now finds its place."""
-        waiting = [mention]
+        waiting = [(mention, below)]
         if mention.case_id is not None and not (mention.ours or mention.context or mention.repost):
             for context in self._context_by_thread(mention):
                 context.case_id = mention.case_id
-                waiting.append(context)
+                waiting.append((context, self._below(context, self._ids(context))))
         while waiting:
-            top = waiting.pop()
-            for child in self._below(top):
+            top, below = waiting.pop()
+            for child in below:
                 if child.case_id is not None:
                     self._join(child, top)
-                elif top.case_id is not None:
-                    if child.repost:
-                        self._spread(child, top.case_id)
-                    elif child.ours:
+                elif top.case_id is not None and child.repost:
+                    self._spread(child, top.case_id)
+                elif top.case_id is not None and (child.ours or child.context):
+                    if child.ours:
                         self._answered(child, top.case_id, top)
-                        waiting.append(child)
-                    elif child.context:
+                    else:
                         child.case_id = top.case_id
-                        waiting.append(child)
+                    waiting.append((child, self._below(child, self._ids(child))))
 
     def _context_by_thread(self, mention: Mention) -> list[Mention]:
         """What the same author wrote in the thread, brought along with an answer of ours, at an unknown place."""
@@ -575,6 +569,11 @@ def _storable(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _storable(item) for key, item in value.items()}
     return value
+
+
+def _case_below(below: list[Mention]) -> int | None:
+    """The case of an answer that came first: the matter began above it."""
+    return next((m.case_id for m in below if m.case_id is not None and not m.ours and not m.repost), None)
 
 
 def same_words(one: str, other: str) -> bool:
