@@ -57,7 +57,7 @@ def parse_date(text: str) -> datetime | None:
     if month is None or offset is None:
         return None
     year = int(found["year"])
-    if year < 100:
+    if len(found["year"]) == 2:
         year += 2000 if year < 70 else 1900
     try:
         hour, minute, second = (int(found[part] or 0) for part in ("hour", "minute", "second"))

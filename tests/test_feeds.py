@@ -292,7 +292,17 @@ def test_dates_as_they_are_written_here(written: str, utc: str) -> None:
     assert entry["published"] == f"{utc}+00:00"
 
 
-@pytest.mark.parametrize("written", ["igår", "", "Thu, 01 Jan 1970 00:00:00 GMT", "Mon, 02 Mar 2099 10:00:00 GMT"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        "igår",
+        "",
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "Mon, 01 Jan 0001 00:00:00 GMT",
+        "0001-01-01T00:00:00Z",
+        "Mon, 02 Mar 2099 10:00:00 GMT",
+    ],
+)
 def test_a_date_that_is_none_is_the_time_of_collection(
     site: Site, base: str, http: outbound.Client, written: str
 ) -> None:
