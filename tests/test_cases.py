@@ -128,7 +128,7 @@ def _call(db: Session, number: int, at: datetime) -> None:
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(steps=st.lists(st.sampled_from(sorted(STEPS)), min_size=3, max_size=14))
 def test_no_sequence_of_actions_leaves_the_table_and_the_events_replay_to_the_state(
@@ -183,6 +183,16 @@ def test_each_event_waits_for_its_reactions(database: Database) -> None:
         case = opened(db)
         cases.note(db, case.id, body="x", user=user(db), at=MORNING)
         assert [p.event_id for p in db.scalars(select(PendingReaction))] == [event.id for event in events(db, case)]
+
+
+def test_events_of_a_case_keep_the_order_of_time(database: Database) -> None:
+    with database.transaction() as db:
+        case, anna = opened(db), user(db)
+        later = events(db, case)[-1].at + HOLD
+        cases.note(db, case.id, body="x", user=anna, at=later)
+        cases.change_status(db, case.id, target=CaseStatus.resolved, actor="system", at=later - HOLD)  # had to wait
+        assert [event.at for event in events(db, case)][-2:] == [later, later]
+        assert case.resolved_at == later
 
 
 def test_two_at_once_the_second_is_told(database: Database) -> None:
