@@ -238,6 +238,21 @@ def test_an_answer_whose_fate_was_unknown_is_recognised_when_it_is_seen(database
         assert (case.reply_count, case.flag) == (2, None)
 
 
+def test_an_answer_of_ours_is_known_by_its_id_where_the_network_tells_no_author(database: Database) -> None:
+    with database.transaction() as db:
+        us, eva = account(db), user(db)
+        take(db, said("a"), account_id=us.id)
+        (case,) = living_cases(db)
+        reply = _queued(db, case.id, db.scalars(select(Mention)).one().id, eva, us.id)
+        assert cases.reply_called(db, reply.id, worker="w", at=MORNING)
+        cases.reply_sent(db, reply.id, external_id="r", url=None, sent_at=MORNING, actor="t", at=MORNING)
+        status = case.status
+        take(db, said("r", None, to="a", minutes=3), account_id=us.id)
+        assert grouping(db) == {frozenset("ar")}
+        assert (case.status, case.mention_count, case.reply_count) == (status, 1, 1)
+        assert db.scalars(select(Mention).where(Mention.external_id == "r")).one().ours
+
+
 def _queued(db, case_id, mention_id, eva, account_id) -> Reply:  # type: ignore[no-untyped-def]
     return cases.reply(
         db, case_id, body="the answer", to_mention_id=mention_id, user=eva, then=Then.keep, private=False,

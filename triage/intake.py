@@ -169,6 +169,8 @@ class _Intake:
         return above is not None and above.case_id is not None
 
     def _store(self, data: MentionData) -> None:
+        if data.author is None and self._reply_sent(data.external_id) is not None:
+            data = replace(data, ours=True)  # our own answer, though the network does not tell who wrote it
         mention = Mention(
             channel=self.channel,
             external_id=data.external_id,
