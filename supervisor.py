@@ -74,7 +74,7 @@ class WebServer:
                 threads=THREADS,
                 connection_limit=CONNECTIONS,
                 ident=None,
-                clear_untrusted_proxy_headers=True,
+                clear_untrusted_proxy_headers=False,  # they tell /metrics that a proxy passed it on; nobody trusts them
             )
         except (OSError, ValueError) as error:  # ValueError: no such host
             reason = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
