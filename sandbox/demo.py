@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ def main(port: int | None = None, outside_port: int | None = None, data: Path | 
     with ExitStack() as ending:
         ending.enter_context(_fresh(data))
         town = Town(story.load())
+        town.x.reset_after = timedelta(minutes=1)  # a real one says a quarter of an hour; nobody tries a demo that long
         addresses = {key: ending.enter_context(serving(network.app)) for key, network in town.networks.items()}
         town.tell_past(datetime.now(UTC))
         page = outside.create_app(_columns(town), organisation=ORGANISATION, inbox=inbox)

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from sqlalchemy import select, update
 
 from house import House
-from models import Reply, ReplyStatus, User
+from models import CaseStatus, Reply, ReplyStatus, User
 from sandbox.base import serving
 from tests import screens
 from triage import cases
@@ -153,6 +153,22 @@ def test_a_thread_follows_what_others_do_while_one_types(desk: Open) -> None:
     expect(here.page.locator("#body")).to_have_value("Jag skriver")
     here.page.get_by_role("button", name="Send anyway").click()
     expect(here.page.locator("article.reply")).to_contain_text("Jag skriver")
+
+
+def test_a_case_one_looks_at_shows_its_status_as_it_changes_and_leads_back_to_the_list(desk: Open) -> None:
+    here = desk()
+    case = screens.case_of(here.house, "1003")
+    here.go("/?channel=twitter&status=all")
+    here.page.locator(f"#case-{case.id} a").click()
+    expect(here.page.locator("#casehead .tag").first).to_have_text("New")
+    with here.house.database.transaction() as db:
+        cases.change_status(db, case.id, target=CaseStatus.resolved, actor="mats@storby.example", at=datetime.now(UTC))
+    expect(here.page.locator("#casehead .tag").first).to_have_text("Resolved", timeout=5000)
+    expect(here.page.get_by_role("button", name="Reopen")).to_be_visible()
+    here.page.keyboard.press("u")
+    expect(here.page).to_have_url(f"{here.base}/?channel=twitter&status=all")
+    expect(here.page.locator(f"#case-{case.id}")).to_have_attribute("aria-current", "true")
+    assert here.complaints == []
 
 
 def test_a_banner_tells_when_the_line_or_the_collecting_side_is_gone(desk: Open) -> None:

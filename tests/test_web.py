@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -253,6 +254,20 @@ def test_every_page_carries_the_policy(anna: FlaskClient) -> None:
     page = text_of(anna.get("/cases/1"))
     assert not re.search(r"<script(?![^>]*\ssrc=)|\sstyle=|\son[a-z]+=|<style", page), "something is inline"
     assert not re.search(r'(?:src|href)="https?://(?!x\.com)[^"]*\.(?:js|css|png|jpg)', page)
+
+
+def test_our_files_travel_packed_and_once(browser: Browser) -> None:
+    client = browser(None)
+    page = text_of(client.get("/login"))
+    for address in re.findall(r'(?:href|src)="(/static/[^"]+)"', page):
+        plain = client.get(address, headers={"Accept-Encoding": "identity"})
+        packed = client.get(address, headers={"Accept-Encoding": "gzip, br"})
+        assert "immutable" in packed.headers["Cache-Control"], address
+        assert (packed.headers["Content-Encoding"], packed.headers["Vary"]) == ("gzip", "Accept-Encoding"), address
+        assert gzip.decompress(packed.data) == plain.data, address
+        assert "Content-Encoding" not in plain.headers, address
+    assert "immutable" not in client.get("/static/icons/chevron.svg").headers["Cache-Control"], "no digest, no for ever"
+    assert client.get("/static/no/such.css?v=1").status_code == 404
 
 
 # -- the inbox ------------------------------------------------------------------------------------------------------
@@ -611,7 +626,10 @@ def test_a_blog_is_added_by_its_address_after_a_look_at_it(admin: FlaskClient, s
     add = {**form, "feed": hidden(seen, "feed"), "name": "karin"}
     assert admin.post("/admin/sources/add", data={**add, "every": "ofta"}).status_code == 422
     assert [admin.post("/admin/sources/add", data=add).status_code for _ in range(2)] == [303, 303]
-    assert admin.post("/admin/sources/add", data={**add, "feed": f"{blog}/annat"}).status_code == 422
+    taken = admin.post("/admin/sources/add", data={**add, "feed": f"{blog}/annat"})
+    assert taken.status_code == 422
+    assert "There is a source of that name already" in text_of(taken)
+    assert hidden(text_of(taken), "feed"), "the form is still there, to be given another name"
     with storby.database.read() as db:
         added = db.scalars(select(Source).where(Source.name == "karin")).all()
     assert [source.definition["match"] for source in added] == ["stor* AND snö"]

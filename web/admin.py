@@ -192,9 +192,12 @@ def add_source() -> BaseResponse | Response:
     except ConfigError as error:
         message = " ".join(f"{problem.path}: {problem.remedy}." for problem in error.problems)
         return make_response(_sources_page(replace(_preview(), error=message)), 422)
-    with house().database.transaction() as db:
-        for each in given:
-            _add(db, each)
+    try:
+        with house().database.transaction() as db:
+            for each in given:
+                _add(db, each)
+    except InvalidInput as error:
+        return make_response(_sources_page(replace(_preview(), error=str(error))), 422)
     flash(_("%(name)s is added, and is read within the minute.", name=name))
     return redirect(url_for("admin.sources"), 303)
 

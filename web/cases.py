@@ -83,9 +83,10 @@ def show(number: int) -> str:
 
 @pages.get("/<int:number>/thread")
 def thread(number: int) -> str:
-    """The thread alone, for a page that is looking on."""
+    """What moves on a case's page, for one that is looking on: the thread, then the head and the facts."""
     with house().database.read() as db:
-        return render_template("_thread.html", **_thread(db, get_case(db, number)))
+        case = get_case(db, number)
+        return render_template("_moving.html", **_thread(db, case), targets=_targets(case))
 
 
 def _thread(db: Session, case: Case, since: int | None = None) -> dict[str, Any]:
@@ -135,7 +136,7 @@ def _page(db: Session, number: int, composer: Composer) -> str:
         private_limit=abilities.private_limit,
         count=count_of(case.channel, composer.body, composer.private),
         hold=house().settings.replies.hold_for(case.channel),
-        targets=states.targets(CaseStatus(case.status)) if case.merged_into_id is None else [],
+        targets=_targets(case),
         people=people,
         teams=db.scalars(select(Team).order_by(Team.name)).all(),
         kinds=list(Kind),
@@ -145,6 +146,11 @@ def _page(db: Session, number: int, composer: Composer) -> str:
         collecting=collecting(heartbeat, now()),
         restarts=heartbeat.restarts if heartbeat else 0,
     )
+
+
+def _targets(case: Case) -> list[CaseStatus]:
+    """The statuses a person can give the case now."""
+    return states.targets(CaseStatus(case.status)) if case.merged_into_id is None else []
 
 
 def _came_since(db: Session, case_id: int, version: int) -> set[str]:

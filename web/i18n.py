@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from babel import Locale
@@ -92,9 +92,9 @@ def money(usd: float) -> str:
     return str(format_currency(usd, "USD", locale=_locale()))
 
 
-def when(at: datetime) -> str:
-    """The whole instant, in the organisation's time zone."""
-    return str(format_datetime(at.astimezone(_zone()), "full", locale=_locale()))
+def when(at: datetime, style: Literal["full", "medium"] = "full") -> str:
+    """The whole instant, in the organisation's time zone; ``full`` names weekday and zone too."""
+    return str(format_datetime(at.astimezone(_zone()), style, locale=_locale()))
 
 
 def clock(at: datetime, now: datetime) -> str:
@@ -122,7 +122,7 @@ def age(at: datetime, now: datetime) -> str:
 def ago(at: datetime, now: datetime) -> str:
     """In a sentence: "3 minutes ago", "in 2 hours"."""
     if abs(now - at) < timedelta(seconds=5):
-        return _("just now")
+        return _("now") if at > now else _("just now")
     return str(format_timedelta(at - now, threshold=1, add_direction=True, format="long", locale=_locale()))
 
 

@@ -276,7 +276,7 @@ def value(name: str, stored: object, names: Mapping[str, str]) -> str:
     if name in words:
         return words[name](str(stored))
     if name.endswith("_at") or name == "not_before":
-        return when(datetime.fromisoformat(str(stored)))
+        return when(datetime.fromisoformat(str(stored)), "medium")
     return names.get(str(stored), str(stored))
 
 

@@ -77,7 +77,8 @@
   // -- what is new --------------------------------------------------------------------------------------------------
   const trouble = document.getElementById("trouble");
   const news = document.querySelector("button.news");
-  const here = () => new Date().toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" });
+  const here = () => new Date().toLocaleTimeString(document.documentElement.lang,
+    { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: live.zone }); // as the server writes it
   let last = live.last;
   let restarts = live.restarts;
   let seen = here();
@@ -139,7 +140,7 @@
   function fragment(html) {
     const template = document.createElement("template");
     template.innerHTML = html;
-    return template.content.firstElementChild;
+    return template.content;
   }
 
   function refreshList(told) {
@@ -147,7 +148,7 @@
     for (const { case: number, html, in: wanted } of told.rows) {
       const old = document.getElementById(`case-${number}`);
       if (!old) { if (wanted) waiting.add(number); else waiting.delete(number); continue; }
-      const fresh = fragment(html);
+      const fresh = fragment(html).firstElementChild;
       const focused = old.contains(document.activeElement);
       if (old.hasAttribute("aria-current")) fresh.setAttribute("aria-current", "true");
       old.replaceWith(fresh);
@@ -156,21 +157,35 @@
     offer(waiting.size);
   }
 
-  const threadNow = async () => {
+  // Back leads to the list one came from, filtered as it was.
+  if (document.getElementById("cases")) sessionStorage.setItem("list", location.pathname + location.search);
+  function pointBack(head) {
+    const list = sessionStorage.getItem("list");
+    if (list) head.querySelector("#back").href = list;
+  }
+  if (live.case) pointBack(document);
+
+  // The thread, and the head and facts of the case, as they are now; shown at once where nobody is at work.
+  const caseNow = async () => {
     const answer = await fetch(live.thread, { headers: { "HX-Request": "true" } });
     return answer.ok ? fragment(await answer.text()) : null;
   };
 
   async function refreshThread(told) {
     if (!told.many && !told.cases.includes(Number(live.case))) return;
-    const fresh = await threadNow();
+    const fresh = await caseNow();
     if (!fresh) return;
+    pointBack(fresh);
+    for (const part of [fresh.getElementById("casehead"), fresh.getElementById("facts")]) {
+      const old = document.getElementById(part.id);
+      if (!old.contains(document.activeElement) && old.outerHTML !== part.outerHTML) old.replaceWith(part);
+    }
     waiting = new Set();
-    for (const entry of fresh.children) {
+    for (const entry of fresh.querySelector(".thread").children) {
       const old = document.getElementById(entry.id);
       if (!old) { waiting.add(entry.id); continue; }
       if (old.contains(document.activeElement) || old.outerHTML === entry.outerHTML) continue;
-      if (entry.matches(".reply") && old.dataset.status === entry.dataset.status) continue;
+      if (entry.dataset.status === "held" && old.dataset.status === "held") continue; // it is being counted down
       old.replaceWith(entry.cloneNode(true));
     }
     countDown();
@@ -179,7 +194,7 @@
 
   news?.addEventListener("click", async () => {
     if (!live.case) { location.reload(); return; }
-    const fresh = await threadNow();
+    const fresh = (await caseNow())?.querySelector(".thread");
     if (!fresh) return;
     document.querySelector(".thread").replaceWith(fresh);
     const version = document.querySelector("#reply-form input[name=version]");
