@@ -23,7 +23,7 @@ FAULTS: Mapping[Fault, str] = {
     Fault.html_error: "Is down, and shows a page for people instead of data",
     Fault.accept_then_hang: "Publishes the organisation’s answer, then says nothing",
     Fault.accept_then_cut: "Publishes the organisation’s answer, then cuts the line",
-    Fault.malformed_item: "Puts one item that makes no sense into each list",
+    Fault.malformed_item: "Puts one item that makes no sense among the others",
     Fault.repeated_item: "Shows the same item on two pages of a list",
     Fault.reversed_pages: "Gives lists in the opposite order",
 }
