@@ -92,7 +92,7 @@ def restore(house: House, path: Path, at: datetime) -> str:
     if not house.database.sqlite:  # an SQLite file may be broken beyond opening: it is replaced
         house.database.check()
     with house.database.holding(RUNNING) as alone:
-        if not alone:
+        if not alone or house.database.others_connected():
             raise DatabaseError("Gensvar is running. Stop it, then restore. Nothing was changed.")
         with _readable_failures("The backup was not restored"), opened(path) as (found, folder):
             if found.version not in migrations():

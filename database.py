@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from errors import DatabaseError
 log = logging.getLogger("gensvar.database")
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_MS = 10_000
+PROCESS = f"gensvar {uuid.uuid4().hex}"  # how PostgreSQL knows the connections of this process
 
 
 class Database:
@@ -38,7 +40,10 @@ class Database:
                     f"Cannot make the folder {folder} of the database: {error.strerror}. "
                     "Check database_url in the configuration."
                 ) from error
-        self.engine: Engine = create_engine(self.url, pool_pre_ping=not self.sqlite, pool_size=10, max_overflow=90)
+        named = {} if self.sqlite else {"application_name": PROCESS}
+        self.engine: Engine = create_engine(
+            self.url, pool_pre_ping=not self.sqlite, pool_size=10, max_overflow=90, connect_args=named
+        )
         if self.sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
@@ -83,7 +88,21 @@ class Database:
                     yield mine
                 finally:
                     if mine:
-                        connection.execute(text(f"SELECT pg_advisory_unlock{kind}(hashtext(:name))"), {"name": name})
+                        with suppress(OperationalError):  # the server went away, and the lock with it
+                            connection.execute(
+                                text(f"SELECT pg_advisory_unlock{kind}(hashtext(:name))"), {"name": name}
+                            )
+
+    def others_connected(self) -> bool:
+        """Whether another process of Gensvar is connected. PostgreSQL only: its locks end when it is started anew."""
+        if self.sqlite:
+            return False
+        theirs = text(
+            "SELECT 1 FROM pg_stat_activity "
+            "WHERE datname = current_database() AND application_name LIKE 'gensvar %' AND application_name <> :me"
+        )
+        with self.engine.connect() as connection:
+            return connection.execute(theirs, {"me": PROCESS}).first() is not None
 
     def check(self) -> None:
         """Raises ``DatabaseError`` when it cannot be reached."""

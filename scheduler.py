@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy.exc import OperationalError
 
 import jobs
 import pulls
@@ -76,6 +77,8 @@ def _logged(job: Callable[[], None]) -> Callable[[], None]:
     def run() -> None:
         try:
             job()
+        except OperationalError as error:  # the database is away: every job will say so, until it is back
+            log.error("a job of the clock failed: %s", " ".join(str(error.orig).split()))
         except Exception:
             log.exception("a job of the clock failed")
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import func, select, text
 
@@ -136,6 +137,17 @@ def test_it_is_refused_while_gensvar_runs(filled: House, tmp_path: Path) -> None
     running.close()
     assert not list(filled.settings.data_dir.glob("before-restore-*"))
     backup.restore(filled, made.path, AT)
+
+
+def test_it_is_refused_while_somebody_is_connected(filled: House, tmp_path: Path) -> None:
+    """Whose lock ended when the server was started anew."""
+    made = backup.make(filled, tmp_path / "b.gensvar", AT)
+    if filled.database.sqlite:
+        assert not filled.database.others_connected()
+        return
+    url = filled.database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url, application_name="gensvar elsewhere"), pytest.raises(DatabaseError, match="is running"):
+        backup.restore(filled, made.path, AT)
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "text", "empty", "missing", "manifest", "rows"])
