@@ -93,6 +93,9 @@ class PostgreSQL:
                 )
                 tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
                 connection.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+                aside = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'before_restore_%'")
+                for (schema,) in aside.fetchall():  # what a restore has moved aside
+                    connection.execute(f"DROP SCHEMA {schema} CASCADE")
 
     def _administer(self, database: str = "postgres") -> psycopg.Connection:
         return psycopg.connect(f"user=postgres dbname={database} host={self.folder}", autocommit=True)
