@@ -21,12 +21,28 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sqlalchemy import JSON, Connection, Engine, MetaData, NullPool, Table, create_engine, event, func, select, text
+from sqlalchemy import (
+    JSON,
+    Connection,
+    Engine,
+    MetaData,
+    NullPool,
+    Table,
+    create_engine,
+    event,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from database import Database, migrations
 from errors import DatabaseError, InvalidInput
 from house import RUNNING, House
+from models import Reply, ReplyStatus
+
+NOBODY = "restored"  # a worker's name that nobody ever bears
 
 FORMAT = 1
 MANIFEST, DATABASE, KEY, UPLOADS = "manifest.json", "database.sqlite", "secret.key", "uploads"
@@ -94,7 +110,11 @@ def restore(house: House, path: Path, at: datetime) -> str:
     with house.database.holding(RUNNING) as alone:
         if not alone or house.database.others_connected():
             raise DatabaseError("Gensvar is running. Stop it, then restore. Nothing was changed.")
-        with _readable_failures("The backup was not restored"), opened(path) as (found, folder):
+        beside = Path(str(house.database.url.database)).parent if house.database.sqlite else house.settings.data_dir
+        beside.mkdir(
+            parents=True, exist_ok=True
+        )  # on the same disk, so that putting it in place cannot run out of room
+        with _readable_failures("The backup was not restored"), opened(path, beside) as (found, folder):
             if found.version not in migrations():
                 raise DatabaseError(
                     f"{path} was made by a newer Gensvar (database version {found.version}). Nothing was changed. "
@@ -111,15 +131,27 @@ def restore(house: House, path: Path, at: datetime) -> str:
             for name in (KEY, UPLOADS):
                 _replace(house.settings.data_dir / name, folder / name, aside)
             house.database.migrate()
+            _doubt_what_was_waiting(house, at)
             return where
 
 
+def _doubt_what_was_waiting(house: House, at: datetime) -> None:
+    """An answer that waited when the backup was made may have gone out since: it is looked up, not sent."""
+    waiting = Reply.status.in_((ReplyStatus.held, ReplyStatus.queued))
+    left = {"status": ReplyStatus.calling, "worker": NOBODY, "called_at": at}  # as by a worker that died in the call
+    with house.database.transaction() as db:
+        db.execute(update(Reply).where(waiting).values(**left))
+
+
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[Backup, Path]]:
-    """Unpack a backup into a folder of its own and check all of it. Raises ``DatabaseError`` where it is damaged."""
+def opened(path: Path, beside: Path | None = None) -> Iterator[tuple[Backup, Path]]:
+    """Unpack a backup into a folder of its own (in ``beside``, else next to it) and check all of it.
+
+    Raises ``DatabaseError`` where it is damaged.
+    """
     if not path.is_file():
         raise DatabaseError(f"There is no file {path}.")
-    with _workshop(path.parent) as folder:
+    with _workshop(beside or path.parent) as folder:
         try:
             with zipfile.ZipFile(path) as archive:
                 manifest = json.loads(archive.read(MANIFEST))

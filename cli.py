@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Collection, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,9 +79,11 @@ def _now() -> datetime:
 
 
 @contextmanager
-def _house(given: argparse.Namespace, *, declare: bool = False, current: bool = True) -> Iterator[House]:
+def _house(
+    given: argparse.Namespace, *, declare: bool = False, current: bool = True, at_work: bool = False
+) -> Iterator[House]:
     """The house the configuration names. ``current``: its database must be of this version (an empty one is made so);
-    ``declare``: what the configuration declares is brought into it."""
+    ``declare``: what the configuration declares is brought into it; ``at_work``: nothing may be restored meanwhile."""
     import house
     from database import newest_migration
     from errors import DatabaseError
@@ -99,7 +101,8 @@ def _house(given: argparse.Namespace, *, declare: bool = False, current: bool = 
                 )
             if declare:
                 house.declare(opened, _now())
-        yield opened
+        with house.at_work(opened.database) if at_work else nullcontext():
+            yield opened
     finally:
         opened.close()
 
@@ -153,9 +156,9 @@ def scheduler(given: argparse.Namespace) -> int:
     import supervisor
 
     supervised = os.environ.get("GENSVAR_SUPERVISED") == "1"
-    with _house(given, declare=not supervised) as house:
+    with _house(given, declare=not supervised, at_work=True) as house:
         jobs.prepare_queue(house)
-        with supervisor.at_work(house.database), supervisor.signalled() as stop:
+        with supervisor.signalled() as stop:
             if supervised:
                 supervisor.stop_when_orphaned(stop)
             scheduler.run(house, stop)
@@ -164,14 +167,12 @@ def scheduler(given: argparse.Namespace) -> int:
 
 def worker(given: argparse.Namespace) -> int:
     import jobs
-    import supervisor
 
-    with _house(given, declare=True) as house:
+    with _house(given, declare=True, at_work=True) as house:
         if house.settings.jobs.engine != "procrastinate":
             raise InvalidInput("There is nothing for a worker to do: jobs.engine is embedded in the configuration.")
         jobs.prepare_queue(house)
-        with supervisor.at_work(house.database):
-            jobs.work(house)
+        jobs.work(house)
     return OK
 
 
@@ -196,7 +197,7 @@ def collect(given: argparse.Namespace) -> int:
     import pulls
     from models import Source
 
-    with _house(given, declare=True) as house:
+    with _house(given, declare=True, at_work=True) as house:
         with house.database.read() as db:
             sources = {source.name: source for source in db.scalars(select(Source).order_by(Source.id))}
         for name in given.source:
@@ -224,7 +225,7 @@ def send(given: argparse.Namespace) -> int:
     from models import ReplyStatus
     from replies.outbox import Outbox
 
-    with _house(given) as house:
+    with _house(given, at_work=True) as house:
         with Outbox(house, _now) as outbox:
             delivered = outbox.run()
         for each in delivered:
@@ -241,7 +242,7 @@ def tick(given: argparse.Namespace) -> int:
     from replies.outbox import Outbox
     from triage import reactions, upkeep
 
-    with _house(given) as house:
+    with _house(given, at_work=True) as house:
         changed = upkeep.tick(house.database, _now())
         with Outbox(house, _now) as outbox:
             delivered = len(outbox.run())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ from errors import DatabaseError
 
 log = logging.getLogger("gensvar.database")
 MIGRATIONS = Path(__file__).parent / "migrations"
-BUSY_TIMEOUT_MS = 10_000
+BUSY_TIMEOUT_MS = 30_000
 PROCESS = f"gensvar {uuid.uuid4().hex}"  # how PostgreSQL knows the connections of this process
 
 
@@ -47,14 +48,36 @@ class Database:
         if self.sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
+        self._here = threading.local()
         self._reading = sessionmaker(self.engine.execution_options(reading=True), expire_on_commit=False)
         self._writing = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """Commits when the block ends, rolls back when it raises. On SQLite it holds the write lock from the start."""
-        with self._writing() as session, session.begin():
+        with self._turn(), self._writing() as session, session.begin():
             yield session
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """SQLite takes one writer at a time and lets the others guess when; here they queue up, in all processes."""
+        if not self.sqlite:
+            yield
+            return
+        if getattr(self._here, "writing", False):
+            raise RuntimeError("a transaction within a transaction would wait for itself")
+        with self._lock_file("writer").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            self._here.writing = True
+            try:
+                yield
+            finally:
+                self._here.writing = False
+
+    def _lock_file(self, name: str) -> Path:
+        folder = Path(f"{self.url.database}.locks")
+        folder.mkdir(exist_ok=True)
+        return folder / name
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -70,9 +93,7 @@ class Database:
         nothing is ever left locked. ``shared`` holders do not exclude one another.
         """
         if self.sqlite:
-            folder = Path(f"{self.url.database}.locks")
-            folder.mkdir(exist_ok=True)
-            with (folder / name).open("a") as file:
+            with self._lock_file(name).open("a") as file:
                 try:
                     fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
                 except BlockingIOError:
@@ -142,11 +163,14 @@ class Database:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         try:
-            with self.engine.connect() as connection, connection.begin():
+            with self.engine.execution_options(migrating=True).connect() as connection, connection.begin():
                 if not self.sqlite:
                     connection.execute(text("SELECT pg_advisory_xact_lock(72057594037927)"))
                 config.attributes["connection"] = connection
                 command.upgrade(config, to or "head")
+                if self.sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
+                    raise DatabaseError("After the migration some rows would point nowhere. Nothing was changed.")
+            self.engine.dispose()  # a connection that has migrated does not check foreign keys
         except SQLAlchemyError as error:
             raise DatabaseError(self._cannot("migrate", error)) from error
         return before
@@ -189,7 +213,10 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    reading = connection.get_execution_options().get("reading")
+    options = connection.get_execution_options()
+    if options.get("migrating"):  # a table that is made anew is dropped first, with everything pointing at it
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+    reading = options.get("reading")
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -17,13 +18,13 @@ from sqlalchemy.orm import Session
 import channels
 import settings
 from database import Database
-from errors import ConfigError, ConfigProblem, NotFoundError
+from errors import ConfigError, ConfigProblem, GensvarError, NotFoundError
 from models import Account, Source, Team, TeamMember
 from outbound import Client
 from settings import ChannelRules, Settings, SourceSettings
 from triage import watch
 
-RUNNING = "running"  # the lock every long-running part shares, so that a restore can tell that nobody is at work
+RUNNING = "running"  # the lock that whoever is at work shares
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,15 @@ def _house(read: Settings, database: Database) -> House:
         read_timeout=out.read_timeout.total_seconds(),
     )
     return House(read, database, http)
+
+
+@contextmanager
+def at_work(database: Database) -> Iterator[None]:
+    """Held by whatever collects, sends or serves, so that a restore can tell that somebody is at work."""
+    with database.holding(RUNNING, shared=True) as free:
+        if not free:
+            raise GensvarError("A restore is under way. Nothing was started: wait until it is done.")
+        yield
 
 
 def declare(house: House, at: datetime) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +17,7 @@ from sqlalchemy import inspect
 import pulls
 from database import lock
 from house import House
+from replies import outbox
 from replies.outbox import Outbox
 from triage import reactions, upkeep
 
@@ -78,14 +79,11 @@ class Embedded:
 
     def stop(self) -> None:
         """Begin nothing new; what is under way has ``DRAIN`` to end, and loses nothing if it does not."""
+        self._outbox.stopping.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             running = list(self._running.values())
-        deadline = utcnow() + DRAIN
-        for future in running:
-            left = (deadline - utcnow()).total_seconds()
-            if left > 0:
-                future.exception(timeout=left) if not future.cancelled() else None
+        wait(running, timeout=DRAIN.total_seconds())
         self._open.close()
 
 
@@ -94,16 +92,19 @@ class Queued:
 
     def __init__(self, house: House) -> None:
         self._open = ExitStack()
+        self._database = house.database
         self._app = self._open.enter_context(queue(house).open())
 
     def pull(self, source_id: int) -> None:
         self._defer("pull", f"source-{source_id}", source_id=source_id)
 
     def send(self) -> None:
-        self._defer("send", "send")
+        if outbox.anything(self._database, utcnow()):
+            self._defer("send", "send")
 
     def react(self) -> None:
-        self._defer("react", "react")
+        if reactions.anything(self._database):
+            self._defer("react", "react")
 
     def tick(self) -> None:
         self._defer("tick", "tick")
@@ -161,7 +162,9 @@ def prepare_queue(house: House) -> None:
 
 def work(house: House) -> None:
     """Take jobs from the queue until SIGTERM or Ctrl-C."""
-    queue(house).run_worker(concurrency=PULLS_AT_ONCE // 4, wait=True, install_signal_handlers=True)
+    queue(house).run_worker(
+        concurrency=PULLS_AT_ONCE // 4, wait=True, install_signal_handlers=True, delete_jobs="always"
+    )
 
 
 def engine(house: House) -> Jobs:

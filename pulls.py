@@ -10,11 +10,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 import channels
 from collectors.base import Batch, Collector
-from errors import ChannelError, CollectError, GensvarError, Reason
+from errors import ChannelError, CollectError, DatabaseError, GensvarError, Reason
 from house import House
 from models import Account, Source
 from money import MICRO, spend, spent
@@ -84,18 +85,25 @@ def _pull(house: House, source: Source, account: Account | None, pulled: Pulled,
         since = first_pass_from(given, started, house.settings.organisation.timezone)
         for batch in collector.collect(source.cursor, since=since, now=started):
             _store(house, source.id, account, given, batch, pulled, now())
+            _within_budget(house, account, now())
     except GensvarError as foreseen:
         error = foreseen
         log.warning("%s: %s", source.name, foreseen)
     except Exception as unforeseen:  # one source must never stop the others; the log has the whole of it
         log.exception("%s: the pass broke off", source.name)
         error = CollectError(Reason.bad_payload, f"Unexpected {type(unforeseen).__name__}; the log has the details.")
-    with house.database.transaction() as db:
-        stored = db.get_one(Source, source.id, with_for_update=True)
-        _note_outcome(stored, pulled, error, every, started, now())
-        if account is not None:
-            _note_account(db.get_one(Account, account.id), error, now())
     pulled.error = error
+    try:
+        with house.database.transaction() as db:
+            stored = db.get_one(Source, source.id, with_for_update=True)
+            _note_outcome(stored, pulled, error, every, started, now())
+            if account is not None:
+                _note_account(db.get_one(Account, account.id), error, now())
+    except SQLAlchemyError as unwritten:
+        log.exception("%s: how the pass went could not be written down", source.name)
+        pulled.error = error or DatabaseError(
+            f"The database did not take how the pass went: {type(unwritten).__name__}."
+        )
 
 
 def collector_for(house: House, given: SourceSettings) -> Collector:

@@ -20,7 +20,7 @@ from waitress.server import BaseWSGIServer, MultiSocketServer
 import web
 from database import Database
 from errors import GensvarError
-from house import RUNNING, House
+from house import House, at_work
 from models import Heartbeat
 
 log = logging.getLogger("gensvar.supervisor")
@@ -31,15 +31,6 @@ DRAIN_SECONDS = 25
 LONGEST_PAUSE = 30.0  # seconds before the collecting side is started again
 SETTLED = 60.0  # seconds after which a start counts as good
 CLI = Path(__file__).with_name("cli.py")
-
-
-@contextmanager
-def at_work(database: Database) -> Iterator[None]:
-    """Held by every long-running part, so that a restore can tell that somebody is at work."""
-    with database.holding(RUNNING, shared=True) as free:
-        if not free:
-            raise GensvarError("A restore is under way. Nothing was started: wait until it is done.")
-        yield
 
 
 @contextmanager
@@ -82,13 +73,23 @@ class WebServer:
                 f"Cannot listen on {listen}: {reason}. Nothing was started: stop what listens there, "
                 "or choose another address as listen in the configuration."
             ) from error
-        self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
         self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._server.run()
+        except OSError:  # waitress waits on its sockets while ``stop`` closes them
+            if not self._stopping:
+                raise
 
     def stop(self) -> None:
         """Answers what has been asked, takes no more."""
+        self._server.task_dispatcher.shutdown(cancel_pending=False, timeout=DRAIN_SECONDS)
+        self._stopping = True
         self._server.close()
-        self._thread.join(DRAIN_SECONDS)
+        self._thread.join(1)
 
 
 def serve(house: House) -> None:

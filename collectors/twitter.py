@@ -14,7 +14,7 @@ from typing import Any
 import outbound
 from channels import twitter as x
 from collectors.base import Attachment, AuthorData, Batch, Charge, Cursor, MentionData, SetAside
-from errors import ChannelError, CollectError
+from errors import ChannelError, CollectError, Reason
 from settings import SourceSettings
 
 BATCH = 100
@@ -38,11 +38,13 @@ FIELDS: Mapping[str, list[str]] = {
 def mentions(source: SourceSettings, account: x.TwitterAccount, http: outbound.Client) -> TwitterCollector:
     """What mentions the account, and what it posted itself, so that answers given in X's own app are known."""
     client = x.client(account, http)
+    by_us = (f"from:{account.handle}",)
+    searched = _List("own", client.search_recent_tweets, by_us, "next_token", "read_own_post", reaches=WEEK)
     return TwitterCollector(
         account,
         (
             _List("mentions", client.get_users_mentions, (account.user_id,), price="read_post"),
-            _List("own", client.get_users_tweets, (account.user_id,), price="read_own_post"),
+            _List("own", client.get_users_tweets, (account.user_id,), price="read_own_post", instead=searched),
         ),
     )
 
@@ -64,6 +66,7 @@ class _List:
     next_as: str = "pagination_token"
     price: str = "read_post"
     reaches: timedelta | None = None
+    instead: _List | None = None  # where this one is not there, as behind a gateway that passes on only some calls
 
 
 @dataclass
@@ -107,7 +110,7 @@ class TwitterCollector:
         failed: ChannelError | None = None
         for one in self._lists:
             try:
-                self._read(one, position, now, read)
+                self._read_or_instead(one, position, now, read)
             except ChannelError as error:
                 failed = error
                 read.forget(one.name)
@@ -120,6 +123,14 @@ class TwitterCollector:
             ) from failed
 
     # -- reading ----------------------------------------------------------------------------------------------------
+
+    def _read_or_instead(self, one: _List, position: Cursor, now: datetime, read: _Read) -> None:
+        try:
+            self._read(one, position, now, read)
+        except ChannelError as error:
+            if one.instead is None or error.reason is not Reason.gone:
+                raise
+            self._read(one.instead, position, now, read)
 
     def _read(self, one: _List, position: Cursor, now: datetime, read: _Read) -> None:
         bounds = self._bounds(one, position, now)

@@ -16,7 +16,7 @@ class Outgoing:
     to: str  # external id of the mention that is answered
     private: bool = False
     address: Mapping[str, Any] = field(default_factory=dict)
-    since: datetime | None = None  # when the call was made: where a look-up starts
+    since: datetime | None = None  # when it was written: no call was made before, so a look-up starts here
     again: bool = False  # an earlier call for this very reply may have gone out
 
 

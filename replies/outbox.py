@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -21,12 +22,14 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 import channels
-from errors import CannotReply, ChannelError, InvalidInput, ReplyError, ReplyUncertain, TooLong
+from database import Database
+from errors import CannotReply, GensvarError, InvalidInput, InvalidTransition, Reason, ReplyError, ReplyUncertain
 from house import House
-from models import Account, Case, Mention, Reply, ReplyStatus, Then, User
+from models import Account, Case, Mention, Reply, ReplyOrigin, ReplyStatus, Then, User
 from money import spend
 from replies.base import Outgoing, Receipt, Replier
 from triage import cases
+from triage.text import storable
 
 log = logging.getLogger("gensvar.outbox")
 
@@ -69,7 +72,7 @@ def submit(
             return known
         if known is not None:
             raise InvalidInput("This key was used for an answer in another case.", {"idempotency_key": "use a new one"})
-    body = body.strip()
+    body = storable(body).strip()
     if not body:
         raise InvalidInput("The answer is empty.", {"body": "write something"})
     if version is not None:
@@ -137,6 +140,19 @@ def _replier(house: House, channel: str, account: Account) -> Replier:
 # -- sending ----------------------------------------------------------------------------------------------------------
 
 
+def anything(database: Database, at: datetime) -> bool:
+    """Is there anything to do? Mostly not, and finding that out costs three look-ups in indexes."""
+    with database.read() as db:
+        return any(
+            db.scalar(select(Reply.id).where(*what).limit(1)) is not None
+            for what in (
+                (Reply.status.in_((ReplyStatus.held, ReplyStatus.queued)), Reply.not_before <= at),
+                (Reply.status == ReplyStatus.uncertain, Reply.next_lookup_at <= at),
+                (Reply.status == ReplyStatus.calling,),
+            )
+        )
+
+
 @dataclass(frozen=True)
 class Delivered:
     """What became of one reply in a pass."""
@@ -153,7 +169,9 @@ class Outbox:
     def __init__(self, house: House, now: Now) -> None:
         self.house, self.now = house, now
         self.name = ""
+        self.stopping = threading.Event()  # no new call is begun once it is set
         self._holding = ExitStack()
+        self._under_way: set[int] = set()
 
     def __enter__(self) -> Self:
         names = (f"worker-{number}" for number in itertools.count())  # the first that no living worker bears
@@ -168,7 +186,7 @@ class Outbox:
 
     def run(self) -> list[Delivered]:
         """One pass: what is past its hold is sent, what is uncertain and due is looked up. Waits for the outcomes."""
-        if not self._anything():
+        if not anything(self.house.database, self.now()):
             return []
         self._find_the_dead()
         with self.house.database.transaction() as db:
@@ -179,30 +197,30 @@ class Outbox:
             queued = (Reply.status == ReplyStatus.queued, Reply.not_before <= at)
             to_find = list(db.scalars(select(Reply.id).where(*unsure).order_by(Reply.id)))
             to_send = list(db.scalars(select(Reply.id).where(*queued).order_by(Reply.not_before, Reply.id)))
+        work = [(self._look_up, reply_id) for reply_id in to_find] + [(self._send, reply_id) for reply_id in to_send]
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="outbox") as pool:
-            outcomes = [pool.submit(self._look_up, id) for id in to_find] + [
-                pool.submit(self._send, id) for id in to_send
-            ]
-        return [delivered for outcome in outcomes if (delivered := outcome.result()) is not None]
+            return [delivered for delivered in pool.map(self._one, work) if delivered is not None]
 
-    def _anything(self) -> bool:
-        """Nothing to do is the common case, and costs three look-ups in indexes."""
-        at = self.now()
-        with self.house.database.read() as db:
-            return any(
-                db.scalar(select(Reply.id).where(*what).limit(1)) is not None
-                for what in (
-                    (Reply.status.in_((ReplyStatus.held, ReplyStatus.queued)), Reply.not_before <= at),
-                    (Reply.status == ReplyStatus.uncertain, Reply.next_lookup_at <= at),
-                    (Reply.status == ReplyStatus.calling,),
-                )
-            )
+    def _one(self, work: tuple[Callable[[int], Delivered | None], int]) -> Delivered | None:
+        """One reply; what goes wrong with it does not keep the others back. Left calling, it is buried next time."""
+        do, reply_id = work
+        if self.stopping.is_set():
+            return None
+        self._under_way.add(reply_id)
+        try:
+            return do(reply_id)
+        except Exception:
+            log.exception("reply %s: what became of it could not be written down", reply_id)
+            return None
+        finally:
+            self._under_way.discard(reply_id)
 
     def _find_the_dead(self) -> None:
         """A reply left in ``calling`` by a process that is gone: nobody knows how far its call came."""
         with self.house.database.read() as db:
             calling = select(Reply.worker).where(Reply.status == ReplyStatus.calling, Reply.worker.is_not(None))
             workers = {str(worker) for worker in db.scalars(calling)}
+        self._bury(self.name)
         for worker in workers - {self.name}:
             with self.house.database.holding(worker) as dead:
                 if dead:
@@ -211,8 +229,8 @@ class Outbox:
     def _bury(self, worker: str) -> None:
         with self.house.database.read() as db:
             calling = select(Reply.id).where(Reply.status == ReplyStatus.calling, Reply.worker == worker)
-            left = list(db.scalars(calling.order_by(Reply.id)))
-        for reply_id in left:
+            left = set(db.scalars(calling)) - self._under_way
+        for reply_id in sorted(left):
             self._uncertain(reply_id, "Gensvar was stopped in the middle of the call.")
 
     def _send(self, reply_id: int) -> Delivered | None:
@@ -223,17 +241,19 @@ class Outbox:
             reply = db.get_one(Reply, reply_id)
             mention = db.get_one(Mention, reply.to_mention_id)
             account = db.get_one(Account, reply.account_id)
-            outgoing = _outgoing(mention, reply.body, reply.private, reply.called_at, again=reply.attempts > 1)
+            outgoing = _outgoing(mention, reply.body, reply.private, reply.created_at, again=reply.attempts > 1)
         try:
             replier = _replier(house, reply.channel, account)
             replier.check(outgoing)
+        except GensvarError as error:  # nothing has been called yet
+            self._failed(reply_id, Reason.bad_request, str(error))
+            return self._outcome(reply_id)
+        try:
             receipt = replier.send(outgoing)
         except ReplyUncertain as error:
             self._uncertain(reply_id, str(error))
         except ReplyError as error:
             self._refused(reply, error)
-        except (CannotReply, TooLong) as error:
-            self._failed(reply_id, "bad_request", str(error))
         except Exception as error:  # after the call may have begun, anything unforeseen leaves the outcome unknown
             log.exception("reply %s: the call broke off", reply_id)
             self._uncertain(reply_id, f"Unexpected {type(error).__name__}; the log has the details.")
@@ -252,11 +272,14 @@ class Outbox:
         if not channels.capabilities(reply.channel).lookup:
             self._next_look_up(reply_id, None)
             return None
-        since = reply.called_at
+        since = reply.created_at  # not of the last call: an earlier one may have been the one that went out
         try:
             receipt = _replier(house, reply.channel, account).find(_outgoing(mention, reply.body, reply.private, since))
-        except ChannelError as error:
+        except GensvarError as error:
             log.warning("reply %s: the look-up failed: %s", reply_id, error)
+            receipt = None
+        except Exception:  # a look-up that breaks off must wait for its next time like one that fails
+            log.exception("reply %s: the look-up broke off", reply_id)
             receipt = None
         if receipt is not None and not self._is_another(reply, receipt):
             self._sent(reply_id, account.id, receipt)
@@ -267,14 +290,16 @@ class Outbox:
     def _is_another(self, reply: Reply, receipt: Receipt) -> bool:
         """The same words may have been answered before, to the same message."""
         same = (Reply.channel == reply.channel, Reply.external_id == receipt.external_id, Reply.id != reply.id)
+        written_here = Reply.origin != ReplyOrigin.network  # what was collected may be this very one
         with self.house.database.read() as db:
-            return db.scalar(select(Reply.id).where(*same)) is not None
+            return db.scalar(select(Reply.id).where(*same, written_here)) is not None
 
     def _next_look_up(self, reply_id: int, called_at: datetime | None) -> None:
         """At growing intervals for a day; after that a person decides."""
         at = self.now()
         with self.house.database.transaction() as db:
-            reply = db.get_one(Reply, reply_id, with_for_update=True)
+            cases.reply_in_doubt(db, reply_id, actor=ACTOR, at=at)
+            reply = db.get_one(Reply, reply_id)
             reply.lookups += 1
             due = at + min(FIRST_RETRY * 2 ** min(reply.lookups, 12), LONGEST_RETRY)
             too_late = called_at is None or due > called_at + GIVE_UP_AFTER
@@ -305,29 +330,28 @@ class Outbox:
         if error.permanent or until > reply.created_at + GIVE_UP_AFTER:
             self._failed(reply.id, error.reason, str(error))
             return
-        with self.house.database.transaction() as db:
-            if _is_calling(db, reply.id):
-                cases.reply_postponed(
-                    db, reply.id, until=until, reason=error.reason, error=str(error), actor=ACTOR, at=at
-                )
+        with self._settling(reply.id) as db:
+            cases.reply_postponed(db, reply.id, until=until, reason=error.reason, error=str(error), actor=ACTOR, at=at)
 
     def _failed(self, reply_id: int, reason: str, error: str) -> None:
-        with self.house.database.transaction() as db:
-            if _is_calling(db, reply_id):
-                cases.reply_failed(db, reply_id, reason=reason, error=error, actor=ACTOR, at=self.now())
+        with self._settling(reply_id) as db:
+            cases.reply_failed(db, reply_id, reason=reason, error=error, actor=ACTOR, at=self.now())
 
     def _uncertain(self, reply_id: int, error: str) -> None:
         at = self.now()
-        with self.house.database.transaction() as db:
-            if _is_calling(db, reply_id):
-                cases.reply_uncertain(db, reply_id, error=error, lookup_at=at, actor=ACTOR, at=at)
+        with self._settling(reply_id) as db:
+            cases.reply_uncertain(db, reply_id, error=error, lookup_at=at, actor=ACTOR, at=at)
+
+    @contextmanager
+    def _settling(self, reply_id: int) -> Iterator[Session]:
+        """It may have been collected from the network while we waited for an answer: then it is known to be sent."""
+        try:
+            with self.house.database.transaction() as db:
+                yield db
+        except InvalidTransition:
+            log.info("reply %s was settled meanwhile", reply_id)
 
     def _outcome(self, reply_id: int) -> Delivered:
         with self.house.database.read() as db:
             reply = db.get_one(Reply, reply_id)
             return Delivered(reply.id, reply.case_id, ReplyStatus(reply.status), reply.error)
-
-
-def _is_calling(db: Session, reply_id: int) -> bool:
-    """Not if it was collected from the network while we still waited for an answer: then it is known to be sent."""
-    return db.get_one(Reply, reply_id, with_for_update=True, populate_existing=True).status == ReplyStatus.calling

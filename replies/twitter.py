@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -55,12 +56,20 @@ class TwitterReplier:
         return Receipt(str(number), x.post_url(str(number), self._account.handle), micro_usd=_price(reply))
 
     def find(self, reply: Outgoing) -> Receipt | None:
-        """Looks through our own posts since the call for one under the same post with the same words."""
+        """Looks through our own posts since it was written for one under the same post with the same words."""
+        try:
+            return self._find(reply, x.client(self._account, self._http).get_users_tweets, self._account.user_id)
+        except ChannelError as error:
+            if error.reason is not Reason.gone:
+                raise
+        search = x.client(self._account, self._http).search_recent_tweets
+        return self._find(reply, search, f"from:{self._account.handle}", next_as="next_token")
+
+    def _find(self, reply: Outgoing, own: Callable[..., Any], whose: str, **paging: str) -> Receipt | None:
         bounds: dict[str, Any] = {"start_time": reply.since - CLOCKS_DIFFER} if reply.since else {}
-        own = x.client(self._account, self._http).get_users_tweets
         fields = ["created_at", "referenced_tweets", "entities", "note_tweet"]
         wanted = _normal(reply.body)
-        for page in x.pages(own, self._account.user_id, max_results=100, tweet_fields=fields, **bounds):
+        for page in x.pages(own, whose, max_results=100, tweet_fields=fields, **bounds, **paging):
             for post in page.get("data") or ():
                 if _is_it(post, _parent(reply), wanted):
                     number = str(post["id"])

@@ -123,7 +123,11 @@ def _reply(db: Session, number: int) -> int:
 
 
 def _call(db: Session, number: int, at: datetime) -> None:
-    db.execute(update(Reply).where(Reply.id == _reply(db, number), Reply.status == "held").values(status="queued"))
+    db.execute(
+        update(Reply)
+        .where(Reply.id == _reply(db, number), Reply.status == "held")
+        .values(status="queued", not_before=at)
+    )
     cases.reply_called(db, _reply(db, number), worker="w", at=at)
 
 

@@ -6,6 +6,7 @@ import itertools
 import json
 import random
 import zlib
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -122,6 +123,17 @@ def test_twice_and_by_two_sources_is_one_mention(database: Database) -> None:
         assert db.scalar(select(func.count()).select_from(MentionSource)) == 2
         (case,) = living_cases(db)
         assert (case.source_id, case.mention_count) == (first.id, 1)
+
+
+def test_two_feeds_that_number_their_entries_lose_nothing(database: Database) -> None:
+    one = replace(said("1"), url="https://one.example/1", reply_address={})
+    other = replace(said("1", "bo"), url="https://other.example/1", reply_address={})
+    with database.transaction() as db:
+        first, second = source(db, "first"), source(db, "second")
+        for _ in range(2):
+            take(db, one, source_id=first.id)
+            take(db, other, source_id=second.id)
+        assert set(db.scalars(select(Mention.external_id))) == {"1", "other.example/1"}
 
 
 def test_where_the_chain_is_not_known_a_case_is_thread_and_author(database: Database) -> None:

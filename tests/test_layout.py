@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "house": {"channels", "database", "errors", "models", "outbound", "settings", "triage"},
     "money": {"models"},
     "pulls": BELOW | {"house", "money"},
-    "backup": {"database", "errors", "house"},
+    "backup": {"database", "errors", "house", "models"},
     "checkup": BELOW | {"house", "pulls"},
     "jobs": BELOW | {"house", "pulls"},
     "scheduler": BELOW | {"house", "jobs", "pulls"},

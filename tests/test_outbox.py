@@ -226,7 +226,7 @@ def test_a_call_whose_worker_died_becomes_uncertain_and_only_then(storby: Town, 
     reply = storby.answer(asked, "Ja", idempotency_key="x")
     with Outbox(storby.house, storby.now) as living:
         with storby.house.database.transaction() as db:
-            db.execute(update(Reply).values(status="queued"))
+            db.execute(update(Reply).values(status="queued", not_before=storby.at))
             cases.reply_called(db, reply, worker=living.name, at=storby.at)
         storby.send()
         assert storby.reply(reply).status == "calling"

@@ -484,3 +484,18 @@ def test_a_wrong_account_is_refused(field: str, value: object) -> None:
 def test_secrets_are_not_shown() -> None:
     made = X().account("storby-x", "https://api.x.com")
     assert made["bearer_token"] not in repr(TwitterAccount.model_validate(made | {"handle": "@storby", "user_id": 12}))
+
+
+def test_without_the_own_timeline_a_search_finds_what_we_wrote(network: X, account: TwitterAccount) -> None:
+    asked = network.write("Anna", "@storby när öppnar badet?")
+    answer = network.write_as_us("Klockan åtta.", in_reply_to=asked)
+    whole = network.app.wsgi_app
+
+    def without_timeline(environ: Any, start_response: Any) -> Any:
+        if environ["PATH_INFO"].endswith("/2244994945/tweets"):
+            start_response("404 Not Found", [("Content-Type", "text/html")])
+            return [b"<h1>Not Found</h1>"]
+        return whole(environ, start_response)
+
+    network.app.wsgi_app = without_timeline  # type: ignore[method-assign]
+    assert {mention.external_id: mention.ours for mention in found(one_pass(account))} == {asked: False, answer: True}

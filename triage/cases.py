@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
+from database import lock
 from errors import InvalidInput, InvalidTransition, NotFoundError, StaleCase
 from models import (
     Case,
@@ -35,6 +36,7 @@ from models import (
     User,
 )
 from triage.states import Action, action_to, after
+from triage.text import storable
 
 SUBJECT_LENGTH = 80
 # What an answer must not overlook: only these make a reply written against an older version stale (DESIGN 5.4).
@@ -104,6 +106,8 @@ def _write(
     before = CaseStatus(case.status)
     if to is not None and to != before:
         values |= _status_columns(to, at)
+        if to is not CaseStatus.open:
+            values.setdefault("flag", _doubt(db, case))  # somebody has dealt with the rest
     done = db.execute(
         update(Case)
         .where(Case.id == case.id, Case.status == before, Case.version == case.version)
@@ -141,8 +145,6 @@ def _status_columns(to: CaseStatus, at: datetime) -> dict[str, Any]:
         columns["resolved_at"] = None
     if to in (CaseStatus.closed, CaseStatus.ignored):
         columns["follow_up_at"] = None
-    if to is not CaseStatus.open:
-        columns["flag"] = None  # somebody has dealt with it
     return columns
 
 
@@ -240,6 +242,7 @@ def snooze(db: Session, case_id: int, *, until: datetime | None, actor: str, at:
 
 def note(db: Session, case_id: int, *, body: str, user: User, at: datetime) -> Note:
     """A remark among colleagues; never leaves the house."""
+    body = storable(body)
     if not body.strip():
         raise InvalidInput("The note is empty.", {"body": "write something"})
     case = get(db, case_id)
@@ -257,12 +260,19 @@ def merge(db: Session, case_id: int, *, into: int, actor: str, at: datetime) -> 
     """
     if case_id == into:
         raise InvalidInput("A case cannot be merged into itself.", {"into": "name another case"})
+    channels = {
+        channel for number in (case_id, into) if (channel := db.scalar(select(Case.channel).where(Case.id == number)))
+    }
+    for channel in sorted(channels):  # intake holds many cases at once, so whoever wants two waits for it
+        lock(db, f"intake:{channel}")
     for number in sorted((case_id, into)):  # always locked in the same order
         get(db, number)
     case, target = get(db, case_id), get(db, into)
+    if target.status == CaseStatus.closed and target.merged_into_id is None:
+        raise InvalidTransition(f"Case {into} is closed: what is merged into it would not be seen. Reopen it first.")
     if target.merged_into_id is not None:
         raise InvalidTransition(f"Case {into} was itself merged into case {target.merged_into_id}.")
-    unanswered = case.status in (CaseStatus.new, CaseStatus.open)
+    unanswered, flag = case.status in (CaseStatus.new, CaseStatus.open), case.flag
     to = after(CaseStatus(case.status), Action.merge)
     for table in (Mention, Reply, Note):
         db.execute(update(table).where(table.case_id == case_id).values(case_id=into))
@@ -284,9 +294,10 @@ def merge(db: Session, case_id: int, *, into: int, actor: str, at: datetime) -> 
         "follow_up_at": min(follow_ups, default=None),
         "last_activity_at": max(case.last_activity_at, target.last_activity_at),
         "seen_at": min(case.seen_at, target.seen_at),
+        "flag": target.flag or flag,
     }
     status = CaseStatus(target.status)
-    back = after(status, Action.author_wrote) if unanswered and status is not CaseStatus.closed else None
+    back = after(status, Action.author_wrote) if unanswered else None
     _write(db, target, "absorb", actor=actor, at=at, to=back, values=values, changes={"absorbed": [None, case_id]})
     return target
 
@@ -421,14 +432,9 @@ def reply_seen(
 ) -> Reply:
     """Our own account answered outside Gensvar: it becomes a reply in the thread and stops the clock."""
     mention.case_id = case_id
-    reported = db.scalar(
-        select(Reply).where(
-            Reply.case_id == case_id,
-            Reply.origin == ReplyOrigin.elsewhere,
-            Reply.external_id.is_(None),
-            (Reply.url == mention.url) | (Reply.url.is_(None) & (Reply.to_mention_id == to_mention_id)),
-        )
-    )
+    unseen = (Reply.case_id == case_id, Reply.origin == ReplyOrigin.elsewhere, Reply.external_id.is_(None))
+    told = db.scalars(select(Reply).where(*unseen).order_by(Reply.id)).all()
+    reported = next((reply for reply in told if _is_it(reply, mention, to_mention_id)), None)
     if reported is not None:  # a person had already said so: now we have seen it
         reported.external_id, reported.mention_id, reported.body = mention.external_id, mention.id, mention.text
         reported.url = mention.url
@@ -454,6 +460,17 @@ def reply_seen(
     )
     _said(db, case_id, reply, "reply_seen", actor=actor, at=at)
     return reply
+
+
+def _is_it(reported: Reply, seen: Mention, to_mention_id: int | None) -> bool:
+    """Is what a person reported what has now been seen? The address may have been copied with something behind it."""
+    if reported.url is not None and reported.url == seen.url:
+        return True
+    if reported.to_mention_id != to_mention_id:
+        return False
+    return reported.url is None or (
+        seen.url is not None and reported.url.partition("?")[0] == seen.url.partition("?")[0]
+    )
 
 
 # -- answers ---------------------------------------------------------------------------------------------------------
@@ -541,7 +558,7 @@ def reply(
         actor=user.email,
         at=at,
         to=to,
-        values={"last_activity_at": at, "flag": None},
+        values={"last_activity_at": at, "flag": _doubt(db, case)},
         reply_id=written.id,
     )
     return written
@@ -560,10 +577,14 @@ def cancel_reply(db: Session, reply_id: int, *, actor: str, at: datetime) -> Rep
     case = get(db, found.case_id)
     _move(db, found, (ReplyStatus.held,), {"status": ReplyStatus.cancelled})
     queued_by = db.scalar(select(CaseEvent).where(CaseEvent.reply_id == reply_id).order_by(CaseEvent.id).limit(1))
-    moved_since = queued_by is None or db.scalar(
-        select(CaseEvent.id)
-        .where(CaseEvent.case_id == case.id, CaseEvent.id > queued_by.id, CaseEvent.to_status.is_not(None))
-        .limit(1)
+    moved_since = (
+        queued_by is None
+        or queued_by.case_id != case.id
+        or db.scalar(
+            select(CaseEvent.id)
+            .where(CaseEvent.case_id == case.id, CaseEvent.id > queued_by.id, CaseEvent.to_status.is_not(None))
+            .limit(1)
+        )
     )
     to = CaseStatus(found.status_before) if found.status_before and not moved_since else None
     _write(db, case, "reply_cancelled", actor=actor, at=at, to=to, reply_id=reply_id)
@@ -580,6 +601,7 @@ def reply_called(db: Session, reply_id: int, *, worker: str, at: datetime) -> bo
         reply_id,
         (ReplyStatus.queued,),
         {"status": ReplyStatus.calling, "worker": worker, "called_at": at, "attempts": Reply.attempts + 1},
+        Reply.not_before <= at,  # it may have been put off since it was listed
     )
 
 
@@ -596,6 +618,8 @@ def reply_sent(
 ) -> CaseEvent | None:
     """The network has it. None when that was known already."""
     found = _reply(db, reply_id)
+    if external_id is not None and found.status in (ReplyStatus.calling, ReplyStatus.uncertain):
+        _absorb_twin(db, found, external_id)
     moved = _moved(
         db,
         reply_id,
@@ -616,6 +640,18 @@ def reply_sent(
     case = get(db, found.case_id)
     values = _answered(db, case) | {"flag": _flag_left(db, case)}
     return _write(db, case, "reply_sent", actor=actor, at=at, values=values, reply_id=reply_id)
+
+
+def _absorb_twin(db: Session, reply: Reply, external_id: str) -> None:
+    """It was collected before its call returned, and taken for one written on the network: it is this one."""
+    same = (Reply.channel == reply.channel, Reply.external_id == external_id, Reply.origin == ReplyOrigin.network)
+    twin = db.scalar(select(Reply).where(*same))
+    if twin is not None:
+        mention_id = twin.mention_id
+        twin.external_id, twin.mention_id, twin.status = None, None, ReplyStatus.cancelled
+        db.flush()
+        reply.mention_id = mention_id
+        db.flush()
 
 
 def reply_failed(db: Session, reply_id: int, *, reason: str, error: str, actor: str, at: datetime) -> CaseEvent:
@@ -678,6 +714,18 @@ def reply_uncertain(
     )
 
 
+def reply_in_doubt(db: Session, reply_id: int, *, actor: str, at: datetime) -> CaseEvent | None:
+    """It was looked for and not found: a person has to look, so a case that was put away is open again."""
+    found = _reply(db, reply_id)
+    case = get(db, found.case_id)
+    to = after(CaseStatus(case.status), Action.reply_failed)
+    if found.status != ReplyStatus.uncertain or to == case.status:
+        return None
+    return _write(
+        db, case, "reply_in_doubt", actor=actor, at=at, to=to, values={"flag": "reply_uncertain"}, reply_id=reply_id
+    )
+
+
 def confirm_sent(db: Session, reply_id: int, *, url: str | None, actor: str, at: datetime) -> Reply:
     """A person has looked: it is there."""
     found = _reply(db, reply_id)
@@ -718,16 +766,22 @@ def send_again(db: Session, reply_id: int, *, actor: str, at: datetime) -> Reply
 
 
 def _reply(db: Session, reply_id: int) -> Reply:
+    """The reply, locked after its case: whoever holds a case may want its replies, never the other way round."""
+    case_id = db.scalar(select(Reply.case_id).where(Reply.id == reply_id))
+    if case_id is not None:
+        get(db, case_id)
     found = db.get(Reply, reply_id, with_for_update=True, populate_existing=True)
     if found is None:
         raise NotFoundError(f"There is no reply {reply_id}.")
     return found
 
 
-def _moved(db: Session, reply_id: int, froms: tuple[ReplyStatus, ...], values: dict[str, Any]) -> bool:
+def _moved(
+    db: Session, reply_id: int, froms: tuple[ReplyStatus, ...], values: dict[str, Any], *more: ColumnElement[bool]
+) -> bool:
     done = db.execute(
         update(Reply)
-        .where(Reply.id == reply_id, Reply.status.in_(froms))
+        .where(Reply.id == reply_id, Reply.status.in_(froms), *more)
         .values(values)
         .execution_options(synchronize_session=False)
     )
@@ -766,7 +820,7 @@ def subject(mention: Mention) -> str:
     if len(words) <= SUBJECT_LENGTH:
         return words
     cut = words[:SUBJECT_LENGTH].rpartition(" ")[0] or words[:SUBJECT_LENGTH]
-    return cut + "…"
+    return cut.rstrip(" .,:;!?…–-") + "…"
 
 
 def _counts(mention: Mention) -> bool:
@@ -802,8 +856,11 @@ def _answered(db: Session, case: Case, opened_at: datetime | None = None) -> dic
 
 def _flag_left(db: Session, case: Case) -> str | None:
     """The flag a case keeps when one answer has been settled: that of another one that still needs a person."""
-    if case.flag not in ("reply_failed", "reply_uncertain"):
-        return case.flag
+    return _doubt(db, case) if case.flag in ("reply_failed", "reply_uncertain") else case.flag
+
+
+def _doubt(db: Session, case: Case) -> str | None:
+    """No other action settles it that nobody knows whether an answer is out."""
     uncertain = select(Reply.id).where(Reply.case_id == case.id, Reply.status == ReplyStatus.uncertain).limit(1)
     return "reply_uncertain" if db.scalar(uncertain) is not None else None
 

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import Select, or_, select
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from collectors.base import Attachment, AuthorData, Batch, MentionData, SetAside, Snapshot
 from database import lock
+from errors import GensvarError
 from models import (
     Author,
     Case,
@@ -30,10 +34,14 @@ from models import (
     MentionVersion,
     Payload,
     Reply,
+    ReplyOrigin,
     ReplyStatus,
     SetAsideItem,
 )
 from triage import cases, watch
+from triage.text import identifier, storable
+
+log = logging.getLogger("gensvar.intake")
 
 ACTOR = "intake"
 
@@ -66,7 +74,7 @@ def take(
     mentions = [_storable(data) for data in batch.mentions]
     intake.load(mentions)
     for data in _parents_first(mentions):
-        intake.take(data)
+        intake.take_or_set_aside(data)
     for snapshot in batch.snapshots:
         intake.compare(snapshot)
     db.flush()
@@ -85,15 +93,15 @@ def find(db: Session, channel: str, external_id: str) -> Mention | None:
 def living(db: Session, case_id: int) -> Case:
     """Where work on this case goes on: what it was merged into, or the one opened after it was closed, or itself."""
     case = cases.get(db, case_id)
+    seen = {case.id}
     while True:
-        if case.merged_into_id is not None:
-            case = cases.get(db, case.merged_into_id)
-            continue
-        if case.status != CaseStatus.closed:
+        follower = case.merged_into_id
+        if follower is None and case.status == CaseStatus.closed:
+            after = (Case.follows_id == case.id, Case.merged_into_id.is_(None))
+            follower = db.scalar(select(Case.id).where(*after).order_by(Case.id.desc()).limit(1))
+        if follower is None or follower in seen:
             return case
-        follower = db.scalar(select(Case.id).where(Case.follows_id == case.id).order_by(Case.id.desc()).limit(1))
-        if follower is None:
-            return case
+        seen.add(follower)
         case = cases.get(db, follower)
 
 
@@ -150,8 +158,25 @@ class _Intake:
 
     # -- taking one ---------------------------------------------------------------------------------------------
 
+    def take_or_set_aside(self, data: MentionData) -> None:
+        """One item that cannot be stored must not keep the others out, in this pass and in every later one."""
+        taken = replace(self.taken)
+        try:
+            with self.db.begin_nested():
+                self.take(data)
+                self.db.flush()
+        except (GensvarError, IntegrityError, DataError, ValueError) as error:
+            log.exception("%s: an item could not be stored", data.external_id)
+            self.taken = taken
+            self.mentions, self.absent, self.authors = {}, set(), {}  # what was met may have been rolled back
+            what = str(error).splitlines()[0][:300]
+            self.set_aside(SetAside(f"it could not be stored: {what}", data.raw, data.external_id))
+
     def take(self, data: MentionData) -> None:
-        known = next((m for id in (data.external_id, *data.earlier_ids) if (m := self._find(id)) is not None), None)
+        known = self._known(data)
+        if known is not None and self._is_another(known, data):
+            data = replace(data, external_id=f"{_host(data.url)}/{data.external_id}")
+            known = self._known(data)
         if known is not None:
             self._see_again(known, data)
         elif not self._wanted(data):
@@ -159,14 +184,26 @@ class _Intake:
         else:
             self._store(data)
 
+    def _known(self, data: MentionData) -> Mention | None:
+        return next((m for id in (data.external_id, *data.earlier_ids) if (m := self._find(id)) is not None), None)
+
+    def _is_another(self, known: Mention, data: MentionData) -> bool:
+        """Feeds that number their entries 1, 2, 3 use the same ids: told apart by source and host."""
+        if self.source_id is None or data.reply_address or not re.fullmatch(r"[\w.-]{1,24}", data.external_id):
+            return False
+        hosts = {_host(known.url), _host(data.url)} - {None}
+        return len(hosts) == 2 and self.db.get(MentionSource, (known.id, self.source_id)) is None
+
     def _wanted(self, data: MentionData) -> bool:
         """A watch query chooses what opens a case; what is said in a thread we follow always belongs to it."""
         if self.query is None or data.ours or data.context or data.repost:
             return True
         if self.query.matches(watch.Text.of(data.title, data.text)):
             return True
-        above = self._find(data.in_reply_to or data.thread or "")
-        return above is not None and above.case_id is not None
+        above = [mention for id in (data.in_reply_to, data.thread) if id and (mention := self._find(id)) is not None]
+        if any(mention.case_id is not None for mention in above):
+            return True
+        return data.in_reply_to is not None and self._reply_sent(data.in_reply_to) is not None
 
     def _store(self, data: MentionData) -> None:
         if data.author is None and self._reply_sent(data.external_id) is not None:
@@ -273,7 +310,10 @@ class _Intake:
             self.db.add(MentionSource(mention_id=mention.id, source_id=self.source_id, found_at=self.at))
 
     def _author(self, data: AuthorData) -> Author:
-        author = self.authors.get(data.external_id)
+        author = self.authors.get(data.external_id) or self.db.scalar(
+            select(Author).where(Author.channel == self.channel, Author.external_id == data.external_id)
+        )
+        self.authors |= {data.external_id: author} if author else {}
         if author is None:
             author = Author(
                 channel=self.channel,
@@ -317,19 +357,21 @@ class _Intake:
     def _place_concerning(self, mention: Mention, above: _Above, below: list[Mention]) -> None:
         case_id = above.case_id or _case_below(below) or self._case_waiting_for(mention)
         if case_id is not None:
-            case = living(self.db, case_id)
-            if case.status != CaseStatus.closed:
-                cases.author_wrote(self.db, case.id, mention, actor=ACTOR, at=self.at)
-            else:  # closed is closed: a new case, linked to the old
-                case_id = self._open(mention, follows=case.id)
+            self._wrote_in(case_id, mention)
         else:
-            case_id = self._open(mention, thread=None if above.known else mention.thread or mention.in_reply_to)
+            self._open(mention, thread=None if above.known else mention.thread or mention.in_reply_to)
 
-    def _open(self, mention: Mention, *, follows: int | None = None, thread: str | None = None) -> int:
-        case = cases.open_case(
+    def _wrote_in(self, case_id: int, mention: Mention) -> None:
+        case = living(self.db, case_id)
+        if case.status == CaseStatus.closed:  # closed is closed: a new case, linked to the old
+            self._open(mention, follows=case.id)
+        else:
+            cases.author_wrote(self.db, case.id, mention, actor=ACTOR, at=self.at)
+
+    def _open(self, mention: Mention, *, follows: int | None = None, thread: str | None = None) -> None:
+        cases.open_case(
             self.db, mention, source_id=self.source_id, actor=ACTOR, at=self.at, follows=follows, thread=thread
         )
-        return case.id
 
     def _concerns_us_after_all(self, mention: Mention) -> None:
         mention.context = False
@@ -339,7 +381,7 @@ class _Intake:
         if mention.case_id is None:
             self._place(mention, self._ids(mention))
         else:
-            cases.author_wrote(self.db, mention.case_id, mention, actor=ACTOR, at=self.at)
+            self._wrote_in(mention.case_id, mention)
 
     def _climb(self, mention: Mention) -> _Above:
         """Towards the root: up to something that has a case, or to the last message before ours or the top."""
@@ -418,10 +460,12 @@ class _Intake:
 
     def _place_ours(self, mention: Mention, above: _Above) -> None:
         """Our own message: the echo of an answer sent from here, or one written in the network's own app."""
-        reply = self._reply_sent(mention.external_id) or self._unsure_reply(mention, above.parent)
+        reply = self._reply_sent(mention.external_id) or self._unsure_reply(mention, above)
         if reply is not None:
             mention.case_id = reply.case_id
             reply.mention_id = mention.id
+            if reply.status == ReplyStatus.sent and reply.external_id is None:
+                reply.external_id, reply.url = mention.external_id, mention.url
             self.db.flush()
             cases.reply_sent(
                 self.db,
@@ -447,16 +491,23 @@ class _Intake:
             at=self.at,
         )
 
-    def _unsure_reply(self, mention: Mention, parent: Mention | None) -> Reply | None:
-        """An answer whose fate was unknown, seen on the network: same parent, same words."""
-        if parent is None:
+    def _unsure_reply(self, mention: Mention, above: _Above) -> Reply | None:
+        """An answer in this case whose fate was unknown, or that a person found there: the same words, seen now.
+
+        Networks move an answer to an answer to where they hang such, so the message right above need not be the same.
+        """
+        if above.case_id is None:
             return None
-        unsure = (ReplyStatus.calling, ReplyStatus.uncertain)
-        candidates = select(Reply).where(Reply.to_mention_id == parent.id, Reply.status.in_(unsure), ~Reply.private)
-        for reply in self.db.scalars(candidates.order_by(Reply.id)):
-            if same_words(reply.body, mention.text):
-                return reply
-        return None
+        unsure = Reply.status.in_((ReplyStatus.calling, ReplyStatus.uncertain))
+        confirmed = (Reply.status == ReplyStatus.sent) & (Reply.origin == ReplyOrigin.gensvar)
+        candidates = select(Reply).where(
+            Reply.case_id == above.case_id, ~Reply.private, Reply.external_id.is_(None), unsure | confirmed
+        )
+        same = [
+            reply for reply in self.db.scalars(candidates.order_by(Reply.id)) if same_words(reply.body, mention.text)
+        ]
+        right_above = [reply for reply in same if above.parent is not None and reply.to_mention_id == above.parent.id]
+        return next(iter(right_above or same), None)
 
     def _spread(self, mention: Mention, case_id: int | None) -> None:
         if case_id is not None:
@@ -504,7 +555,7 @@ class _Intake:
                 top.case_id = child.case_id  # something above it that does not itself concern us
             return
         case, target = cases.get(self.db, child.case_id), living(self.db, top.case_id)
-        if case.status == CaseStatus.closed or target.id == case.id or case.thread is None:
+        if CaseStatus.closed in (case.status, target.status) or target.id == case.id or case.thread is None:
             return  # closed by a person or by age, or put apart by a person: stays as it is
         cases.merge(self.db, case.id, into=target.id, actor=ACTOR, at=self.at)
 
@@ -556,16 +607,17 @@ class _Above:
 
 
 def _storable(value: Any) -> Any:
-    """The same without the characters no database keeps: NUL and halves of surrogate pairs. The payload has them."""
+    """A mention with every text and id as the database keeps it. The payload has them as they came."""
     if isinstance(value, str):
-        return (
-            value.replace("\0", "").encode("utf-8", "ignore").decode()
-            if not value.isascii() or "\0" in value
-            else value
-        )
-    if isinstance(value, MentionData | AuthorData | Attachment):
+        return storable(value)
+    if isinstance(value, MentionData | AuthorData):
         changed = {f.name: _storable(getattr(value, f.name)) for f in fields(value) if f.name != "raw"}
+        for name in ("external_id", "in_reply_to", "thread"):
+            if changed.get(name) is not None:
+                changed[name] = identifier(changed[name])
         return replace(value, **changed)
+    if isinstance(value, Attachment):
+        return replace(value, **{f.name: _storable(getattr(value, f.name)) for f in fields(value)})
     if isinstance(value, tuple):
         return tuple(_storable(item) for item in value)
     if isinstance(value, Mapping):
@@ -579,14 +631,18 @@ def _case_below(below: list[Mention]) -> int | None:
 
 
 def same_words(one: str, other: str) -> bool:
-    """Equal but for what networks change: links, leading @names, spaces, case."""
+    """Equal but for what networks change: links, leading @names, spaces, quotation marks and dashes, case."""
     return _bare(one) == _bare(other)
+
+
+def _host(url: str | None) -> str | None:
+    return urlsplit(url).hostname if url else None
 
 
 def _bare(text: str) -> str:
     text = re.sub(r"https?://\S+|\S*\w\.\w\S*", "", text)
     text = re.sub(r"^(\s*@\w+)+", "", text)
-    return " ".join(text.split()).casefold()
+    return re.sub(r"[\W_]+", "", text).casefold()
 
 
 def _packed(raw: Any) -> bytes:

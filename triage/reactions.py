@@ -32,10 +32,15 @@ def react(database: Database, at: datetime) -> int:
     return taken
 
 
+def anything(database: Database) -> bool:
+    """Is there an event to react to?"""
+    with database.read() as db:
+        return db.scalar(_waiting()) is not None
+
+
 def _react_to_next(database: Database, at: datetime) -> bool:
-    with database.read() as db:  # nothing to do is the common case and must not take the write lock
-        if db.scalar(_waiting()) is None:
-            return False
+    if not anything(database):  # the common case, which must not take the write lock
+        return False
     with database.transaction() as db:
         lock(db, "reactions")  # one at a time, so that the order holds
         pending = db.scalar(_waiting())

@@ -12,7 +12,7 @@ from triage import cases
 
 ACTOR = "scheduler"
 CLOSE_AFTER = timedelta(days=14)  # resolved and quiet for so long: closed; who writes then opens a new case
-AT_ONCE = 200  # in one transaction, so that the write lock is not held long
+AT_ONCE = 200  # cases looked up at a time
 
 
 def tick(database: Database, at: datetime) -> int:
@@ -26,23 +26,22 @@ def tick(database: Database, at: datetime) -> int:
 def _follow_up(database: Database, at: datetime) -> int:
     due = select(Case.id).where(Case.follow_up_at <= at).order_by(Case.follow_up_at).limit(AT_ONCE)
     with database.read() as db:
-        if not db.scalars(due).first():
-            return 0
-    with database.transaction() as db:
-        numbers = list(db.scalars(due.with_for_update()))
-        for number in numbers:
-            cases.follow_up_due(db, number, actor=ACTOR, at=at)
-        return len(numbers)
+        numbers = list(db.scalars(due))
+    for number in numbers:  # each by itself: nobody else is kept waiting, and nobody waits in a circle
+        with database.transaction() as db:
+            case = cases.get(db, number)
+            if case.follow_up_at is not None and case.follow_up_at <= at:
+                cases.follow_up_due(db, number, actor=ACTOR, at=at)
+    return len(numbers)
 
 
 def _close(database: Database, at: datetime) -> int:
     done = (Case.status == CaseStatus.resolved, Case.resolved_at <= at - CLOSE_AFTER, Case.follow_up_at.is_(None))
     old = select(Case.id).where(*done, Case.last_activity_at <= at - CLOSE_AFTER).order_by(Case.resolved_at)
     with database.read() as db:
-        if not db.scalars(old.limit(1)).first():
-            return 0
-    with database.transaction() as db:
-        numbers = list(db.scalars(old.limit(AT_ONCE).with_for_update()))
-        for number in numbers:
-            cases.close(db, number, actor=ACTOR, at=at)
-        return len(numbers)
+        numbers = list(db.scalars(old.limit(AT_ONCE)))
+    for number in numbers:
+        with database.transaction() as db:
+            if cases.get(db, number).status == CaseStatus.resolved:
+                cases.close(db, number, actor=ACTOR, at=at)
+    return len(numbers)

@@ -216,6 +216,7 @@ def action(value: str) -> str:
         "reply_failed": _("the answer was not sent"),
         "reply_postponed": _("the answer is tried again later"),
         "reply_uncertain": _("it is not known whether the answer was sent"),
+        "reply_in_doubt": _("the answer was not found on the network"),
         "reply_cancelled": _("withdrew the answer"),
         "reply_again": _("sent the answer again"),
         "answered_elsewhere": _("answered on the network"),
