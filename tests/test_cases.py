@@ -348,3 +348,47 @@ def test_teams_and_persons_are_named_in_the_events(database: Database) -> None:
         ]
         assert cases.assign(db, case.id, assignee=user(db), actor="t", at=MORNING) is None
         assert living_cases(db)[0].version == 3
+
+
+def test_doubt_about_an_answer_outlives_other_actions(database: Database) -> None:
+    with database.transaction() as db:
+        case = opened(db)
+        reply = answer(db, case, then=Then.resolve, hold=timedelta(0))
+        cases.reply_called(db, reply.id, worker="w", at=MORNING)
+        cases.reply_uncertain(db, reply.id, error="cut", lookup_at=None, actor="t", at=MORNING)
+        assert (case.status, case.flag) == ("resolved", "reply_uncertain")
+        answer(db, case)
+        db.refresh(case)
+        assert case.flag == "reply_uncertain"
+        cases.change_status(db, case.id, target=CaseStatus.resolved, actor="t", at=MORNING)
+        db.refresh(case)
+        assert case.flag == "reply_uncertain"
+        cases.reply_in_doubt(db, reply.id, actor="t", at=MORNING)
+        db.refresh(case)
+        assert (case.status, case.flag) == ("open", "reply_uncertain")
+        target = opened(db, "z")
+        cases.merge(db, case.id, into=target.id, actor="t", at=MORNING)
+        db.refresh(target)
+        assert target.flag == "reply_uncertain"
+
+
+def test_undo_in_a_case_it_was_merged_into_leaves_that_ones_status(database: Database) -> None:
+    with database.transaction() as db:
+        first, second = opened(db, "a"), opened(db, "b")
+        cases.change_status(db, second.id, target=CaseStatus.open, actor="t", at=MORNING)
+        reply = answer(db, first, then=Then.resolve)
+        cases.merge(db, first.id, into=second.id, actor="t", at=MORNING)
+        cases.cancel_reply(db, reply.id, actor="t", at=MORNING)
+        db.refresh(second)
+        assert second.status == "open"
+
+
+def test_what_was_put_off_is_not_claimed_from_a_stale_list(database: Database) -> None:
+    with database.transaction() as db:
+        reply = answer(db, opened(db), hold=timedelta(0))
+        cases.reply_called(db, reply.id, worker="one", at=MORNING)
+        cases.reply_postponed(
+            db, reply.id, until=MORNING + HOLD, reason="rate_limited", error="429", actor="t", at=MORNING
+        )
+        assert not cases.reply_called(db, reply.id, worker="two", at=MORNING)
+        assert cases.reply_called(db, reply.id, worker="two", at=MORNING + HOLD)

@@ -8,12 +8,14 @@ import random
 import zlib
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
 from collectors.base import Attachment, Batch, SetAside, Snapshot
 from database import Database
+from errors import InvalidTransition
 from models import (
     Case,
     CaseEvent,
@@ -352,3 +354,131 @@ def test_a_long_climb_ends_in_one_case(database: Database) -> None:
         take(db, *above, said("last", to="59"))
         assert case_of(db, "0") == case_of(db, "last")
         assert living_cases(db)[0].mention_count == 1
+
+
+def test_a_case_that_was_followed_reopened_and_absorbed_its_follower_leads_nowhere_in_circles(
+    database: Database,
+) -> None:
+    with database.transaction() as db:
+        take(db, said("a"))
+        (first,) = living_cases(db)
+        cases.change_status(db, first.id, target=CaseStatus.resolved, actor="t", at=MORNING)
+        cases.close(db, first.id, actor="t", at=MORNING)
+        take(db, said("b", to="a"))
+        second = case_of(db, "b")
+        assert second is not None
+        cases.change_status(db, first.id, target=CaseStatus.open, actor="t", at=MORNING)
+        cases.merge(db, second, into=first.id, actor="t", at=MORNING)
+        cases.change_status(db, first.id, target=CaseStatus.resolved, actor="t", at=MORNING)
+        cases.close(db, first.id, actor="t", at=MORNING)
+        take(db, said("c", to="b"))
+        third = db.get_one(Case, case_of(db, "c"))
+        assert (third.status, third.follows_id) == ("new", first.id)
+
+
+def test_what_is_unanswered_is_never_joined_to_a_closed_case(database: Database) -> None:
+    with database.transaction() as db:
+        take(db, said("a", thread="a"))
+        (first,) = living_cases(db)
+        cases.change_status(db, first.id, target=CaseStatus.resolved, actor="t", at=MORNING)
+        cases.close(db, first.id, actor="t", at=MORNING)
+        take(db, said("c", "cia", to="m", thread="a"))
+        take(db, ours("m", to="a", thread="a"))
+        assert db.get_one(Case, case_of(db, "c")).status == "new"
+        with pytest.raises(InvalidTransition, match="Reopen it first"):
+            cases.merge(db, case_of(db, "c") or 0, into=first.id, actor="t", at=MORNING)
+
+
+def test_context_of_a_closed_case_that_concerns_us_after_all_opens_a_new_one(database: Database) -> None:
+    with database.transaction() as db:
+        take(db, said("top", "xi", context=True), said("a", to="top"))
+        (first,) = living_cases(db)
+        cases.change_status(db, first.id, target=CaseStatus.resolved, actor="t", at=MORNING)
+        cases.close(db, first.id, actor="t", at=MORNING)
+        assert take(db, said("top", "xi")).new == 1
+        assert db.get_one(Case, case_of(db, "top")).follows_id == first.id
+
+
+def test_one_item_that_cannot_be_stored_keeps_no_other_out(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = intake._Intake._place
+
+    def broken(self: Any, mention: Mention, ids: list[str]) -> None:
+        whole(self, mention, ids)
+        if mention.external_id == "b":
+            raise InvalidTransition("it does not fit")
+
+    monkeypatch.setattr(intake._Intake, "_place", broken)
+    with database.transaction() as db:
+        taken = take(db, said("a"), said("b", "anna"), said("c", "anna"), source_id=source(db).id)
+        assert (taken.new, taken.set_aside) == (2, 1)
+        assert set(db.scalars(select(Mention.external_id))) == {"a", "c"}
+        assert db.scalars(select(SetAsideItem)).one().reason == "it could not be stored: it does not fit"
+
+
+def test_an_absurdly_long_id_is_kept_as_its_digest(database: Database) -> None:
+    with database.transaction() as db:
+        take(db, said("x" * 5000, "y" * 5000), said("b", to="x" * 5000))
+        take(db, said("x" * 5000, "y" * 5000))
+        (case,) = living_cases(db)
+        assert case.mention_count == 2
+        assert max(len(id) for id in db.scalars(select(Mention.external_id))) < 100
+
+
+def test_an_answer_in_a_thread_we_follow_is_wanted_though_its_parent_is_not_stored(database: Database) -> None:
+    with database.transaction() as db:
+        take(db, said("a", text="snö", thread="a"), match="snö")
+        taken = take(db, said("c", "cia", to="filtered", thread="a", text="håller med"), match="snö")
+        assert (taken.new, taken.unmatched) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("written", "seen"),
+    [("It's done - see storby.se/snö ...", "It’s done – see https://storby.se/snö …"), ("Hej!", "@anna Hej !")],
+)
+def test_networks_change_marks_and_links_not_words(written: str, seen: str) -> None:
+    assert intake.same_words(written, seen)
+    assert not intake.same_words(written, seen + " inte")
+
+
+def test_an_echo_hung_elsewhere_in_the_thread_is_still_ours(database: Database) -> None:
+    with database.transaction() as db:
+        eva, us = user(db), account(db)
+        take(db, said("a", minutes=0), said("b", "bo", to="a", minutes=1), account_id=us.id)
+        (case,) = living_cases(db)
+        below = db.scalars(select(Mention).where(Mention.external_id == "b")).one()
+        reply = _queued(db, case.id, below.id, eva, us.id)
+        assert cases.reply_called(db, reply.id, worker="w", at=MORNING)
+        take(db, ours("r", to="a", text="the answer", minutes=3))  # hung under the top
+        db.refresh(case)
+        db.refresh(reply)
+        assert (reply.status, case.reply_count) == ("sent", 1)
+
+
+def test_an_echo_taken_for_another_is_absorbed_when_the_call_returns(database: Database) -> None:
+    with database.transaction() as db:
+        eva, us = user(db), account(db)
+        take(db, said("a", minutes=0), account_id=us.id)
+        (case,) = living_cases(db)
+        reply = _queued(db, case.id, db.scalars(select(Mention)).one().id, eva, us.id)
+        assert cases.reply_called(db, reply.id, worker="w", at=MORNING)
+        take(db, ours("r", to="a", text="shortened by the network", minutes=3))
+        cases.reply_sent(
+            db, reply.id, external_id="r", url=None, sent_at=MORNING + timedelta(minutes=3), actor="t", at=MORNING
+        )
+        db.refresh(case)
+        assert case.reply_count == 1
+
+
+def test_what_a_person_found_there_is_not_counted_again_when_it_is_seen(database: Database) -> None:
+    with database.transaction() as db:
+        eva, us = user(db), account(db)
+        take(db, said("a", minutes=0), account_id=us.id)
+        (case,) = living_cases(db)
+        reply = _queued(db, case.id, db.scalars(select(Mention)).one().id, eva, us.id)
+        assert cases.reply_called(db, reply.id, worker="w", at=MORNING)
+        cases.reply_uncertain(db, reply.id, error="cut", lookup_at=None, actor="t", at=MORNING)
+        cases.confirm_sent(db, reply.id, url=None, actor="eva", at=MORNING)
+        take(db, ours("r", to="a", text="the answer", minutes=3))
+        db.refresh(case)
+        db.refresh(reply)
+        assert (case.reply_count, reply.external_id) == (1, "r")

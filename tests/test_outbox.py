@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 
 from errors import CannotReply, InvalidInput, ReplyUncertain, StaleCase, TooLong
 from models import Mention, Reply, Then
@@ -276,3 +278,44 @@ def test_hold_is_as_long_as_the_channel_says(make_house: Any) -> None:
         question = storby.network.write("Anna", "@storby hallå igen?")
         storby.collect()
         assert storby.reply(storby.answer(question, "Ja")).status == "queued"
+
+
+def test_a_look_up_that_breaks_off_waits_for_its_next_time(
+    storby: Town, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storby.network.faults.on(Fault.html_error, 1)
+    reply = storby.answer(asked, "Ja")
+    storby.forward(seconds=11)
+    storby.send()
+
+    def broken(*_: object) -> None:
+        raise KeyError("data")
+
+    monkeypatch.setattr("replies.twitter.TwitterReplier.find", broken)
+    assert len(storby.send()) == 1
+    assert storby.send() == []
+    assert storby.reply(reply).status == "uncertain"
+
+
+def test_a_login_that_is_gone_from_the_configuration_is_a_failure_and_no_doubt(storby: Town, asked: str) -> None:
+    reply = storby.answer(asked, "Ja")
+    storby.forward(seconds=11)
+    storby.house = replace(storby.house, settings=storby.house.settings.model_copy(update={"accounts": ()}))
+    storby.send()
+    assert storby.reply(reply).status == "failed"
+
+
+def test_its_own_worker_finds_what_it_left_calling(storby: Town, asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    reply = storby.answer(asked, "Ja")
+    storby.forward(seconds=11)
+    with Outbox(storby.house, storby.now) as outbox:
+        with monkeypatch.context() as patched:
+
+            def locked(*_: object, **__: object) -> None:
+                raise OperationalError("UPDATE", {}, Exception("database is locked"))
+
+            patched.setattr("triage.cases.reply_sent", locked)
+            assert outbox.run() == []
+        assert storby.reply(reply).status == "calling"
+        assert [delivered.status for delivered in outbox.run()] == ["sent"]
+    assert storby.seen_outside() == ["Ja"]

@@ -270,13 +270,13 @@ def test_a_list_that_fails_takes_nothing_away_from_another(network: X, account: 
     mine = network.write_as_us("Vi läser allt.")
     broken = ["/tweets", "/mentions"]
     network.app.before_request_funcs.setdefault(None, []).append(
-        lambda: Response("", 404) if request.path.endswith(broken[0]) else None
+        lambda: Response("", 403) if request.path.endswith(broken[0]) else None
     )
     stored = []
     with pytest.raises(CollectError) as failed:
         for batch in mentions(a_source(), account, HTTP).collect(None, since=None, now=NOW):
             stored.append(batch)
-    assert failed.value.reason is Reason.gone
+    assert failed.value.reason is Reason.forbidden
     assert ids(stored) == everything and sum(charge.units for batch in stored for charge in batch.charges) >= 250
     broken[0] = "/nothing"
     assert ids(one_pass(account, stored[-1].cursor)) == [mine]
