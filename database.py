@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import logging
 import threading
 import uuid
@@ -21,6 +22,7 @@ from errors import DatabaseError
 log = logging.getLogger("gensvar.database")
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_MS = 30_000
+LONGEST_ID = 500  # characters; PostgreSQL cannot index much longer ones
 PROCESS = f"gensvar {uuid.uuid4().hex}"  # how PostgreSQL knows the connections of this process
 
 
@@ -202,6 +204,19 @@ def lock(db: Session, name: str) -> None:
         db.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
 
 
+def storable(text: str) -> str:
+    """The same without the characters no database keeps: NUL and halves of surrogate pairs."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", "").encode("utf-8", "ignore").decode()
+
+
+def identifier(text: str) -> str:
+    """A network's id, storable; an absurdly long one as its digest."""
+    text = storable(text)
+    return text if len(text) <= LONGEST_ID else "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # SQLAlchemy's "begin" event says BEGIN, not the driver
     cursor = connection.cursor()
@@ -220,4 +235,4 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
-__all__ = ["Database", "OperationalError", "lock", "migrations", "newest_migration"]
+__all__ = ["Database", "OperationalError", "identifier", "lock", "migrations", "newest_migration", "storable"]

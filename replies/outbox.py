@@ -22,14 +22,13 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 import channels
-from database import Database
+from database import Database, storable
 from errors import CannotReply, GensvarError, InvalidInput, InvalidTransition, Reason, ReplyError, ReplyUncertain
 from house import House
 from models import Account, Case, Mention, Reply, ReplyOrigin, ReplyStatus, Then, User
 from money import spend
 from replies.base import Outgoing, Receipt, Replier
 from triage import cases
-from triage.text import storable
 
 log = logging.getLogger("gensvar.outbox")
 

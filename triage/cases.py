@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
-from database import lock
+from database import lock, storable
 from errors import InvalidInput, InvalidTransition, NotFoundError, StaleCase
 from models import (
     Case,
@@ -36,7 +36,6 @@ from models import (
     User,
 )
 from triage.states import Action, action_to, after
-from triage.text import storable
 
 SUBJECT_LENGTH = 80
 # What an answer must not overlook: only these make a reply written against an older version stale (DESIGN 5.4).

@@ -22,7 +22,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from collectors.base import Attachment, AuthorData, Batch, MentionData, SetAside, Snapshot
-from database import lock
+from database import identifier, lock, storable
 from errors import GensvarError
 from models import (
     Author,
@@ -39,7 +39,6 @@ from models import (
     SetAsideItem,
 )
 from triage import cases, watch
-from triage.text import identifier, storable
 
 log = logging.getLogger("gensvar.intake")
 
