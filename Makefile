@@ -21,8 +21,10 @@ run: $(READY) ## Gensvar with ./config.yaml
 	@$(BIN)/python -m cli run
 
 test: lint browser ## everything that says whether Gensvar works (needs no network)
-	$(BIN)/pytest -q -n 2 -m "$(CORE)" --durations=5
-	$(BIN)/pytest -q -n 2 -m "not ($(CORE))" --durations=5
+	@began=$$(date +%s); \
+	$(BIN)/pytest -q -n 2 -m "$(CORE)" --durations=5; \
+	$(BIN)/pytest -q -n 2 -m "not ($(CORE))" --durations=5; \
+	echo "All tests passed in $$(( $$(date +%s) - began )) s."
 
 core: $(READY) ## the quick tests only, on SQLite
 	$(BIN)/pytest -q -n 2 -m "$(CORE)" --durations=5

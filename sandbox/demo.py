@@ -8,6 +8,7 @@ import shutil
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -44,6 +45,7 @@ def main(port: int | None = None, outside_port: int | None = None, data: Path | 
     A port that is not given and is taken is replaced by a free one; 0 means any free one. ``data`` (``var/demo``) is
     made anew. Raises ``GensvarError``.
     """
+    began = time.monotonic()
     data = (data or Path("var/demo")).absolute()
     port, outside_port = _free(port, INBOX_PORT), _free(outside_port, OUTSIDE_PORT)
     inbox = f"http://127.0.0.1:{port}"
@@ -65,7 +67,7 @@ def main(port: int | None = None, outside_port: int | None = None, data: Path | 
         quiet = threading.Event()
         threading.Thread(target=town.go_on, args=(quiet,), name="storby", daemon=True).start()
         ending.callback(quiet.set)
-        supervisor.run(house, file, lambda: _say(inbox, seen, password, data))
+        supervisor.run(house, file, lambda: _say(inbox, seen, password, data, time.monotonic() - began))
     return 0
 
 
@@ -144,11 +146,11 @@ def _prepare(house: House, password: str) -> None:
         db.add_all(new_user(email, name, role, password, now) for email, name, role in STAFF)
 
 
-def _say(inbox: str, seen: str, password: str, data: Path) -> None:
+def _say(inbox: str, seen: str, password: str, data: Path, seconds: float) -> None:
     first, *others = STAFF
     also = ", ".join(f"{email} ({role})" for email, _, role in others)
     sys.stdout.write(f"""
-  Gensvar's demo is running. Everything in it is invented.
+  Gensvar's demo is running, ready in {seconds:.1f} s. Everything in it is invented.
 
   The inbox     {inbox}
                 log in as {first[0]}, password {password}

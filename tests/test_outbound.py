@@ -308,6 +308,7 @@ def test_silence_is_no_answer(client: outbound.Client) -> None:
         client.fetch(url)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "opening", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"]
 )
