@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psycopg
 
-from database import Database
+from database import Database, newest_migration
 from models import Base
 
 # The package itself is not imported: as root it would create a user and open the permissions of folders above it.
@@ -93,6 +93,7 @@ class PostgreSQL:
                 )
                 tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
                 connection.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+                connection.execute("UPDATE alembic_version SET version_num = %s", (newest_migration(),))
                 aside = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'before_restore_%'")
                 for (schema,) in aside.fetchall():  # what a restore has moved aside
                     connection.execute(f"DROP SCHEMA {schema} CASCADE")
