@@ -116,6 +116,7 @@ def test_the_old_data_are_moved_aside_not_lost(filled: House, tmp_path: Path) ->
     assert kept == "written after the backup"
 
 
+@pytest.mark.slow
 def test_a_backup_moves_from_one_kind_of_database_to_the_other(
     filled: House, make_house: MakeHouse, postgresql: PostgreSQL, tmp_path: Path
 ) -> None:

@@ -72,6 +72,7 @@ def test_an_answer_may_wait_for_a_moderator(site: WordPress, base: str, reply: O
     assert found.awaiting_moderation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rest", [True, False], ids=["REST", "XML-RPC"])
 @pytest.mark.parametrize("fault", [Fault.accept_then_hang, Fault.accept_then_cut])
 def test_a_line_cut_after_the_comment_was_taken(

@@ -481,6 +481,7 @@ def test_a_date_further_back_than_the_window_widens_it(desk: Desk) -> None:
     assert comment in desk.mentions(since=ago(days=90))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("since", [None, ago(days=2), ago(days=100)])
 def test_stopping_after_any_batch_loses_nothing(desk: Desk, since: datetime | None) -> None:
     graph = desk.graph

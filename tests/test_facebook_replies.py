@@ -213,6 +213,7 @@ def test_a_refused_answer_was_not_written(desk: Desk) -> None:
 # -- looked up --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [Fault.accept_then_cut, Fault.accept_then_hang])
 @pytest.mark.parametrize("private", [False, True])
 def test_what_was_written_before_the_line_was_cut_is_found(desk: Desk, fault: Fault, private: bool) -> None:

@@ -40,6 +40,7 @@ def test_numbers_follow_one_another() -> None:
     assert migrations() == [f"{number:04}" for number in range(1, len(migrations()) + 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_processes_that_start_together_take_turns(kind: str, tmp_path: Path, postgresql: PostgreSQL) -> None:
     code = "import sys; from database import Database; Database(sys.argv[1]).migrate()"

@@ -116,6 +116,7 @@ def test_seen_on_the_network_while_the_call_still_hangs(storby: Town, asked: str
     assert (storby.reply(reply).status, storby.case(asked).reply_count, storby.case(asked).flag) == ("sent", 1, None)
 
 
+@pytest.mark.slow
 def test_what_is_not_found_stays_with_a_person(storby: Town, asked: str) -> None:
     storby.network.faults.on(Fault.html_error, 1)
     reply = storby.answer(asked, "Ja")

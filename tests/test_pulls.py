@@ -46,6 +46,7 @@ def test_two_sources_that_find_the_same_make_one_mention(storby: Town) -> None:
         assert db.scalar(select(func.count()).select_from(MentionSource)) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [Fault.malformed_item, Fault.repeated_item, Fault.reversed_pages])
 def test_odd_lists_are_right_all_the_same(storby: Town, fault: Fault) -> None:
     first = storby.network.write("Anna", "@storby ett")

@@ -404,6 +404,7 @@ def places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [place, *(below for key, item in inside for below in places(item, (*place, key)))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "odd",
     [None, True, 1, "", "x", [None], {"a": 1}, {1: []}, date(2026, 1, 1), "${X}"],
