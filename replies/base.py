@@ -47,7 +47,7 @@ class Replier(Protocol):
     def find(self, reply: Outgoing) -> Receipt | None:
         """Look on the network for a reply whose outcome is unknown; None when it is not there now.
 
-        Raises ``ChannelError`` when the look-up itself failed, ``NotImplementedError`` never: a network without a
-        look-up sets ``Capabilities.lookup`` to False and is not asked.
+        Raises ``ChannelError`` when the look-up itself failed. A network that has none says so in
+        ``Capabilities.lookup`` and is not asked.
         """
         ...

@@ -140,12 +140,12 @@ def test_no_sequence_of_actions_leaves_the_table_and_the_events_replay_to_the_st
 ) -> None:
     with database.transaction() as db:
         try:
-            _walk(db, steps)
+            check_walk(db, steps)
         finally:
             db.rollback()
 
 
-def _walk(db: Session, steps: list[str]) -> None:
+def check_walk(db: Session, steps: list[str]) -> None:
     case = opened(db)
     for second, step in enumerate(steps):
         at = MORNING + timedelta(seconds=second + 1)

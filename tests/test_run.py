@@ -147,7 +147,10 @@ def test_nothing_is_left_when_the_parent_is_killed(network: tuple[X, str], datab
         child = until(lambda: collecting_side(process), "a collecting side")
         until(lambda: running.heartbeat(), "a heartbeat")
         process.kill()
-        until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the collecting side ended")
+        gone = until(
+            lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the collecting side ended"
+        )
+        assert gone
 
 
 def test_several_processes_share_the_work(network: tuple[X, str], postgresql: Any, tmp_path: Path) -> None:
