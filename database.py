@@ -233,6 +233,3 @@ def _begin_sqlite(connection: Connection) -> None:
         connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
     reading = options.get("reading")
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
-
-
-__all__ = ["Database", "OperationalError", "identifier", "lock", "migrations", "newest_migration", "storable"]

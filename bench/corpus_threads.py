@@ -42,7 +42,6 @@ class Truth:
     """The row of a customer's first tweet. ``seconds``: until the company first answered anywhere below it."""
 
     root: str
-    customer: str
     company: str
     seconds: int | None
 
@@ -82,7 +81,6 @@ def read(folder: Path) -> Corpus:
         truth = [
             Truth(
                 row["root_tweet_id"],
-                row["customer"],
                 row["brand"],
                 int(row["first_response_seconds_any"]) if row["first_response_seconds_any"] else None,
             )

@@ -6,7 +6,6 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from enum import StrEnum
-from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -108,7 +107,6 @@ def _thread(db: Session, case: Case, since: int | None = None) -> dict[str, Any]
         "is_web": is_web,
         "link_text": link_text,
         "host": lambda url: urlsplit(url).netloc.removeprefix("www."),
-        "name_of": lambda url: PurePosixPath(urlsplit(url).path).name or url,
     }
 
 

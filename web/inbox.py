@@ -22,7 +22,6 @@ pages = Blueprint("inbox", __name__)
 PAGE = 50
 PREVIEW = 220  # characters
 TO_DO = (CaseStatus.new, CaseStatus.open)
-DONE = (CaseStatus.resolved, CaseStatus.closed)
 FLAGGED = 50  # at most so many on top
 MAX_NEWS = 200  # events told one by one; after a longer sleep the whole list is asked for
 ALIVE = timedelta(seconds=15)  # older than this, and the collecting side is down
