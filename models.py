@@ -76,6 +76,27 @@ class Sentiment(StrEnum):
     positive = "positive"
 
 
+class Urgency(StrEnum):
+    danger = "danger"  # to people or property
+    deadline = "deadline"
+    outage = "outage"
+    leak = "leak"  # of personal data
+
+
+class Noise(StrEnum):
+    spam = "spam"
+    job = "job"  # a job ad
+    campaign = "campaign"
+    bot = "bot"
+
+
+class PromiseStatus(StrEnum):
+    proposed = "proposed"  # found in an answer; nobody has said yes yet
+    open = "open"
+    kept = "kept"
+    dropped = "dropped"  # it was no promise, or no longer one
+
+
 class Role(StrEnum):
     agent = "agent"
     manager = "manager"
@@ -194,6 +215,12 @@ class Team(Base):
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     calendar: Mapped[str | None]
+    routing: Mapped[str | None] = mapped_column(
+        String(20)
+    )  # round_robin, least_loaded; None: people take for themselves
+    ceiling: Mapped[int | None]  # open cases a member may have before routing passes over them
+    queue_alarm: Mapped[int | None]  # so many cases without an assignee alarm
+    queue_alarmed_at: Mapped[datetime | None]  # None: the queue has been below since
     declared: Mapped[bool] = mapped_column(default=False)
     members: Mapped[list[TeamMember]] = relationship(cascade="all, delete-orphan")
 
@@ -204,6 +231,42 @@ class TeamMember(Base):
     __tablename__ = "team_members"
     team_id: Mapped[int] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"), primary_key=True)
     email: Mapped[str] = mapped_column(primary_key=True)
+    last_given_at: Mapped[datetime | None]  # by routing: whose turn it is
+
+
+class Absence(Base):
+    """When a colleague is away: routing gives them nothing. ``ends_at`` None: until they say they are back."""
+
+    __tablename__ = "absences"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime | None]
+
+
+class Definition(Base):
+    """One version of a calendar, SLA policy, rule, category or canned reply: ``body`` is its settings model as JSON.
+
+    Never changed: an edit retires it and adds the next, so that a figure can name what it was computed with.
+    ``declared``: stands in config.yaml and is read-only here. Written only by ``triage.policy``.
+    """
+
+    __tablename__ = "definitions"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    part: Mapped[str] = mapped_column(
+        String(20)
+    )  # as in config.yaml: calendars, sla, rules, categories, canned_replies
+    name: Mapped[str]
+    position: Mapped[int]  # the order in which they are tried
+    declared: Mapped[bool]
+    body: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    created_by: Mapped[str]
+    retired_at: Mapped[datetime | None]
+    __table_args__ = (
+        Index("uq_definitions_part_name", "part", "name", unique=True,
+              sqlite_where=text("retired_at IS NULL"), postgresql_where=text("retired_at IS NULL")),
+    )  # fmt: skip
 
 
 # -- accounts and sources -------------------------------------------------------------------------------------------
@@ -247,6 +310,7 @@ class Source(Base):
     error_reason: Mapped[str | None]
     error: Mapped[str | None]
     error_at: Mapped[datetime | None]
+    languages: Mapped[dict[str, Any]] = mapped_column(default=dict)  # language -> mentions judged to be in it
     reset_at: Mapped[datetime | None]  # a rate limit's stated reset; never called before it, not even by hand
     account: Mapped[Account | None] = relationship()
     __table_args__ = (Index(None, "enabled", "due_at"),)
@@ -297,6 +361,7 @@ class Author(Base):
     avatar_url: Mapped[str | None]
     followers: Mapped[int | None] = mapped_column(BigInteger)
     first_seen_at: Mapped[datetime]
+    languages: Mapped[dict[str, Any]] = mapped_column(default=dict)  # language -> mentions judged to be in it
     __table_args__ = (UniqueConstraint("channel", "external_id"),)
 
 
@@ -334,6 +399,8 @@ class Mention(Base):
     hidden_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
     imported: Mapped[bool] = mapped_column(default=False)
+    judgement: Mapped[dict[str, Any] | None]  # judge -> [value, confidence, [the words that decided]]
+    story_id: Mapped[int | None] = mapped_column(ForeignKey("stories.id"))
     author: Mapped[Author | None] = relationship()
     case: Mapped[Case | None] = relationship(foreign_keys=[case_id])
     __table_args__ = (
@@ -342,6 +409,7 @@ class Mention(Base):
         Index(None, "channel", "thread"),
         Index(None, "case_id", "published_at"),
         Index(None, "collected_at"),
+        Index(None, "story_id", "published_at"),
     )
 
 
@@ -405,12 +473,26 @@ class Case(Base):
     sentiment: Mapped[str | None] = mapped_column(String(20))
     language: Mapped[str | None] = mapped_column(String(20))
     wants_answer: Mapped[bool | None]
+    urgency: Mapped[str | None] = mapped_column(String(20))
+    noise: Mapped[str | None] = mapped_column(String(20))
+    category: Mapped[str | None]
+    settled: Mapped[list[Any]] = mapped_column(default=list)  # fields a person or a rule has set: no judge touches them
+    story_id: Mapped[int | None] = mapped_column(ForeignKey("stories.id"), index=True)
+    review_wanted: Mapped[bool] = mapped_column(default=False)  # an answer needs a second pair of eyes
+    canned_reply: Mapped[str | None]  # proposed as a draft by a rule
     assignee_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     team_id: Mapped[int | None] = mapped_column(ForeignKey("teams.id"), index=True)
     opened_at: Mapped[datetime]
     seen_at: Mapped[datetime]  # when we collected its first mention
     last_activity_at: Mapped[datetime]
+    waiting_since: Mapped[datetime | None]  # the first thing said to us that has no answer yet
+    sla_id: Mapped[int | None] = mapped_column(ForeignKey("definitions.id"))
     first_response_due_at: Mapped[datetime | None]
+    next_response_due_at: Mapped[datetime | None]
+    resolution_due_at: Mapped[datetime | None]
+    next_breach_at: Mapped[datetime | None]  # the nearest target not met yet, past or to come
+    breach_kind: Mapped[str | None] = mapped_column(String(20))  # which: first_response, next_response, resolution
+    next_alert_at: Mapped[datetime | None]  # when the clock has to look: a warning or a breach
     first_response_at: Mapped[datetime | None]
     resolved_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
@@ -435,12 +517,17 @@ class Case(Base):
         _among("priority", Priority, null=True),
         _among("kind", Kind, null=True),
         _among("sentiment", Sentiment, null=True),
+        _among("urgency", Urgency, null=True),
+        _among("noise", Noise, null=True),
         CheckConstraint("(status = 'closed') = (closed_at IS NOT NULL)", name="closed_at"),
         Index(None, "last_activity_at", "id"),
         Index(None, "status", "last_activity_at", "id"),
         Index(None, "channel", "last_activity_at", "id"),
         Index(None, "assignee_id", "status", "last_activity_at", "id"),
         Index(None, "follow_up_at"),
+        Index(None, "next_alert_at"),
+        Index(None, "status", "next_breach_at"),
+        Index(None, "status", "waiting_since"),
         Index(None, "status", "resolved_at"),
     )
 
@@ -545,12 +632,134 @@ class Notice(Base):
     __tablename__ = "notices"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    event_id: Mapped[int] = mapped_column(ForeignKey("case_events.id"), index=True)
+    event_id: Mapped[int | None] = mapped_column(ForeignKey("case_events.id"), index=True)
+    story_id: Mapped[int | None] = mapped_column(ForeignKey("stories.id"), index=True)
+    team_id: Mapped[int | None] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"), index=True)
     kind: Mapped[str] = mapped_column(String(40))
+    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)  # figures and names that its words need
     at: Mapped[datetime]
     seen_at: Mapped[datetime | None]
-    event: Mapped[CaseEvent] = relationship()
+    event: Mapped[CaseEvent | None] = relationship()
     __table_args__ = (UniqueConstraint("user_id", "event_id"), Index(None, "user_id", "seen_at"))
+
+
+class Webhook(Base):
+    """A message to another system, made by ``triage.reactions``; ``webhooks`` delivers it."""
+
+    __tablename__ = "webhooks"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    event_id: Mapped[int] = mapped_column(ForeignKey("case_events.id"), index=True)
+    rule: Mapped[str]
+    url: Mapped[str]
+    attempts: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[datetime | None]  # None: delivered, or given up
+    delivered_at: Mapped[datetime | None]
+    error: Mapped[str | None]
+    __table_args__ = (Index(None, "due_at"),)
+
+
+# -- what is learnt, what belongs together, what was promised -----------------------------------------------------
+
+
+class Lesson(Base):
+    """A judgement that a person corrected. ``withdrawn_at``: it was wrong, and counts no more."""
+
+    __tablename__ = "lessons"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    judge: Mapped[str] = mapped_column(String(20))
+    mention_id: Mapped[int] = mapped_column(ForeignKey("mentions.id", ondelete="CASCADE"), index=True)
+    was: Mapped[str | None]
+    value: Mapped[str]
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"), index=True)
+    at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]
+    mention: Mapped[Mention] = relationship()
+    user: Mapped[User | None] = relationship()
+
+
+class Story(Base):
+    """Mentions that spread one matter. The counts are caches, kept by ``triage.storyteller``."""
+
+    __tablename__ = "stories"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    title: Mapped[str]
+    opened_at: Mapped[datetime]  # publication of its first mention
+    last_at: Mapped[datetime]
+    size: Mapped[int] = mapped_column(default=0)  # mentions
+    authors: Mapped[int] = mapped_column(default=0)
+    reach: Mapped[int] = mapped_column(BigInteger, default=0)  # followers, each author once
+    alarmed_at: Mapped[datetime | None]
+    alarm: Mapped[dict[str, Any] | None]  # the figures behind it
+    merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("stories.id"), index=True)
+    __table_args__ = (Index(None, "merged_into_id", "last_at", "id"),)
+
+
+class Fingerprint(Base):
+    """What is compared when stories are looked for, as ``triage.stories`` makes it."""
+
+    __tablename__ = "fingerprints"
+    mention_id: Mapped[int] = mapped_column(ForeignKey("mentions.id", ondelete="CASCADE"), primary_key=True)
+    at: Mapped[datetime]
+    body: Mapped[dict[str, Any]]
+    because: Mapped[list[Any]]  # [other mention, strength, reason, words] for each it was joined by
+    __table_args__ = (Index(None, "at"),)
+
+
+class StoryLesson(Base):
+    """A person says that two mentions belong together, or apart."""
+
+    __tablename__ = "story_lessons"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    one_id: Mapped[int] = mapped_column(ForeignKey("mentions.id", ondelete="CASCADE"), index=True)
+    other_id: Mapped[int] = mapped_column(ForeignKey("mentions.id", ondelete="CASCADE"), index=True)
+    together: Mapped[bool]
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"), index=True)
+    at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]
+
+
+class SharedAnswer(Base):
+    """One answer for all in a story: ``texts`` is language -> text with variables. Each reply is an ordinary one."""
+
+    __tablename__ = "shared_answers"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    story_id: Mapped[int] = mapped_column(ForeignKey("stories.id"), index=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    texts: Mapped[dict[str, Any]]
+    then: Mapped[str] = mapped_column("then_case", String(20), default=Then.keep)
+    created_at: Mapped[datetime]
+    stopped_at: Mapped[datetime | None]
+    __table_args__ = (_among("then_case", Then),)
+
+
+class SharedAnswerPart(Base):
+    """What one case got of it: its reply, or why it got none (``skipped``: a reason code)."""
+
+    __tablename__ = "shared_answer_parts"
+    shared_answer_id: Mapped[int] = mapped_column(ForeignKey("shared_answers.id"), primary_key=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"), primary_key=True, index=True)
+    reply_id: Mapped[int | None] = mapped_column(ForeignKey("replies.id"), unique=True)
+    skipped: Mapped[str | None] = mapped_column(String(40))
+    reply: Mapped[Reply | None] = relationship()
+
+
+class Promise(Base):
+    """What an answer of ours promises. Late is what is open after ``due_at``, or was kept after it."""
+
+    __tablename__ = "promises"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"), index=True)
+    reply_id: Mapped[int] = mapped_column(ForeignKey("replies.id"), index=True)
+    words: Mapped[str]  # of the answer, that promise
+    due_at: Mapped[datetime]
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"), index=True)
+    status: Mapped[str] = mapped_column(String(20))
+    made_at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]
+    case: Mapped[Case] = relationship()
+    owner: Mapped[User | None] = relationship()
+    reply: Mapped[Reply] = relationship()
+    __table_args__ = (_among("status", PromiseStatus), Index(None, "status", "due_at"))
 
 
 # -- the house ------------------------------------------------------------------------------------------------------

@@ -309,9 +309,14 @@ class Calendar(Strict):
 
 
 class TeamSettings(Strict):
+    """``routing`` gives new cases to members: in turn, or to whoever has the fewest open; never more than ``ceiling``."""
+
     name: Name
     calendar: str | None = None
     members: tuple[Email, ...] = ()
+    routing: Literal["round_robin", "least_loaded"] | None = None
+    ceiling: Annotated[int, Field(ge=1)] | None = None
+    queue_alarm: Annotated[int, Field(ge=1)] | None = None  # this many cases without an assignee alarm the members
 
 
 class Conditions(Strict):
@@ -326,16 +331,26 @@ class Conditions(Strict):
     language: Annotated[tuple[Language, ...], BeforeValidator(_listed)] = ()
 
 
+class Escalation(Strict):
+    """What follows when a target is missed."""
+
+    notify: Annotated[tuple[Email, ...], BeforeValidator(_listed)] = ()
+    team: str | None = None
+    priority: PriorityName | None = None
+
+
 class Sla(Strict):
     """Targets for the cases that meet ``when``; the first policy that fits counts."""
 
     name: Name
     calendar: str | None = None
+    clock: Literal["business", "calendar"] = "business"
     when: Conditions = Conditions()
     first_response: Opening | None = None
     next_response: Opening | None = None
     resolution: Opening | None = None
     warn_before: Opening | None = None
+    escalate: Escalation = Escalation()
 
     @model_validator(mode="after")
     def _has_a_target(self) -> Self:
@@ -430,7 +445,7 @@ class ChannelRules:
 
 # -- reading --------------------------------------------------------------------------------------------------------
 
-_LISTS: dict[str, type[Strict]] = {
+PARTS: dict[str, type[Strict]] = {  # the lists that are also made in the admin screens
     "calendars": Calendar,
     "teams": TeamSettings,
     "sla": Sla,
@@ -446,7 +461,7 @@ _PARTS: dict[str, type[Strict]] = {
     "api": Api,
 }
 _PLAIN = ("base_url", "data_dir", "database_url")
-KEYS = (*_PLAIN, *_PARTS, "replies", "accounts", "sources", *_LISTS)
+KEYS = (*_PLAIN, *_PARTS, "replies", "accounts", "sources", *PARTS)
 _REMEDIES = {  # of pydantic's kinds of error that say it less plainly
     "string_type": "write a text here, a number in quotes",
     "bool_parsing": "write true or false",
@@ -506,6 +521,26 @@ def read_source(
     if reader.problems or source is None:
         raise ConfigError(reader.problems)
     return source
+
+
+def read_part(
+    key: str,
+    definition: Mapping[str, Any],
+    *,
+    known: Mapping[str, Iterable[str]],
+    channels: Mapping[str, ChannelRules],
+    check_query: CheckQuery,
+) -> Strict:
+    """One entry of ``PARTS`` made by hand; ``known``: part -> the names there are. Raises ``ConfigError``."""
+    reader = _Reader(Path(), channels, check_query, {})
+    reader.raw = {part: [{"name": name} for name in names] for part, names in known.items() if part != key}
+    others = [{"name": name} for name in known.get(key, ()) if name != definition.get("name")]
+    reader.raw[key] = [dict(definition), *others]
+    read = reader.part(PARTS[key], (key, 0), dict(definition))
+    reader._cross_check(reader.raw, {part: [((key, 0), read)] if part == key else [] for part in PARTS})
+    if reader.problems or read is None:
+        raise ConfigError(reader.problems)
+    return read
 
 
 class _Reader:
@@ -722,7 +757,7 @@ class _Reader:
         sources = [self.source(place, item, known) for place, item in self._list(data, "sources")]
         parts["sources"] = tuple(source for source in sources if source is not None)
         entries: dict[str, list[tuple[Place, Any]]] = {}
-        for key, model in _LISTS.items():
+        for key, model in PARTS.items():
             entries[key] = [(place, self.part(model, place, item)) for place, item in self._list(data, key)]
             parts[key] = tuple(item for _, item in entries[key] if item is not None)
         self._cross_check(data, entries)
@@ -861,7 +896,8 @@ class _Reader:
             if sla is not None:
                 refer((*place, "calendar"), "calendars", sla.calendar)
                 conditions((*place, "when"), sla.when)
-                if sla.calendar is None and not names["calendars"]:
+                refer((*place, "escalate", "team"), "teams", sla.escalate.team)
+                if sla.calendar is None and sla.clock == "business" and not names["calendars"]:
                     self.problem((*place, "calendar"), "opening time needs a calendar; declare one under calendars")
         for place, rule in entries["rules"]:
             if rule is not None:
