@@ -22,7 +22,7 @@ from errors import ConfigError, ConfigProblem, GensvarError, NotFoundError
 from models import Account, Source, Team, TeamMember
 from outbound import Client
 from settings import ChannelRules, Settings, SourceSettings
-from triage import watch
+from triage import policy, watch
 
 RUNNING = "running"  # the lock that whoever is at work shares
 
@@ -106,7 +106,7 @@ def at_work(database: Database) -> Iterator[None]:
 
 
 def declare(house: House, at: datetime) -> None:
-    """Bring what config.yaml declares into the database: accounts, sources and teams, by name.
+    """Bring what config.yaml declares into the database: accounts, sources, teams and policy, by name.
 
     What it no longer declares stays with its history: an account is marked, a source is switched off.
     """
@@ -114,6 +114,7 @@ def declare(house: House, at: datetime) -> None:
         accounts = _declare_accounts(db, house)
         _declare_sources(db, house, accounts, at)
         _declare_teams(db, house)
+        policy.declare(db, house.settings, at)
 
 
 def begin_anew(house: House) -> None:
@@ -180,7 +181,10 @@ def _declare_teams(db: Session, house: House) -> None:
     for given in house.settings.teams:
         team = known.get(given.name) or Team(name=given.name)
         team.calendar, team.declared = given.calendar, True
+        team.routing, team.ceiling, team.queue_alarm = given.routing, given.ceiling, given.queue_alarm
         db.add(team)
         db.flush()
-        db.execute(delete(TeamMember).where(TeamMember.team_id == team.id))
-        db.add_all(TeamMember(team_id=team.id, email=email) for email in sorted(set(given.members)))
+        members = set(given.members)
+        db.execute(delete(TeamMember).where(TeamMember.team_id == team.id, TeamMember.email.not_in(members)))
+        there = set(db.scalars(select(TeamMember.email).where(TeamMember.team_id == team.id)))
+        db.add_all(TeamMember(team_id=team.id, email=email) for email in sorted(members - there))

@@ -78,6 +78,13 @@ def opening_time(text: object) -> OpeningTime:
     raise ValueError("write opening time such as 30m, 4h (opening hours) or 5d (opening days)")
 
 
+def opening_text(amount: OpeningTime) -> str:
+    """What ``opening_time`` reads: one opening day and four hours -> ``1d4h``."""
+    minutes = int(amount.time.total_seconds()) // 60
+    parts = ((amount.days, "d"), (minutes // 60, "h"), (minutes % 60, "m"))
+    return "".join(f"{count}{unit}" for count, unit in parts if count) or "0m"
+
+
 class Span(NamedTuple):
     """From a time of day to a later one; ``end`` is 00:00 for midnight."""
 
@@ -97,6 +104,11 @@ def span(text: object) -> Span:
     if start >= end:
         raise ValueError('it ends before it starts; split what goes over midnight: "22:00-24:00" and "00:00-06:00"')
     return Span(time(*start), time(0) if end[0] == 24 else time(*end))
+
+
+def span_text(given: Span) -> str:
+    """What ``span`` reads."""
+    return f"{given.start:%H:%M}-" + ("24:00" if given.end == time(0) else f"{given.end:%H:%M}")
 
 
 def _spans(spans: tuple[Span, ...]) -> tuple[Span, ...]:
@@ -204,9 +216,11 @@ def _positive(value: timedelta) -> timedelta:
 
 Duration = Annotated[timedelta, BeforeValidator(duration), PlainSerializer(duration_text)]
 TimeOut = Annotated[Duration, AfterValidator(_positive)]
-Opening = Annotated[OpeningTime, BeforeValidator(opening_time)]
+Opening = Annotated[OpeningTime, BeforeValidator(opening_time), PlainSerializer(opening_text)]
 Since = Annotated[timedelta | date | None, BeforeValidator(_since), PlainSerializer(_since_text)]
-Spans = Annotated[tuple[Annotated[Span, BeforeValidator(span)], ...], AfterValidator(_spans)]
+Spans = Annotated[
+    tuple[Annotated[Span, BeforeValidator(span), PlainSerializer(span_text)], ...], AfterValidator(_spans)
+]
 Zone = Annotated[str, AfterValidator(_timezone)]
 Url = Annotated[str, AfterValidator(_url)]
 Email = Annotated[str, AfterValidator(_email)]
@@ -309,7 +323,7 @@ class Calendar(Strict):
 
 
 class TeamSettings(Strict):
-    """``routing`` gives new cases to members: in turn, or to whoever has the fewest open; never more than ``ceiling``."""
+    """``routing`` gives new cases to members: in turn, or to whoever has the fewest open; at most ``ceiling``."""
 
     name: Name
     calendar: str | None = None
@@ -453,7 +467,7 @@ PARTS: dict[str, type[Strict]] = {  # the lists that are also made in the admin 
     "categories": Category,
     "canned_replies": CannedReply,
 }
-_PARTS: dict[str, type[Strict]] = {
+_SECTIONS: dict[str, type[Strict]] = {
     "organisation": Organisation,
     "listen": Listen,
     "jobs": Jobs,
@@ -461,7 +475,7 @@ _PARTS: dict[str, type[Strict]] = {
     "api": Api,
 }
 _PLAIN = ("base_url", "data_dir", "database_url")
-KEYS = (*_PLAIN, *_PARTS, "replies", "accounts", "sources", *PARTS)
+KEYS = (*_PLAIN, *_SECTIONS, "replies", "accounts", "sources", *PARTS)
 _REMEDIES = {  # of pydantic's kinds of error that say it less plainly
     "string_type": "write a text here, a number in quotes",
     "bool_parsing": "write true or false",
@@ -739,7 +753,7 @@ class _Reader:
 
     def _assemble(self, data: dict[Any, Any]) -> Settings | None:
         parts: dict[str, Any] = {
-            key: self.part(model, (key,), data[key]) for key, model in _PARTS.items() if key in data
+            key: self.part(model, (key,), data[key]) for key, model in _SECTIONS.items() if key in data
         }
         if "organisation" not in data:
             self.problem(
