@@ -8,7 +8,7 @@ the part of the house) and when (``at``, UTC).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,7 +23,6 @@ from models import (
     CaseEvent,
     CaseStatus,
     CaseTag,
-    Kind,
     Mention,
     Note,
     PendingReaction,
@@ -33,11 +32,19 @@ from models import (
     ReplyStatus,
     Team,
     Then,
+    Urgency,
     User,
 )
 from triage.states import Action, action_to, after
 
 SUBJECT_LENGTH = 80
+RISING = list(Priority)
+URGENT = {  # what a case's priority becomes when one of its mentions is urgent
+    Urgency.danger: Priority.urgent,
+    Urgency.leak: Priority.urgent,
+    Urgency.outage: Priority.high,
+    Urgency.deadline: Priority.high,
+}
 # What an answer must not overlook: only these make a reply written against an older version stale (DESIGN 5.4).
 SAID = (
     "opened",
@@ -197,18 +204,34 @@ def classify(
     *,
     actor: str,
     at: datetime,
-    kind: Kind | None = None,
-    priority: Priority | None = None,
+    kind: str | None = None,
+    priority: str | None = None,
+    sentiment: str | None = None,
+    language: str | None = None,
+    wants_answer: bool | None = None,
+    urgency: str | None = None,
+    noise: str | None = None,
+    category: str | None = None,
     tags: Sequence[str] | None = None,
 ) -> CaseEvent | None:
-    """Set what is given (None: leave as it is). ``tags`` replaces all of them."""
+    """Set what is given. None: leave as it is; ``"none"``: there is no urgency, noise, category. ``tags``: all of them.
+
+    What has been set here, no judge changes again.
+    """
     case = get(db, case_id)
-    values: dict[str, Any] = {}
-    changes: dict[str, Any] = {}
-    for field, value in (("kind", kind), ("priority", priority)):
-        if value is not None and getattr(case, field) != value:
-            changes[field] = [getattr(case, field), value]
-            values[field] = value
+    given = {
+        "kind": kind,
+        "priority": priority,
+        "sentiment": sentiment,
+        "language": language,
+        "wants_answer": wants_answer,
+        "urgency": urgency,
+        "noise": noise,
+        "category": category,
+    }
+    settled = {field: None if value == "none" else value for field, value in given.items() if value is not None}
+    values: dict[str, Any] = {field: value for field, value in settled.items() if getattr(case, field) != value}
+    changes: dict[str, Any] = {field: [getattr(case, field), value] for field, value in values.items()}
     if tags is not None:
         old, new = sorted(tag.tag for tag in case.tags), _clean_tags(tags)
         if old != new:
@@ -217,6 +240,7 @@ def classify(
             db.flush()
     if not changes:
         return None
+    values["settled"] = sorted({*case.settled, *settled})
     return _write(db, case, "classify", actor=actor, at=at, values=values, changes=changes)
 
 
@@ -225,6 +249,29 @@ def _clean_tags(tags: Sequence[str]) -> list[str]:
     if any(len(tag) > 60 for tag in cleaned) or len(cleaned) > 50:
         raise InvalidInput("At most 50 tags of at most 60 characters each.", {"tags": "too many or too long"})
     return cleaned
+
+
+def want_review(db: Session, case_id: int, *, wanted: bool, actor: str, at: datetime) -> CaseEvent | None:
+    """From now on an answer here needs a second pair of eyes, or no longer."""
+    case = get(db, case_id)
+    if case.review_wanted == wanted:
+        return None
+    changes = {"review_wanted": [case.review_wanted, wanted]}
+    return _write(db, case, "want_review", actor=actor, at=at, values={"review_wanted": wanted}, changes=changes)
+
+
+def propose_reply(db: Session, case_id: int, *, name: str | None, actor: str, at: datetime) -> CaseEvent | None:
+    """Offer a canned reply, by its name, as a draft to whoever opens the case."""
+    case = get(db, case_id)
+    if case.canned_reply == name:
+        return None
+    changes = {"canned_reply": [case.canned_reply, name]}
+    return _write(db, case, "propose_reply", actor=actor, at=at, values={"canned_reply": name}, changes=changes)
+
+
+def record(db: Session, case_id: int, action: str, *, actor: str, at: datetime, changes: dict[str, Any]) -> CaseEvent:
+    """Something was done about the case that changes nothing in it: a colleague told, another system called."""
+    return _write(db, get(db, case_id), action, actor=actor, at=at, changes=changes)
 
 
 def snooze(db: Session, case_id: int, *, until: datetime | None, actor: str, at: datetime) -> CaseEvent | None:
@@ -357,6 +404,8 @@ def _new_case(
     changes: dict[str, Any] | None = None,
 ) -> Case:
     case = Case(
+        settled=[],
+        waiting_since=mention.published_at,
         channel=mention.channel,
         source_id=source_id,
         account_id=mention.account_id,
@@ -373,6 +422,9 @@ def _new_case(
         imported=mention.imported,
         version=1,
     )
+    judged = _judged(case, mention)
+    for field, value in judged.items():
+        setattr(case, field, value)
     db.add(case)
     db.flush()
     event = CaseEvent(
@@ -381,7 +433,7 @@ def _new_case(
         action="opened",
         actor=actor,
         to_status=CaseStatus.new,
-        changes=changes or {},
+        changes={field: [None, value] for field, value in judged.items() if value is not None} | (changes or {}),
         mention_id=mention.id,
         at=at,
     )
@@ -391,19 +443,54 @@ def _new_case(
     return case
 
 
+def _judged(case: Case, mention: Mention) -> dict[str, Any]:
+    """What the judges say of the case now that this has been said: never what a person or a rule has set.
+
+    Its kind is that of what it began with; language, feeling and whether it wants an answer are those of the last word.
+    """
+    if mention.judgement is None:
+        return {}
+    said = {judge: verdict[0] for judge, verdict in mention.judgement.items()}
+    values: dict[str, Any] = {
+        "language": said["language"],
+        "sentiment": said["sentiment"],
+        "wants_answer": said["wants_answer"] == "yes",
+        "kind": case.kind or said["kind"],
+        "noise": case.noise or said.get("noise"),
+        "urgency": said.get("urgency") or case.urgency,
+    }
+    raised = URGENT.get(said.get("urgency", ""))
+    if raised and RISING.index(raised) > RISING.index(Priority(case.priority or Priority.normal)):
+        values["priority"] = raised
+    return {field: value for field, value in values.items() if field not in case.settled}
+
+
 def author_wrote(db: Session, case_id: int, mention: Mention, *, actor: str, at: datetime) -> CaseEvent:
     """Somebody else than us wrote in the case's thread: a resolved or waiting case is open again."""
     case = get(db, case_id)
     mention.case_id = case_id
-    values: dict[str, Any] = {
+    db.flush()
+    judged = {field: value for field, value in _judged(case, mention).items() if getattr(case, field) != value}
+    values: dict[str, Any] = judged | {
         "mention_count": case.mention_count + 1,
         "last_activity_at": max(case.last_activity_at, mention.published_at),
+        "waiting_since": _waiting_since(db, case),
     }
     if mention.published_at < case.opened_at:  # collected later, written earlier: the matter began here
         values |= {"opened_at": mention.published_at, "author_id": mention.author_id, "subject": subject(mention)}
         values["first_response_at"] = _answered(db, case, mention.published_at)["first_response_at"]
     to = after(CaseStatus(case.status), Action.author_wrote)
-    return _write(db, case, Action.author_wrote, actor=actor, at=at, to=to, values=values, mention_id=mention.id)
+    return _write(
+        db,
+        case,
+        Action.author_wrote,
+        actor=actor,
+        at=at,
+        to=to,
+        values=values,
+        changes={field: [getattr(case, field), value] for field, value in judged.items()},
+        mention_id=mention.id,
+    )
 
 
 def reposted(db: Session, case_id: int, mention: Mention, *, actor: str, at: datetime) -> CaseEvent:
@@ -810,6 +897,52 @@ def follow_up_due(db: Session, case_id: int, *, actor: str, at: datetime) -> Cas
     return _act(db, case_id, Action.follow_up_due, actor=actor, at=at, values=values)
 
 
+def set_targets(db: Session, case_id: int, targets: Mapping[str, Any]) -> None:
+    """What ``triage.sla`` computed: caches, so no event, and nobody's copy of the case is stale by it.
+
+    ``targets``: sla_id, first_response_due_at, next_response_due_at, resolution_due_at, next_breach_at, breach_kind,
+    next_alert_at.
+    """
+    db.execute(update(Case).where(Case.id == case_id).values(targets).execution_options(synchronize_session="fetch"))
+
+
+def alert(
+    db: Session, case_id: int, action: str, *, target: str, due_at: datetime, sla: str, actor: str, at: datetime
+) -> CaseEvent:
+    """``action``: sla_warning before a target is missed, sla_breached when it was. ``target``: first_response …"""
+    changes = {"target": [None, target], "due_at": [None, _stamp(due_at)], "sla": [None, sla]}
+    return _write(db, get(db, case_id), action, actor=actor, at=at, changes=changes)
+
+
+# -- stories and promises --------------------------------------------------------------------------------------------
+
+
+def join_story(db: Session, case_id: int, *, story_id: int | None, actor: str, at: datetime) -> CaseEvent | None:
+    """What it says belongs to a story, to another one, or to none."""
+    case = get(db, case_id)
+    if case.story_id == story_id:
+        return None
+    changes = {"story": [case.story_id, story_id]}
+    return _write(db, case, "join_story", actor=actor, at=at, values={"story_id": story_id}, changes=changes)
+
+
+def promise(db: Session, case_id: int, *, due_at: datetime, words: str, owner: User, actor: str, at: datetime) -> None:
+    """Somebody stands by what an answer promised: the case comes back when it is due."""
+    case = get(db, case_id)
+    earlier = case.follow_up_at is not None and case.follow_up_at < due_at
+    values = {} if earlier else {"follow_up_at": due_at}
+    changes = {"promise": [None, words], "due_at": [None, _stamp(due_at)], "owner": [None, owner.email]}
+    _write(db, case, "promise", actor=actor, at=at, values=values, changes=changes)
+
+
+def settle_promise(db: Session, case_id: int, *, kept: bool, words: str, actor: str, at: datetime) -> None:
+    """It was kept, or it was none."""
+    case = get(db, case_id)
+    flag = None if case.flag == "follow_up_due" else case.flag
+    action = "promise_kept" if kept else "promise_dropped"
+    _write(db, case, action, actor=actor, at=at, values={"flag": flag}, changes={"promise": [words, None]})
+
+
 # -- caches, recomputed ----------------------------------------------------------------------------------------------
 
 
@@ -850,7 +983,18 @@ def _answered(db: Session, case: Case, opened_at: datetime | None = None) -> dic
         "reply_count": count,
         "first_response_at": db.scalar(select(func.min(Reply.sent_at)).where(*public)),
         "last_activity_at": max(case.last_activity_at, last) if last else case.last_activity_at,
+        "waiting_since": _waiting_since(db, case),
     }
+
+
+def _waiting_since(db: Session, case: Case) -> datetime | None:
+    """Publication of the first thing said to us that no public answer has followed yet (METRICS 4.4)."""
+    answers = (Reply.case_id == case.id, Reply.status == ReplyStatus.sent, ~Reply.private)
+    last = db.scalar(select(func.max(Reply.sent_at)).where(*answers))
+    said = select(func.min(Mention.published_at)).where(
+        Mention.case_id == case.id, ~Mention.ours, ~Mention.context, ~Mention.repost
+    )
+    return db.scalar(said if last is None else said.where(Mention.published_at > last))
 
 
 def _flag_left(db: Session, case: Case) -> str | None:
