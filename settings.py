@@ -118,6 +118,20 @@ def _spans(spans: tuple[Span, ...]) -> tuple[Span, ...]:
     return spans
 
 
+def _clock(text: object) -> object:
+    if text is None or isinstance(text, time):
+        return text
+    if text == "none":
+        return None
+    if isinstance(text, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text):
+        return time.fromisoformat(text)
+    raise ValueError('write a time such as "12:00", in quotes, or none')
+
+
+def _clock_text(value: time | None) -> str:
+    return "none" if value is None else f"{value:%H:%M}"
+
+
 def _days(key: str) -> list[str]:
     """``mon-thu``, ``sat``, ``mon,wed`` -> the days meant. Raises ``ValueError``."""
     days: list[str] = []
@@ -221,6 +235,7 @@ Since = Annotated[timedelta | date | None, BeforeValidator(_since), PlainSeriali
 Spans = Annotated[
     tuple[Annotated[Span, BeforeValidator(span), PlainSerializer(span_text)], ...], AfterValidator(_spans)
 ]
+HalfDay = Annotated[time | None, BeforeValidator(_clock), PlainSerializer(_clock_text)]
 Zone = Annotated[str, AfterValidator(_timezone)]
 Url = Annotated[str, AfterValidator(_url)]
 Email = Annotated[str, AfterValidator(_email)]
@@ -312,6 +327,7 @@ class Calendar(Strict):
     name: Name
     timezone: Zone
     holidays: Literal["DK", "NO", "SE"] | None = None
+    half_days_end: HalfDay = time(12)  # on the country's half-days it is closed from then on; none: open as usual
     hours: Annotated[dict[str, Spans], BeforeValidator(_hours)]
     exceptions: dict[date, Spans] = {}
 
@@ -320,6 +336,9 @@ class Calendar(Strict):
         if not any(self.hours.values()):
             raise ValueError("it is never open; give at least one day its hours")
         return self
+
+    def __hash__(self) -> int:  # of a part that tells most of them apart: two that are equal have it in common
+        return hash((self.name, self.timezone, self.holidays))
 
 
 class TeamSettings(Strict):

@@ -281,7 +281,7 @@ def snooze(db: Session, case_id: int, *, until: datetime | None, actor: str, at:
         return None
     if until is not None and until <= at:
         raise InvalidInput("A follow-up lies in the future.", {"follow_up_at": "must be later than now"})
-    changes = {"follow_up_at": [_stamp(case.follow_up_at), _stamp(until)]}
+    changes = {"follow_up_at": [stamp(case.follow_up_at), stamp(until)]}
     flag = None if case.flag == "follow_up_due" else case.flag
     return _write(db, case, "snooze", actor=actor, at=at, values={"follow_up_at": until, "flag": flag}, changes=changes)
 
@@ -772,7 +772,7 @@ def reply_postponed(
         (ReplyStatus.calling,),
         {"status": ReplyStatus.queued, "not_before": until, "error": error, "error_reason": reason},
     )
-    changes = {"not_before": [None, _stamp(until)], "error": [None, error]}
+    changes = {"not_before": [None, stamp(until)], "error": [None, error]}
     return _write(db, get(db, found.case_id), "reply_postponed", actor=actor, at=at, changes=changes, reply_id=reply_id)
 
 
@@ -910,7 +910,7 @@ def alert(
     db: Session, case_id: int, action: str, *, target: str, due_at: datetime, sla: str, actor: str, at: datetime
 ) -> CaseEvent:
     """``action``: sla_warning before a target is missed, sla_breached when it was. ``target``: first_response …"""
-    changes = {"target": [None, target], "due_at": [None, _stamp(due_at)], "sla": [None, sla]}
+    changes = {"target": [None, target], "due_at": [None, stamp(due_at)], "sla": [None, sla]}
     return _write(db, get(db, case_id), action, actor=actor, at=at, changes=changes)
 
 
@@ -931,7 +931,7 @@ def promise(db: Session, case_id: int, *, due_at: datetime, words: str, owner: U
     case = get(db, case_id)
     earlier = case.follow_up_at is not None and case.follow_up_at < due_at
     values = {} if earlier else {"follow_up_at": due_at}
-    changes = {"promise": [None, words], "due_at": [None, _stamp(due_at)], "owner": [None, owner.email]}
+    changes = {"promise": [None, words], "due_at": [None, stamp(due_at)], "owner": [None, owner.email]}
     _write(db, case, "promise", actor=actor, at=at, values=values, changes=changes)
 
 
@@ -1008,5 +1008,5 @@ def _doubt(db: Session, case: Case) -> str | None:
     return "reply_uncertain" if db.scalar(uncertain) is not None else None
 
 
-def _stamp(when: datetime | None) -> str | None:
+def stamp(when: datetime | None) -> str | None:
     return when.isoformat().replace("+00:00", "Z") if when else None

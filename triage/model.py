@@ -1,0 +1,169 @@
+"""The shipped weights, and how they weigh a text.
+
+A judge is a row of columns, one per value; a text's score for a value is a start plus the weights of its marks, divided
+by the root of its length. All columns of a mark lie side by side in one whole number, so that one addition adds them
+all: 32 bits each, which no text of ``cutting.MOST`` words can overrun.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+
+from triage.cutting import Cut, cut
+from triage.features import letters, marks
+from triage.verdicts import Verdict
+
+FILE = Path(__file__).parent / "words" / "judges.weights"
+JUDGES: Mapping[str, tuple[str, ...]] = {
+    "kind": ("question", "problem", "idea", "praise", "other"),
+    "wants_answer": ("yes", "no"),
+    "sentiment": ("negative", "neutral", "positive"),
+    "urgency": ("none", "danger", "deadline", "outage", "leak"),
+    "noise": ("none", "spam", "job", "campaign", "bot"),
+}
+COLUMNS = sum(map(len, JUDGES.values()))
+_LANES = struct.Struct(f"<{COLUMNS}I")
+_HALF = 1 << 31
+_OFFSET = sum(_HALF << (32 * column) for column in range(COLUMNS))  # makes every lane positive before it is cut out
+_REASONS = 5
+
+
+@dataclass(frozen=True)
+class Weights:
+    """``table``: mark → its weights, packed. ``start`` and ``step`` per column: a score is start + step × sum."""
+
+    table: dict[str, int]
+    start: tuple[float, ...]
+    step: tuple[float, ...]
+    seeds: str  # digest of what they were learnt from
+
+
+def pack(row: bytes) -> int:
+    """A row of weights, one byte each with 128 for nothing."""
+    return sum((byte - 128) << (32 * column) for column, byte in enumerate(row) if byte != 128)
+
+
+def unpack(total: int) -> tuple[int, ...]:
+    return tuple(lane - _HALF for lane in _LANES.unpack((total + _OFFSET).to_bytes(4 * COLUMNS, "little")))
+
+
+@cache
+def shipped() -> Weights:
+    """The weights of ``FILE``: a line of JSON, the marks one a line, an empty line, and the rows; all compressed."""
+    head, names, rows = zlib.decompress(FILE.read_bytes()).split(b"\n\n", 2)
+    about = json.loads(head)
+    lanes = bytearray(4 * len(rows))
+    lanes[::4] = rows
+    wide = 4 * COLUMNS
+    nothing = sum(128 << (32 * column) for column in range(COLUMNS))
+    packed = (int.from_bytes(lanes[at : at + wide], "little") - nothing for at in range(0, len(lanes), wide))
+    table = dict(zip(names.decode().split("\n"), packed, strict=True))
+    return Weights(table, tuple(about["start"]), tuple(about["step"]), about["seeds"])
+
+
+def write(weights: Mapping[str, bytes], start: list[float], step: list[float], seeds: str) -> bytes:
+    """The content of ``FILE``."""
+    head = json.dumps({"start": start, "step": step, "seeds": seeds}).encode()
+    names = sorted(weights)
+    rows = b"".join(weights[name] for name in names)
+    return zlib.compress(b"\n\n".join((head, "\n".join(names).encode(), rows)), 9)
+
+
+def scale(cut: Cut) -> float:
+    """What the sum of a text's marks is multiplied by: long texts are not surer for being long."""
+    return 1 / math.sqrt(len(cut.words) + 4)
+
+
+@lru_cache(maxsize=20_000)
+def _of_word(word: str) -> int:
+    table = shipped().table
+    return sum(table.get(part, 0) for part in letters(word)) + table.get("=" + word, 0)
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """A text with its scores: ``scores`` per judge and value, ``places`` the packed share of each word in them."""
+
+    cut: Cut
+    scores: Mapping[str, tuple[float, ...]]
+    places: tuple[int, ...]
+
+
+@lru_cache(maxsize=64)
+def weigh(text: str, language: str) -> Weighed:
+    """One pass for all judges; they ask one after the other, so the last texts are remembered."""
+    weights = shipped()
+    pieces = cut(text)
+    places = [_of_word(word) for word in pieces.words]
+    places.append(0)  # of the whole text
+    for place, mark in marks(pieces, language):
+        value = weights.table.get(mark)
+        if value is not None:
+            places[place] += value
+    by = scale(pieces)
+    sums = unpack(sum(places))
+    flat = [start + by * step * each for start, step, each in zip(weights.start, weights.step, sums, strict=True)]
+    scores, at = {}, 0
+    for judge, values in JUDGES.items():
+        scores[judge] = tuple(flat[at : at + len(values)])
+        at += len(values)
+    return Weighed(pieces, scores, tuple(places[:-1]))
+
+
+def likelihoods(scores: tuple[float, ...]) -> list[float]:
+    top = max(scores)
+    powers = [math.exp(score - top) for score in scores]
+    return [power / sum(powers) for power in powers]
+
+
+def column(judge: str, value: str) -> int:
+    at = 0
+    for name, values in JUDGES.items():
+        if name == judge:
+            return at + values.index(value)
+        at += len(values)
+    raise KeyError(judge)
+
+
+def reasons(weighed: Weighed, judge: str, value: str) -> tuple[str, ...]:
+    """The words that spoke for the value, those in a row as one phrase, the most telling first."""
+    at = column(judge, value)
+    shares = [unpack(place)[at] for place in weighed.places]
+    return telling(weighed.cut, shares)
+
+
+def telling(cut: Cut, shares: list[int] | list[float]) -> tuple[str, ...]:
+    """The words with the largest positive shares; marks like "?" count as words, a bare comma does not."""
+    floor = 0.2 * max(shares, default=0)
+    best = sorted(
+        (place for place, share in enumerate(shares) if share > floor and share > 0 and cut.words[place] not in ".,;:-"),
+        key=lambda place: (-shares[place], place),
+    )[: _REASONS + 2]
+    chosen = set(best)
+    found: dict[str, None] = {}
+    for place in best:
+        first = last = place
+        while first - 1 in chosen:
+            first -= 1
+        while last + 1 in chosen:
+            last += 1
+        found[" ".join(cut.shown[first : last + 1])] = None
+    return tuple(found)[:_REASONS]
+
+
+def verdict(weighed: Weighed, judge: str, shift: Mapping[str, float] | None = None) -> Verdict:
+    """What a judge says of a weighed text; ``shift`` is what lessons add to the scores."""
+    values = JUDGES[judge]
+    scores = weighed.scores[judge]
+    if shift:
+        scores = tuple(score + shift.get(value, 0.0) for value, score in zip(values, scores, strict=True))
+    sure = likelihoods(scores)
+    best = max(range(len(values)), key=sure.__getitem__)
+    return Verdict(values[best], round(sure[best], 4), reasons(weighed, judge, values[best]))

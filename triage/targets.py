@@ -1,0 +1,189 @@
+"""Targets of stored cases: computed when something has happened to a case, looked at by the clock when they fall due."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from database import Database
+from models import Case, CaseEvent, CaseStatus, Mention, MentionSource, Source
+from settings import Calendar, Sla
+from triage import cases, policy, sla
+from triage.policy import Policy
+from triage.states import Action
+
+ACTOR = "sla"
+WARNING, BREACHED = "sla_warning", "sla_breached"
+AT_ONCE = 200
+
+
+def facts(db: Session, case: Case) -> sla.Facts:
+    found_by = (
+        select(Source.name)
+        .join(MentionSource, MentionSource.source_id == Source.id)
+        .join(Mention, Mention.id == MentionSource.mention_id)
+        .where(Mention.case_id == case.id)
+    )
+    return sla.Facts(
+        channel=case.channel,
+        sources=frozenset(db.scalars(found_by)),
+        status=case.status,
+        kind=case.kind,
+        priority=case.priority,
+        team=case.team.name if case.team else None,
+        language=case.language,
+        tags=frozenset(tag.tag for tag in case.tags),
+        opened_at=case.opened_at,
+        waiting_since=case.waiting_since,
+        first_response_at=case.first_response_at,
+        resolved_at=case.resolved_at,
+        pauses=pauses(db, case.id),
+        imported=case.imported,
+    )
+
+
+def pauses(db: Session, case_id: int) -> tuple[tuple[datetime, datetime | None], ...]:
+    """While it waited for its author or was put away, from the events: spans in order that do not overlap."""
+    waiting: datetime | None = None
+    put_away: tuple[datetime, datetime] | None = None  # since, until
+    spans: list[tuple[datetime, datetime | None]] = []
+    events = select(CaseEvent).where(CaseEvent.case_id == case_id).order_by(CaseEvent.version)
+    for event in db.scalars(events):
+        if event.action in ("snooze", Action.author_wrote, Action.follow_up_due) and put_away is not None:
+            spans.append((put_away[0], min(put_away[1], event.at)))
+            put_away = None
+        if event.action == "snooze" and (until := event.changes["follow_up_at"][1]) is not None:
+            put_away = (event.at, datetime.fromisoformat(until))
+        if event.to_status is not None:
+            if waiting is not None and event.to_status != CaseStatus.pending:
+                spans.append((waiting, event.at))
+                waiting = None
+            elif waiting is None and event.to_status == CaseStatus.pending:
+                waiting = event.at
+    if put_away is not None:
+        spans.append(put_away)
+    if waiting is not None:
+        spans.append((waiting, None))
+    return _merged(spans)
+
+
+def _merged(spans: list[tuple[datetime, datetime | None]]) -> tuple[tuple[datetime, datetime | None], ...]:
+    whole: list[tuple[datetime, datetime | None]] = []
+    for since, until in sorted(spans, key=lambda span: span[0]):
+        if whole and (last := whole[-1])[1] is None:
+            break
+        if whole and last[1] is not None and since <= last[1]:
+            whole[-1] = (last[0], None if until is None else max(last[1], until))
+        else:
+            whole.append((since, until))
+    return tuple(whole)
+
+
+def calendar_for(laid_down: Policy, given: Sla, case: Case) -> Calendar | None:
+    return laid_down.calendar(given.calendar, case.team.calendar if case.team else None)
+
+
+def compute(db: Session, case: Case) -> tuple[Sla, Calendar | None, list[sla.Target]] | None:
+    """The policy in force for a case, its calendar and its targets; None where no policy fits."""
+    laid_down = policy.read(db)
+    known = facts(db, case)
+    chosen = sla.choose(laid_down.sla, known)
+    if chosen is None:
+        return None
+    calendar = calendar_for(laid_down, chosen[1], case)
+    return chosen[1], calendar, sla.targets(chosen[1], calendar, known)
+
+
+def refresh(db: Session, case_id: int) -> None:
+    """Compute a case's targets anew and keep them on it."""
+    case = cases.get(db, case_id)
+    laid_down = policy.read(db)
+    known = facts(db, case)
+    chosen = sla.choose(laid_down.sla, known)
+    if chosen is None:
+        if case.sla_id is not None:
+            cases.set_targets(db, case_id, dict.fromkeys(COLUMNS))
+        return
+    id, given = chosen
+    calendar = calendar_for(laid_down, given, case)
+    found = sla.targets(given, calendar, known)
+    due = {target.name: target.due_at for target in found}
+    first = sla.nearest(found)
+    cases.set_targets(
+        db,
+        case_id,
+        {
+            "sla_id": id,
+            **{f"{name}_due_at": due.get(name) for name in (sla.FIRST, sla.NEXT, sla.RESOLUTION)},
+            "next_breach_at": first.due_at if first else None,
+            "breach_kind": first.name if first else None,
+            "next_alert_at": min((at for at, *_ in _alerts(db, case_id, given, calendar, found)), default=None),
+        },
+    )
+
+
+COLUMNS = (
+    "sla_id",
+    "first_response_due_at",
+    "next_response_due_at",
+    "resolution_due_at",
+    "next_breach_at",
+    "breach_kind",
+    "next_alert_at",
+)
+
+
+def _alerts(
+    db: Session, case_id: int, given: Sla, calendar: Calendar | None, found: list[sla.Target]
+) -> list[tuple[datetime, str, sla.Target]]:
+    """What is still to be said about the targets, and when: each warning and each breach once per due time."""
+    events = select(CaseEvent.action, CaseEvent.changes).where(
+        CaseEvent.case_id == case_id, CaseEvent.action.in_((WARNING, BREACHED))
+    )
+    said = {(action, changes["target"][1], changes["due_at"][1]) for action, changes in db.execute(events)}
+    wanted: list[tuple[datetime, str, sla.Target]] = []
+    for target in found:
+        if not target.is_due or target.due_at is None:
+            continue
+        stamp = cases.stamp(target.due_at)
+        breached = (BREACHED, target.name, stamp) in said
+        early = sla.warn_at(given, calendar, target)
+        if early is not None and not breached and (WARNING, target.name, stamp) not in said:
+            wanted.append((early, WARNING, target))
+        if not breached:
+            wanted.append((target.due_at, BREACHED, target))
+    return sorted(wanted, key=lambda alert: alert[0])
+
+
+def tick(database: Database, at: datetime) -> int:
+    """Warn of what is about to be late, and say what is. Returns how many cases were looked at."""
+    due = select(Case.id).where(Case.next_alert_at <= at).order_by(Case.next_alert_at).limit(AT_ONCE)
+    done = 0
+    while True:
+        with database.read() as db:
+            numbers = list(db.scalars(due))
+        for number in numbers:
+            with database.transaction() as db:
+                _look_at(db, number, at)
+        done += len(numbers)
+        if len(numbers) < AT_ONCE:
+            return done
+
+
+def _look_at(db: Session, case_id: int, at: datetime) -> None:
+    case = cases.get(db, case_id)
+    computed = compute(db, case)
+    if computed is not None:
+        given, calendar, found = computed
+        now = [alert for alert in _alerts(db, case_id, given, calendar, found) if alert[0] <= at]
+        late = {target.name for _, action, target in now if action == BREACHED}
+        for _, action, target in now:
+            if action == WARNING and target.name in late:
+                continue  # nobody was there to warn: what is late is said, not that it will be
+            assert target.due_at is not None
+            cases.alert(
+                db, case_id, action, target=target.name, due_at=target.due_at, sla=given.name, actor=ACTOR, at=at
+            )
+    refresh(db, case_id)
