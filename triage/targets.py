@@ -1,8 +1,10 @@
-"""Targets of stored cases: computed when something has happened to a case, looked at by the clock when they fall due."""
+"""Targets of stored cases: computed when something has happened to a case, looked at when they fall due."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -11,7 +13,6 @@ from database import Database
 from models import Case, CaseEvent, CaseStatus, Mention, MentionSource, Source
 from settings import Calendar, Sla
 from triage import cases, policy, sla
-from triage.policy import Policy
 from triage.states import Action
 
 ACTOR = "sla"
@@ -81,47 +82,41 @@ def _merged(spans: list[tuple[datetime, datetime | None]]) -> tuple[tuple[dateti
     return tuple(whole)
 
 
-def calendar_for(laid_down: Policy, given: Sla, case: Case) -> Calendar | None:
-    return laid_down.calendar(given.calendar, case.team.calendar if case.team else None)
+@dataclass(frozen=True)
+class Computed:
+    """The policy in force for a case (``id``: of its definition), its calendar, and the case's targets."""
+
+    id: int
+    given: Sla
+    calendar: Calendar | None
+    targets: list[sla.Target]
 
 
-def compute(db: Session, case: Case) -> tuple[Sla, Calendar | None, list[sla.Target]] | None:
-    """The policy in force for a case, its calendar and its targets; None where no policy fits."""
+def compute(db: Session, case: Case) -> Computed | None:
+    """None where no policy fits."""
     laid_down = policy.read(db)
     known = facts(db, case)
     chosen = sla.choose(laid_down.sla, known)
     if chosen is None:
         return None
-    calendar = calendar_for(laid_down, chosen[1], case)
-    return chosen[1], calendar, sla.targets(chosen[1], calendar, known)
+    id, given = chosen
+    calendar = laid_down.calendar(given.calendar, case.team.calendar if case.team else None)
+    return Computed(id, given, calendar, sla.targets(given, calendar, known))
 
 
 def refresh(db: Session, case_id: int) -> None:
     """Compute a case's targets anew and keep them on it."""
     case = cases.get(db, case_id)
-    laid_down = policy.read(db)
-    known = facts(db, case)
-    chosen = sla.choose(laid_down.sla, known)
-    if chosen is None:
-        if case.sla_id is not None:
-            cases.set_targets(db, case_id, dict.fromkeys(COLUMNS))
-        return
-    id, given = chosen
-    calendar = calendar_for(laid_down, given, case)
-    found = sla.targets(given, calendar, known)
-    due = {target.name: target.due_at for target in found}
-    first = sla.nearest(found)
-    cases.set_targets(
-        db,
-        case_id,
-        {
-            "sla_id": id,
-            **{f"{name}_due_at": due.get(name) for name in (sla.FIRST, sla.NEXT, sla.RESOLUTION)},
-            "next_breach_at": first.due_at if first else None,
-            "breach_kind": first.name if first else None,
-            "next_alert_at": min((at for at, *_ in _alerts(db, case_id, given, calendar, found)), default=None),
-        },
-    )
+    computed = compute(db, case)
+    values: dict[str, Any] = dict.fromkeys(COLUMNS)
+    if computed is not None:
+        due = {f"{target.name}_due_at": target.due_at for target in computed.targets}
+        alerts = _alerts(db, case_id, computed)
+        values |= {"sla_id": computed.id, **due, "next_alert_at": alerts[0][0] if alerts else None}
+        if (first := sla.nearest(computed.targets)) is not None:
+            values |= {"next_breach_at": first.due_at, "breach_kind": first.name}
+    if any(getattr(case, column) != value for column, value in values.items()):
+        cases.set_targets(db, case_id, values)
 
 
 COLUMNS = (
@@ -135,21 +130,19 @@ COLUMNS = (
 )
 
 
-def _alerts(
-    db: Session, case_id: int, given: Sla, calendar: Calendar | None, found: list[sla.Target]
-) -> list[tuple[datetime, str, sla.Target]]:
+def _alerts(db: Session, case_id: int, computed: Computed) -> list[tuple[datetime, str, sla.Target]]:
     """What is still to be said about the targets, and when: each warning and each breach once per due time."""
     events = select(CaseEvent.action, CaseEvent.changes).where(
         CaseEvent.case_id == case_id, CaseEvent.action.in_((WARNING, BREACHED))
     )
     said = {(action, changes["target"][1], changes["due_at"][1]) for action, changes in db.execute(events)}
     wanted: list[tuple[datetime, str, sla.Target]] = []
-    for target in found:
+    for target in computed.targets:
         if not target.is_due or target.due_at is None:
             continue
         stamp = cases.stamp(target.due_at)
         breached = (BREACHED, target.name, stamp) in said
-        early = sla.warn_at(given, calendar, target)
+        early = sla.warn_at(computed.given, computed.calendar, target)
         if early is not None and not breached and (WARNING, target.name, stamp) not in said:
             wanted.append((early, WARNING, target))
         if not breached:
@@ -176,14 +169,14 @@ def _look_at(db: Session, case_id: int, at: datetime) -> None:
     case = cases.get(db, case_id)
     computed = compute(db, case)
     if computed is not None:
-        given, calendar, found = computed
-        now = [alert for alert in _alerts(db, case_id, given, calendar, found) if alert[0] <= at]
+        now = [alert for alert in _alerts(db, case_id, computed) if alert[0] <= at]
         late = {target.name for _, action, target in now if action == BREACHED}
         for _, action, target in now:
             if action == WARNING and target.name in late:
                 continue  # nobody was there to warn: what is late is said, not that it will be
             assert target.due_at is not None
+            policy_name = computed.given.name
             cases.alert(
-                db, case_id, action, target=target.name, due_at=target.due_at, sla=given.name, actor=ACTOR, at=at
+                db, case_id, action, target=target.name, due_at=target.due_at, sla=policy_name, actor=ACTOR, at=at
             )
     refresh(db, case_id)
