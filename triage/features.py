@@ -67,7 +67,18 @@ def _sentences(words: tuple[str, ...]) -> list[tuple[int, str]]:
     for place, word in enumerate(words):
         if word in STOPS or place == len(words) - 1:
             opening = start
-            while opening < place and words[opening] in ("<at>", ",", "hej", "hei", "hi", "hello", "hallo", '"', "-", "å"):
+            while opening < place and words[opening] in (
+                "<at>",
+                ",",
+                "hej",
+                "hei",
+                "hi",
+                "hello",
+                "hallo",
+                '"',
+                "-",
+                "å",
+            ):
                 opening += 1
             found.append((opening, f"^{words[opening]}"))
             if opening + 1 < len(words):

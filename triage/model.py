@@ -11,14 +11,14 @@ import json
 import math
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import accumulate
 from pathlib import Path
 
 from triage.cutting import Cut, cut
 from triage.features import letters, marks
-from triage.verdicts import Verdict
 
 FILE = Path(__file__).parent / "words" / "judges.weights"
 JUDGES: Mapping[str, tuple[str, ...]] = {
@@ -29,10 +29,12 @@ JUDGES: Mapping[str, tuple[str, ...]] = {
     "noise": ("none", "spam", "job", "campaign", "bot"),
 }
 COLUMNS = sum(map(len, JUDGES.values()))
+_FIRST = dict(zip(JUDGES, accumulate(map(len, JUDGES.values()), initial=0), strict=False))  # judge → its first column
 _LANES = struct.Struct(f"<{COLUMNS}I")
 _HALF = 1 << 31
 _OFFSET = sum(_HALF << (32 * column) for column in range(COLUMNS))  # makes every lane positive before it is cut out
 _REASONS = 5
+_MUTE = frozenset('.,;:-_/()*"')  # no reason a person could read
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,12 @@ class Weighed:
     scores: Mapping[str, tuple[float, ...]]
     places: tuple[int, ...]
 
+    def shares(self, judge: str, value: str) -> list[float]:
+        """What each word adds to the score of the value."""
+        at = _FIRST[judge] + JUDGES[judge].index(value)
+        by = scale(self.cut) * shipped().step[at]
+        return [by * unpack(place)[at] for place in self.places]
+
 
 @lru_cache(maxsize=64)
 def weigh(text: str, language: str) -> Weighed:
@@ -110,60 +118,30 @@ def weigh(text: str, language: str) -> Weighed:
     by = scale(pieces)
     sums = unpack(sum(places))
     flat = [start + by * step * each for start, step, each in zip(weights.start, weights.step, sums, strict=True)]
-    scores, at = {}, 0
-    for judge, values in JUDGES.items():
-        scores[judge] = tuple(flat[at : at + len(values)])
-        at += len(values)
+    scores = {judge: tuple(flat[at : at + len(JUDGES[judge])]) for judge, at in _FIRST.items()}
     return Weighed(pieces, scores, tuple(places[:-1]))
 
 
-def likelihoods(scores: tuple[float, ...]) -> list[float]:
+def likelihoods(scores: Sequence[float]) -> list[float]:
+    """The softmax of scores."""
     top = max(scores)
     powers = [math.exp(score - top) for score in scores]
-    return [power / sum(powers) for power in powers]
+    total = sum(powers)
+    return [power / total for power in powers]
 
 
-def column(judge: str, value: str) -> int:
-    at = 0
-    for name, values in JUDGES.items():
-        if name == judge:
-            return at + values.index(value)
-        at += len(values)
-    raise KeyError(judge)
-
-
-def reasons(weighed: Weighed, judge: str, value: str) -> tuple[str, ...]:
-    """The words that spoke for the value, those in a row as one phrase, the most telling first."""
-    at = column(judge, value)
-    shares = [unpack(place)[at] for place in weighed.places]
-    return telling(weighed.cut, shares)
-
-
-def telling(cut: Cut, shares: list[int] | list[float]) -> tuple[str, ...]:
-    """The words with the largest positive shares; marks like "?" count as words, a bare comma does not."""
+def telling(cut: Cut, shares: Sequence[float]) -> tuple[str, ...]:
+    """The words with the largest positive shares, those in a row as one phrase, the most telling first."""
     floor = 0.2 * max(shares, default=0)
-    best = sorted(
-        (place for place, share in enumerate(shares) if share > floor and share > 0 and cut.words[place] not in ".,;:-"),
-        key=lambda place: (-shares[place], place),
-    )[: _REASONS + 2]
+    ranked = sorted(range(len(shares)), key=lambda place: (-shares[place], place))
+    best = [at for at in ranked if shares[at] > max(floor, 0) and cut.words[at] not in _MUTE][: _REASONS + 2]
     chosen = set(best)
     found: dict[str, None] = {}
-    for place in best:
-        first = last = place
+    for first in best:
+        last = first
         while first - 1 in chosen:
             first -= 1
         while last + 1 in chosen:
             last += 1
         found[" ".join(cut.shown[first : last + 1])] = None
     return tuple(found)[:_REASONS]
-
-
-def verdict(weighed: Weighed, judge: str, shift: Mapping[str, float] | None = None) -> Verdict:
-    """What a judge says of a weighed text; ``shift`` is what lessons add to the scores."""
-    values = JUDGES[judge]
-    scores = weighed.scores[judge]
-    if shift:
-        scores = tuple(score + shift.get(value, 0.0) for value, score in zip(values, scores, strict=True))
-    sure = likelihoods(scores)
-    best = max(range(len(values)), key=sure.__getitem__)
-    return Verdict(values[best], round(sure[best], 4), reasons(weighed, judge, values[best]))

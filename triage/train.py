@@ -65,7 +65,8 @@ def seeds(folder: Path = WORDS, languages: Iterable[str] = LANGUAGES) -> list[Se
 def digest(folder: Path = WORDS) -> str:
     """Of all that is learnt from: seeds, lists and cues."""
     whole = hashlib.sha256()
-    for path in sorted(folder.glob("*.tsv")):
+    lists = [path for language in LANGUAGES for path in folder.glob(f"*.{language}.tsv")]
+    for path in sorted((*lists, folder / "cues.tsv")):
         whole.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return whole.hexdigest()
 
