@@ -9,7 +9,7 @@ from types import MappingProxyType
 from triage import kind, language, learning, model, noise, sentiment, urgency
 from triage.cutting import cut
 from triage.learning import NOTHING, Lessons
-from triage.noise import Author
+from triage.noise import NOBODY, Author
 from triage.verdicts import Verdict
 
 
@@ -30,7 +30,7 @@ def judge(
     *,
     title: str | None = None,
     expected: Mapping[str, float] = MappingProxyType({}),
-    author: Author = Author(),
+    author: Author = NOBODY,
     lessons: Lessons = NOTHING,
 ) -> Judgement:
     """``expected``: language → share in what the source and the author wrote earlier, between 0 and 1."""

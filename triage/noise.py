@@ -19,6 +19,8 @@ class Author:
     followers: int | None = None
 
 
+NOBODY = Author()
+
 # What a name says of itself, in log-odds; no name decides alone.
 _NAMES = (
     (re.compile(r"(?<![a-z])(?:ro)?bot(?![a-z])|bot$", re.IGNORECASE), "bot", 2.0),
@@ -31,7 +33,7 @@ _NAMES = (
 )
 
 
-def judge(text: str, language: str, *, author: Author = Author(), lessons: Lessons = NOTHING) -> Verdict | None:
+def judge(text: str, language: str, *, author: Author = NOBODY, lessons: Lessons = NOTHING) -> Verdict | None:
     """spam, job, campaign or bot; None for what a person wrote to be read."""
     verdict = learning.verdict("noise", text, language, lessons, _said_by(author))
     return None if verdict.value == "none" else verdict
