@@ -37,8 +37,9 @@ from models import (
     ReplyOrigin,
     ReplyStatus,
     SetAsideItem,
+    Source,
 )
-from triage import cases, watch
+from triage import cases, school, watch
 
 log = logging.getLogger("gensvar.intake")
 
@@ -112,6 +113,7 @@ class _Intake:
     ) -> None:
         self.db, self.channel, self.account_id, self.source_id, self.at = db, channel, account_id, source_id, at
         self.query = watch.parse(match) if match else None
+        self.source = db.get(Source, source_id) if source_id is not None else None
         self.taken = Taken()
         self.mentions: dict[str, Mention] = {}  # by every id met in this batch
         self.absent: set[str] = set()  # ids known not to be stored
@@ -241,6 +243,8 @@ class _Intake:
             self.db.add(MentionSource(mention_id=mention.id, source_id=self.source_id, found_at=self.at))
         if not data.context:
             self.taken.new += 1
+        if not (data.ours or data.context or data.repost):
+            school.judge(self.db, mention, self.source)
         self._place(mention, [data.external_id, *data.earlier_ids])
 
     def _see_again(self, mention: Mention, data: MentionData) -> None:
@@ -374,6 +378,7 @@ class _Intake:
 
     def _concerns_us_after_all(self, mention: Mention) -> None:
         mention.context = False
+        school.judge(self.db, mention, self.source)
         self.db.flush()
         self.taken.known -= 1
         self.taken.new += 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import cast
 
 from sqlalchemy import Select, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,7 +16,9 @@ from sqlalchemy.orm import Session
 
 from database import Database, lock
 from errors import GensvarError
-from models import CaseEvent, Notice, PendingReaction, Reply, User
+from models import CaseEvent, Mention, Notice, PendingReaction, Reply, Team, User
+from settings import Sla
+from triage import cases, dispatch, policy, school, targets
 from triage.states import Action
 
 log = logging.getLogger("gensvar.reactions")
@@ -49,7 +52,7 @@ def _react_to_next(database: Database, at: datetime) -> bool:
         event = db.get_one(CaseEvent, pending.event_id)
         try:
             with db.begin_nested():
-                for reaction in REACTIONS.get(event.action, ()):
+                for reaction in (*REACTIONS.get(event.action, ()), *ALWAYS):
                     reaction(db, event, at)
         except (GensvarError, SQLAlchemyError, ValueError) as error:
             # One event that cannot be reacted to must not hold up the others; it stays, is shown, and is logged once.
@@ -80,10 +83,47 @@ def _tell(db: Session, user: User, event: CaseEvent, at: datetime) -> None:
     db.add(Notice(user_id=user.id, event_id=event.id, kind=event.action, at=at))
 
 
+def _sort_in(db: Session, event: CaseEvent, at: datetime) -> None:
+    if event.mention_id is not None:
+        dispatch.sort_in(db, event.case_id, db.get_one(Mention, event.mention_id), at)
+
+
+def _give(db: Session, event: CaseEvent, at: datetime) -> None:
+    dispatch.give(db, event.case_id, at)
+
+
+def _follow_targets(db: Session, event: CaseEvent, at: datetime) -> None:
+    targets.refresh(db, event.case_id)
+
+
+def _escalate(db: Session, event: CaseEvent, at: datetime) -> None:
+    """A target was missed: what its policy wants done then."""
+    case = event.case
+    if case.sla_id is None:
+        return
+    given = cast(Sla, policy.value_of(db, case.sla_id))
+    actor = f"sla:{given.name}"
+    for user in db.scalars(select(User).where(User.email.in_(given.escalate.notify), User.disabled_at.is_(None))):
+        if user.id != case.assignee_id:
+            _tell(db, user, event, at)
+    if given.escalate.priority is not None:
+        cases.classify(db, case.id, priority=given.escalate.priority, actor=actor, at=at)
+    if given.escalate.team is not None:
+        team = db.scalar(select(Team).where(Team.name == given.escalate.team))
+        if team is not None:
+            cases.assign_team(db, case.id, team=team, actor=actor, at=at)
+
+
 REACTIONS: Mapping[str, tuple[Reaction, ...]] = {
+    "opened": (_sort_in, _give),
+    "assign_team": (_give,),
+    "classify": (school.learn,),
     Action.take: (_tell_assignee,),
-    Action.author_wrote: (_tell_assignee,),
+    Action.author_wrote: (_tell_assignee, _give),
     Action.follow_up_due: (_tell_assignee,),
     Action.reply_failed: (_tell_writer,),
     "reply_uncertain": (_tell_writer,),
+    targets.WARNING: (_tell_assignee,),
+    targets.BREACHED: (_tell_assignee, _escalate),
 }
+ALWAYS: tuple[Reaction, ...] = (_follow_targets,)

@@ -1,4 +1,4 @@
-"""What time alone brings about: follow-ups that are due, cases resolved long enough ago."""
+"""What time alone brings about: follow-ups that are due, targets missed, cases resolved long enough ago."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from database import Database
 from models import Case, CaseStatus
-from triage import cases
+from triage import cases, dispatch, targets
 
 ACTOR = "scheduler"
 CLOSE_AFTER = timedelta(days=14)  # resolved and quiet for so long: closed; who writes then opens a new case
@@ -16,8 +16,8 @@ AT_ONCE = 200  # cases looked up at a time
 
 
 def tick(database: Database, at: datetime) -> int:
-    """Bring up what is due, close what is done. Returns how many cases were changed."""
-    done = 0
+    """Bring up what is due, tell of what is late, give out what waits, close what is done. Returns how many cases."""
+    done = targets.tick(database, at) + dispatch.tick(database, at)
     while changed := _follow_up(database, at) + _close(database, at):
         done += changed
     return done
