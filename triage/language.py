@@ -41,6 +41,11 @@ SURE_ENOUGH = 0.5  # below this the answer is "und"
 # However one-sided the earlier texts were, a language is never held to be less likely than this beside them.
 LEAST_EXPECTED = 0.04
 
+# Norwegian written as it is spoken is learnt by itself and is as much the one as the other, so both get its share.
+DIALECT = "no"
+SPOKEN = ("nb", "nn")
+SPOKEN_TIMES = 3.0
+
 _NO_WORDS = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+\.\w+|[@#][\w.-]+|&#?\w+;", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+(?:['’´][^\W\d_]+)*")
 _DRAWN_OUT = re.compile(r"(.)\1{2,}")
@@ -125,34 +130,36 @@ def detect(text: str, *, expected: Mapping[str, float] = MappingProxyType({})) -
         return Verdict(UNSURE, 1.0, tuple(word for word, _ in found if _LATIN.fullmatch(word.lower()) is None)[:5])
     penalties = [score(lookup) for _, lookup in latin]
     likely = _likelihoods([sum(column) for column in zip(*penalties, strict=True)], len(latin), expected)
-    best, second = sorted(range(len(likely)), key=likely.__getitem__, reverse=True)[:2]
-    value, sure = table().languages[best], likely[best]
-    if not latin or value not in LANGUAGES or sure < SURE_ENOUGH:
-        ours = max(p for language, p in zip(table().languages, likely, strict=True) if language in LANGUAGES)
-        return Verdict(UNSURE, 1.0 - ours if latin else 1.0, ())
-    return Verdict(value, sure, _telling(latin, penalties, best, second))
+    value, second = sorted(likely, key=likely.__getitem__, reverse=True)[:2]
+    if not latin or value not in LANGUAGES or likely[value] < SURE_ENOUGH:
+        return Verdict(UNSURE, 1.0 - max(likely[ours] for ours in LANGUAGES) if latin else 1.0)
+    return Verdict(value, likely[value], _telling(latin, penalties, value, second))
 
 
-def _likelihoods(penalties: list[int], words: int, expected: Mapping[str, float]) -> list[float]:
+def _likelihoods(penalties: list[int], words: int, expected: Mapping[str, float]) -> dict[str, float]:
     """How likely each language of the table is; they sum to 1."""
     languages = table().languages
-    others = len(languages) - len(LANGUAGES)
-    belief = BELIEF / max(1, words) ** TIRING / STEP
-    before = [
-        LEAST_EXPECTED + expected.get(language, 0.0)
-        if language in LANGUAGES
-        else OTHERS_SHARE / others * LEAST_EXPECTED
-        for language in languages
-    ]
+    others = OTHERS_SHARE / (len(languages) - len(LANGUAGES))
+    before = {name: LEAST_EXPECTED + expected.get(name, 0.0) for name in LANGUAGES}
+    spoken = {name: before[name] / sum(map(before.__getitem__, SPOKEN)) for name in SPOKEN}
     least = min(penalties, default=0)
-    penalties = penalties or [0] * len(languages)
-    weights = [b * math.exp(belief * (least - p)) for b, p in zip(before, penalties, strict=True)]
-    total = sum(weights)
-    return [weight / total for weight in weights]
+    belief = BELIEF / max(1, words) ** TIRING / STEP
+    weights = {
+        name: before.get(name, others * LEAST_EXPECTED) * math.exp(belief * (least - penalty))
+        for name, penalty in zip(languages, penalties or [0] * len(languages), strict=True)
+    }
+    dialect = weights.pop(DIALECT, 0.0) * SPOKEN_TIMES
+    for name, share in spoken.items():
+        weights[name] += dialect * share
+    total = sum(weights.values())
+    return {name: weight / total for name, weight in weights.items()}
 
 
-def _telling(found: list[tuple[str, str]], penalties: list[tuple[int, ...]], best: int, second: int) -> tuple[str, ...]:
-    """The words that speak most for the best language against the second, at most five."""
-    gains = {lookup: (p[second] - p[best], word) for (word, lookup), p in zip(found, penalties, strict=True)}
+def _telling(
+    found: list[tuple[str, str]], penalties: list[tuple[int, ...]], value: str, second: str
+) -> tuple[str, ...]:
+    """The words that speak most for a language against the second, at most five."""
+    best, next_best = map(table().languages.index, (value, second))
+    gains = {lookup: (p[next_best] - p[best], word) for (word, lookup), p in zip(found, penalties, strict=True)}
     strongest = sorted((pair for pair in gains.values() if pair[0] > 0), key=lambda pair: -pair[0])
     return tuple(word for _, word in strongest[:5])

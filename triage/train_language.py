@@ -19,10 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from triage import language
-from triage.language import LANGUAGES, STEP
+from triage.language import DIALECT, LANGUAGES, SPOKEN, STEP
 
 WORDS = language.TABLE.parent
-MORE = WORDS / "language.more.tsv"  # language, text: everyday and learned prose, and the languages that are not ours
+MORE = (
+    WORDS / "language.more.tsv"
+)  # language, text: learned prose, Norwegian as spoken, and the languages that are not ours
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Smoothing:
     letters: float = 0.5  # how much of what the letters say is believed
     listed: float = 3.0  # how often a listed little word, or a telling one of weight 1, counts as seen
     louder: float = 0.6  # how far a language with few texts is made as large as the largest: 0 not at all, 1 wholly
+    spoken: int = 15  # how often a word of the dialect texts counts, beside the shared words of the written norms
     rare: int = 3  # a run of four letters or more must occur in so many words
 
 
@@ -80,6 +83,8 @@ def learn(texts: Texts, lists: Lists, smoothing: Smoothing, seeds: str = "") -> 
     for count, name in zip(counts, languages, strict=True):
         for word, times in lists.get(name, {}).items():
             count[word] += times  # type: ignore[assignment]
+    if DIALECT in languages:
+        _add_written(dict(zip(languages, counts, strict=True)), smoothing)
     letters = _letters(counts, smoothing)
     rows: dict[int, bytes] = {}
     for run, chances in letters.items():
@@ -100,6 +105,16 @@ def learn(texts: Texts, lists: Lists, smoothing: Smoothing, seeds: str = "") -> 
         rows[zlib.crc32(f"^{word}$$".encode())] = _row([math.log(chance) for chance in chances])
     keys = sorted(rows)
     return language.Table(languages, seeds, array("I", keys), b"".join(rows[key] for key in keys))
+
+
+def _add_written(counts: Mapping[str, Counter[str]], smoothing: Smoothing) -> None:
+    """Who writes as he speaks still shares most words with both ways of writing."""
+    spoken = counts[DIALECT]
+    for word in spoken:
+        spoken[word] *= smoothing.spoken
+    for written in SPOKEN:
+        for word, times in counts[written].items():
+            spoken[word] += times / len(SPOKEN)  # type: ignore[assignment]
 
 
 def _letters(counts: list[Counter[str]], smoothing: Smoothing) -> dict[str, list[float]]:
