@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from errors import NotFoundError
-from models import Case, CaseStatus, Kind, Priority, Reply, ReplyOrigin, ReplyStatus, Role, Sentiment
+from models import Case, CaseStatus, Kind, Noise, Priority, Reply, ReplyOrigin, ReplyStatus, Role, Sentiment, Urgency
 from web.i18n import gettext as _
-from web.i18n import when
+from web.i18n import language_name, when
 
 
 def channel(name: str) -> str:
@@ -87,6 +87,38 @@ def sentiment(value: str) -> str:
         Sentiment.neutral: _("Neutral"),
         Sentiment.positive: _("Positive"),
     }[Sentiment(value)]
+
+
+def urgency(value: str) -> str:
+    return {
+        Urgency.danger: _("Danger to people or property"),
+        Urgency.deadline: _("A deadline"),
+        Urgency.outage: _("An outage"),
+        Urgency.leak: _("A leak of personal data"),
+    }[Urgency(value)]
+
+
+def noise(value: str) -> str:
+    return {
+        Noise.spam: _("Spam"),
+        Noise.job: _("Job ad"),
+        Noise.campaign: _("Our own campaign"),
+        Noise.bot: _("Bot"),
+    }[Noise(value)]
+
+
+def target(name: str) -> str:
+    """What a target of a policy asks for."""
+    return {
+        "first_response": _("First answer"),
+        "next_response": _("Next answer"),
+        "resolution": _("Resolution"),
+    }.get(name, name.replace("_", " "))
+
+
+def spoken(tag: str) -> str:
+    """The name of a language; "und" is what no judge could tell."""
+    return _("Unsure") if tag == "und" else language_name(tag)
 
 
 def role(value: str) -> str:
@@ -237,6 +269,16 @@ def action(value: str) -> str:
         "absorb": _("merged a case into this one"),
         "split": _("split a message out"),
         "follow_up_due": _("the follow-up is due"),
+        "want_review": _("changed whether a colleague approves answers"),
+        "propose_reply": _("proposed an answer"),
+        "join_story": _("sorted it into a story"),
+        "promise": _("stands by a promise"),
+        "promise_kept": _("the promise was kept"),
+        "promise_dropped": _("the promise no longer holds"),
+        "sla_warning": _("a target is about to be missed"),
+        "sla_breached": _("a target was missed"),
+        "notified": _("told colleagues"),
+        "webhook": _("called another system"),
     }.get(value, value.replace("_", " "))
 
 
@@ -259,6 +301,19 @@ def field(name: str) -> str:
         "not_before": _("not before"),
         "flag": _("flag"),
         "subject": _("subject"),
+        "wants_answer": _("wants an answer"),
+        "urgency": _("urgency"),
+        "noise": _("noise"),
+        "category": _("category"),
+        "review_wanted": _("approval by a colleague"),
+        "canned_reply": _("proposed answer"),
+        "story": _("story"),
+        "promise": _("promise"),
+        "owner": _("who keeps it"),
+        "due_at": _("due"),
+        "target": _("target"),
+        "sla": _("policy"),
+        "split_from": _("split from"),
     }.get(name, name.replace("_", " "))
 
 
@@ -268,11 +323,17 @@ def value(name: str, stored: object, names: Mapping[str, str]) -> str:
         return _("none")
     if isinstance(stored, list):
         return ", ".join(str(each) for each in stored)
+    if isinstance(stored, bool):
+        return _("yes") if stored else _("no")
     words: dict[str, Callable[[str], str]] = {
         "kind": kind,
         "priority": priority,
         "sentiment": sentiment,
         "status": status,
+        "language": spoken,
+        "urgency": urgency,
+        "noise": noise,
+        "target": target,
     }
     if name in words:
         return words[name](str(stored))
@@ -285,10 +346,12 @@ def actor(value: str, names: Mapping[str, str]) -> str:
     """Who did it: a colleague's name, or the part of Gensvar that did."""
     if value in names:
         return names[value]
-    if value in {"system", "scheduler", "cli", "outbox", "intake"}:
+    if value in {"system", "scheduler", "cli", "outbox", "intake", "routing", "sla", "stories"}:
         return "Gensvar"
     if value.startswith("rule:"):
         return _("Rule %(name)s", name=value.removeprefix("rule:"))
+    if value.startswith("sla:"):
+        return _("Policy %(name)s", name=value.removeprefix("sla:"))
     return value
 
 
