@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from sqlalchemy.exc import DBAPIError
 
 from database import Database, migrations, newest_migration
 from errors import DatabaseError
-from models import Base
+from models import Base, Case
 from tests.postgres import PostgreSQL
+from triage import cases
 
 ROOT = Path(__file__).parent.parent
 
@@ -66,6 +68,57 @@ def test_processes_that_start_together_take_turns(kind: str, tmp_path: Path, pos
 
 def test_migrating_again_does_nothing(database: Database) -> None:
     assert database.migrate() is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_an_earlier_version_stored_is_kept_and_goes_on(kind: str, tmp_path: Path, postgresql: PostgreSQL) -> None:
+    with postgresql.fresh() as url:
+        if kind == "sqlite":
+            url = f"sqlite:///{tmp_path}/old.db"
+        database = Database(url)
+        if kind == "postgresql":
+            with database.engine.begin() as connection:
+                connection.execute(text("DROP SCHEMA public CASCADE"))
+                connection.execute(text("CREATE SCHEMA public"))
+        database.migrate("0001")
+        at = {"at": "2026-11-24 08:00:00.000000", "later": "2026-11-24 09:00:00.000000"}
+        with database.engine.begin() as connection:
+            for statement in FROM_0001:
+                connection.execute(text(statement), at)
+        assert database.migrate() == "0001"
+        with database.transaction() as db:
+            asked, answered = (db.get_one(Case, number) for number in (1, 2))
+            assert asked.waiting_since == datetime(2026, 11, 24, 8, tzinfo=UTC)
+            assert answered.waiting_since is None
+            assert (asked.settled, asked.review_wanted, asked.status) == ([], False, "new")
+            cases.classify(db, 1, urgency="leak", actor="t", at=datetime(2026, 11, 24, 10, tzinfo=UTC))
+        with pytest.raises(DBAPIError), database.transaction() as db:
+            db.execute(text("UPDATE cases SET status = 'odd' WHERE id = 1"))
+        database.close()
+
+
+FROM_0001 = [
+    "INSERT INTO users (id, email, name, role, created_at) VALUES (1, 'eva@storby.example', 'Eva', 'agent', :at)",
+    "INSERT INTO authors (id, channel, external_id, name, first_seen_at) VALUES (1, 'net', 'a', 'Anna', :at)",
+    *(
+        "INSERT INTO cases (id, channel, subject, status, opened_at, seen_at, last_activity_at, mention_count, "
+        f"reply_count, spread, imported, version) VALUES ({n}, 'net', 's', 'new', :at, :at, :at, 1, 0, 0, false, 1)"
+        for n in (1, 2)
+    ),
+    *(
+        "INSERT INTO mentions (id, channel, external_id, case_id, author_id, ours, context, repost, text, "
+        "published_at, collected_at, can_reply, can_reply_privately, reply_address, attachments, imported) VALUES "
+        f"({n}, 'net', 'm{n}', {n}, 1, false, false, false, 't', :at, :at, true, false, '{{}}', '[]', false)"
+        for n in (1, 2)
+    ),
+    "INSERT INTO replies (id, case_id, channel, to_mention_id, origin, body, private, status, then_case, created_at, "
+    "attempts, sent_at, awaiting_moderation, lookups) VALUES (1, 2, 'net', 2, 'gensvar', 'b', false, 'sent', 'keep', "
+    ":later, 1, :later, false, 0)",
+    "INSERT INTO case_events (id, case_id, version, action, actor, to_status, changes, mention_id, at) "
+    "VALUES (900, 1, 1, 'opened', 'intake', 'new', '{}', 1, :at)",
+    "INSERT INTO notices (id, user_id, event_id, kind, at) VALUES (1, 1, 900, 'opened', :at)",
+]
 
 
 def test_a_newer_database_is_refused_and_left_alone(database: Database) -> None:

@@ -273,3 +273,11 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
         for name, clause in NEW_CHECKS.items():
             op.create_check_constraint(op.f(f"ck_cases_{name}"), "cases", clause)
+
+    last_answer = (
+        "(SELECT max(r.sent_at) FROM replies r WHERE r.case_id = cases.id AND r.status = 'sent' AND NOT r.private)"
+    )
+    op.execute(  # what new cases are born with
+        "UPDATE cases SET waiting_since = (SELECT min(m.published_at) FROM mentions m WHERE m.case_id = cases.id "
+        f"AND NOT m.ours AND NOT m.context AND NOT m.repost AND ({last_answer} IS NULL OR m.published_at > {last_answer}))"
+    )
