@@ -205,6 +205,20 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _weekdays(value: object) -> object:
+    """``mon-fri``, or a list of such, as single days."""
+    parts = _listed(value)
+    return [day for part in parts for day in _days(str(part))] if isinstance(parts, list) else parts
+
+
+def _tags(tags: tuple[str, ...]) -> tuple[str, ...]:
+    """As cases bear them: small letters, single spaces."""
+    cleaned = tuple(" ".join(tag.split()).lower() for tag in tags)
+    if any(not 0 < len(tag) <= 60 for tag in cleaned):
+        raise ValueError("a tag has between 1 and 60 characters")
+    return cleaned
+
+
 def _since(value: object) -> object:
     if value is None or value == "all":
         return None
@@ -246,6 +260,13 @@ KindName = Literal["question", "problem", "idea", "praise", "other"]
 PriorityName = Literal["low", "normal", "high", "urgent"]
 StatusName = Literal["new", "open", "pending", "resolved", "closed", "ignored"]
 SentimentName = Literal["negative", "neutral", "positive"]
+UrgencyName = Literal["danger", "deadline", "outage", "leak", "none"]
+NoiseName = Literal["spam", "job", "campaign", "bot", "none"]
+Tags = Annotated[Names, AfterValidator(_tags)]
+Weekdays = Annotated[tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...], BeforeValidator(_weekdays)]
+TimesOfDay = Annotated[
+    tuple[Annotated[Span, BeforeValidator(span), PlainSerializer(span_text)], ...], BeforeValidator(_listed)
+]
 
 
 # -- what the file holds --------------------------------------------------------------------------------------------
@@ -360,7 +381,7 @@ class Conditions(Strict):
     kind: Annotated[tuple[KindName, ...], BeforeValidator(_listed)] = ()
     priority: Annotated[tuple[PriorityName, ...], BeforeValidator(_listed)] = ()
     team: Names = ()
-    tag: Names = ()
+    tag: Tags = ()
     language: Annotated[tuple[Language, ...], BeforeValidator(_listed)] = ()
 
 
@@ -393,21 +414,36 @@ class Sla(Strict):
 
 
 class RuleConditions(Conditions):
-    """Besides: a watch query, what is known of the author and the case, and whether it is within opening hours."""
+    """Besides: a watch query, and what else is known of the mention, its author, the thread, the case and the hour.
+
+    ``none`` under ``urgency``, ``noise`` and ``category`` means that there is none.
+    """
 
     match: Name | None = None
     status: Annotated[tuple[StatusName, ...], BeforeValidator(_listed)] = ()
     sentiment: Annotated[tuple[SentimentName, ...], BeforeValidator(_listed)] = ()
+    urgency: Annotated[tuple[UrgencyName, ...], BeforeValidator(_listed)] = ()
+    noise: Annotated[tuple[NoiseName, ...], BeforeValidator(_listed)] = ()
+    category: Names = ()
+    wants_answer: bool | None = None
+    assigned: bool | None = None  # to a person
+    answered: bool | None = None  # in public, at least once
+    author: Names = ()  # by handle, with or without @, or by name
     followers_over: Annotated[int, Field(ge=0)] | None = None
-    unanswered_for: Duration | None = None
+    messages_over: Annotated[int, Field(ge=0)] | None = None  # in the case, by others than us
+    spread_over: Annotated[int, Field(ge=0)] | None = None  # times it was passed on
+    story_over: Annotated[int, Field(ge=0)] | None = None  # mentions in the story it belongs to
+    unanswered_for: Annotated[Duration, AfterValidator(_positive)] | None = None
     opening_hours: bool | None = None
+    days: Weekdays = ()
+    hours: TimesOfDay = ()
 
 
 class RuleEffects(Strict):
     ignore: Literal[True] | None = None
     kind: KindName | None = None
     priority: PriorityName | None = None
-    tags: Names = ()
+    tags: Tags = ()  # added to those it has
     team: str | None = None
     assignee: Email | None = None
     draft: str | None = None  # the name of a canned reply
@@ -426,6 +462,12 @@ class RuleSettings(Strict):
     conditions: RuleConditions = Field(default=RuleConditions(), alias="if")
     effects: RuleEffects = Field(alias="then")
     enabled: bool = True
+
+    @model_validator(mode="after")
+    def _when_time_has_passed(self) -> Self:
+        if "time" in self.when and self.conditions.unanswered_for is None:
+            raise ValueError("on time it needs to know how much; give unanswered_for under if, such as 4h")
+        return self
 
 
 class Category(Strict):
@@ -937,6 +979,8 @@ class _Reader:
                 conditions((*place, "if"), rule.conditions)
                 refer((*place, "then", "team"), "teams", rule.effects.team)
                 refer((*place, "then", "draft"), "canned_replies", rule.effects.draft)
+                named = [name for name in rule.conditions.category if name != "none"]
+                refer((*place, "if", "category"), "categories", *named)
                 if rule.conditions.match is not None:
                     self._query((*place, "if", "match"), rule.conditions.match)
                 if rule.effects == RuleEffects():
