@@ -1,0 +1,422 @@
+"""Stories: the mentions that spread one matter, drawn together as they arrive. No database, no clock of its own.
+
+What surely belongs together (the same link, the same item passed on, a near-equal text) makes an *echo*; echoes and
+single mentions that tell of the same event in other words make a *story*. Where the order of arrival matters:
+``docs/stories.md``.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, insort
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import TypeVar
+
+from triage.fingerprints import APART, Fingerprint, Item, Kin, contrary, fingerprint, kinship, near_equal, worth
+from triage.spread import Alarm, Growth, Stage, Timeline, alarming, growth, timeline
+
+__all__ = [
+    "Alarm",
+    "Fingerprint",
+    "Gatherer",
+    "Growth",
+    "Item",
+    "Kin",
+    "Placing",
+    "Stage",
+    "Timeline",
+    "alarming",
+    "fingerprint",
+    "growth",
+    "kinship",
+    "timeline",
+]
+
+SILENCE = timedelta(days=7)  # ends a story
+JOINS = 0.10  # likeness of a mention and a story from which it belongs there
+MERGES = 0.25  # likeness of two stories from which they are one
+STRICT = 0.25  # so much more alike a story of one has to be: chance joins the small
+FEW = 8  # mentions of a story that one shared word is too little for
+EVEN = 0.75  # power that keeps a story's commonest word from being all of it
+EVERYDAY = timedelta(days=1)
+FADES = timedelta(days=2)  # in which the likeness to a silent story halves
+DOUBTED = 0.5  # what a word is worth between stories a person has taken apart
+LOOKED_AT = 60  # stories per word, the latest active first
+TELLING = 24  # words of a mention or story that are looked up, the weightiest
+TEXTS = 50  # different texts per word pair, the latest
+BANDS = 8  # word pairs a text is found by
+PROFILE = 300  # words a story is known by; beyond, the weaker half goes
+KIN = 5  # named in a placing
+
+
+@dataclass(frozen=True)
+class Placing:
+    """Where a mention landed. ``story``: the smallest id of its mentions, None while it is alone. ``kin``: why,
+    strongest first. ``joins``: the stories that thereby became part of this one; a mention alone counts as the story of its id.
+    ``echo``: the smallest id among the same message's copies."""
+
+    story: int | None
+    kin: tuple[tuple[int, Kin], ...]
+    joins: tuple[int, ...]
+    echo: int
+
+
+@dataclass(eq=False)
+class _Story:
+    id: int
+    members: set[int]
+    first: datetime
+    last: datetime
+    profile: dict[str, float] = field(default_factory=dict)
+    square: float = 0.0  # of the profile's length, after EVEN
+    marks: Counter[str] = field(default_factory=Counter)
+    foes: set[int] = field(default_factory=set)  # mentions that must not come in
+    doubts: set[str] = field(default_factory=set)  # words that joined what does not belong together
+
+
+@dataclass(frozen=True)
+class _Mention:
+    at: datetime
+    print: Fingerprint
+
+
+_Times = list[tuple[datetime, int]]
+_Key = TypeVar("_Key", int, str)
+
+
+class Gatherer:
+    """The mentions of the last two silences, and which belong together. Give it the lessons and the stored mentions
+    first, these in order of time."""
+
+    def __init__(self, silence: timedelta = SILENCE) -> None:
+        self.silence = silence
+        self._mentions: dict[int, _Mention] = {}
+        self._order: _Times = []
+        self._story: dict[int, _Story] = {}
+        self._echo: dict[int, set[int]] = {}
+        self._keys: dict[str, _Times] = defaultdict(list)
+        self._texts: dict[int, _Times] = defaultdict(list)
+        self._bands: dict[int, dict[int, None]] = defaultdict(dict)  # word pair -> texts, the latest last
+        self._told: dict[str, dict[_Story, None]] = defaultdict(dict)  # word -> stories, the latest active last
+        self._seen: Counter[str] = Counter()
+        self._everyday: Counter[str] = Counter()  # the same, in the first `_aged` mentions: those older than a day
+        self._aged = 0
+        self._together: dict[int, set[int]] = defaultdict(set)
+        self._apart: dict[int, set[int]] = defaultdict(set)
+
+    def __len__(self) -> int:
+        return len(self._mentions)
+
+    def rarity(self, feature: str) -> float:
+        """What an hour is full of still tells, what every day is full of does not: concepts as they were a day ago."""
+        if feature.startswith("¤"):
+            return worth(feature, self._everyday[feature], self._aged)
+        return worth(feature, self._seen[feature], len(self._mentions))
+
+    def story(self, id: int) -> int | None:
+        """None for a mention that is alone, or no longer remembered."""
+        story = self._story.get(id)
+        return story.id if story and (len(story.members) > 1 or story.id != id) else None
+
+    def members(self, story: int) -> frozenset[int]:
+        """The remembered mentions of a story."""
+        found = self._story.get(story) or next((each for each in self._story.values() if each.id == story), None)
+        return frozenset(found.members) if found and found.id == story else frozenset()
+
+    def echo(self, id: int) -> frozenset[int]:
+        """The mentions that surely pass on the same message; does not depend on the order of arrival."""
+        return frozenset(self._echo[id])
+
+    def add(self, id: int, at: datetime, print: Fingerprint) -> Placing:
+        """Costs what LOOKED_AT and TEXTS allow, however much has been stored. The same id again changes nothing."""
+        if id in self._mentions:
+            return Placing(self.story(id), (), (), min(self._echo[id]))
+        self._mentions[id] = _Mention(at, print)
+        self._note(at, id)
+        self._echo[id] = {id}
+        sure = sorted(self._sure(id), key=lambda kin: (-kin[1].strength, -kin[0]))
+        for other, _ in sure:
+            self._same_message(id, other)
+        self._remember(id)
+        story = self._alone(id)
+        before = {id}
+        kin = sure[:KIN]
+        for other in sorted(self._together[id] & self._mentions.keys()):
+            before.add(self._story[other].id)
+            self._force(id, other)
+        for other, _ in sure:
+            before.add(self._story[other].id)
+            self._unite(self._story[id], self._story[other])
+        kin += self._by_words(id, before)
+        self._settle(self._story[id], before)
+        self._forget(self._order[-1][0] - 2 * self.silence)
+        story = self._story.get(id, story)
+        alone = len(story.members) == 1 and story.id == id
+        joined = before - {story.id, id} if not alone else set()
+        return Placing(None if alone else story.id, tuple(kin), tuple(sorted(joined)), min(self._echo.get(id, {id})))
+
+    # -- what a person says: always wins, the latest word over earlier ones
+
+    def together(self, a: int, b: int) -> None:
+        """These two are one matter. Lifts earlier ``apart`` between those that were said to belong with either."""
+        mine, yours = self._said_one(a), self._said_one(b)
+        for one in mine:
+            for other in self._apart[one] & yours:
+                self._apart[other].discard(one)
+            self._apart[one] -= yours
+        self._together[a].add(b)
+        self._together[b].add(a)
+        if a in self._mentions and b in self._mentions:
+            self._force(a, b)
+
+    def apart(self, a: int, b: int) -> None:
+        """These two are not. What joined them counts less between their stories from now on."""
+        for other in list(self._together[a]):
+            self._together[a].discard(other)
+            self._together[other].discard(a)
+            if b not in self._said_one(other):
+                self._together[a].add(other)
+                self._together[other].add(a)
+        self._apart[a].add(b)
+        self._apart[b].add(a)
+        stories = {self._story[each] for each in (a, b) if each in self._story}
+        if stories:
+            self._regather(set().union(*(story.members for story in stories)))
+
+    # -- what surely belongs together
+
+    def _sure(self, id: int) -> Iterator[tuple[int, Kin]]:
+        at, print = self._mentions[id].at, self._mentions[id].print
+        others: set[int] = set()
+        for key in print.keys:
+            others.update(self._beside(self._keys.get(key, []), at))
+        texts = Counter(text for pair in print.pairs[:BANDS] for text in self._bands.get(pair, ()))
+        for text, bands in texts.items() if print.text else ():
+            said = self._texts[text]
+            if bands >= min(2, len(print.pairs)) and near_equal(print, self._mentions[said[-1][1]].print):
+                others.update(self._beside(said, at))
+        for other in others:
+            kin = kinship(print, self._mentions[other].print, self.rarity)
+            if kin:
+                yield other, kin
+
+    def _beside(self, times: _Times, at: datetime) -> list[int]:
+        """The last before and the first after, if no silence lies between: through them it joins all the others."""
+        place = bisect_left(times, (at, 0))
+        return [id for when, id in times[max(0, place - 1) : place + 1] if abs(when - at) <= self.silence]
+
+    def _same_message(self, a: int, b: int) -> None:
+        few, many = sorted((self._echo[a], self._echo[b]), key=len)
+        if few is not many:
+            many |= few
+            for each in few:
+                self._echo[each] = many
+
+    def _remember(self, id: int) -> None:
+        at, print = self._mentions[id].at, self._mentions[id].print
+        for key in print.keys:
+            insort(self._keys[key], (at, id))
+        if print.text:
+            insort(self._texts[print.text], (at, id))
+            for pair in print.pairs[:BANDS]:
+                band = self._bands[pair]
+                band[print.text] = None
+                if len(band) > TEXTS:
+                    del band[next(iter(band))]
+
+    # -- the same event in other words
+
+    def _alone(self, id: int) -> _Story:
+        mention = self._mentions[id]
+        weights = {feature: factor * self.rarity(feature) for feature, factor in mention.print.features()}
+        length = math.sqrt(sum(weight * weight for weight in weights.values())) or 1.0
+        story = _Story(id, {id}, mention.at, mention.at, foes=set(self._apart[id]))
+        story.profile = {feature: weight / length for feature, weight in weights.items()}
+        story.square = sum(weight ** (2 * EVEN) for weight in story.profile.values())
+        story.marks.update(mention.print.told_apart())
+        features = {feature for feature, _ in mention.print.features()}
+        for foe in self._apart[id] & self._mentions.keys():
+            story.doubts |= features & {feature for feature, _ in self._mentions[foe].print.features()}
+        self._story[id] = story
+        for feature in story.profile:
+            self._told[feature][story] = None
+        return story
+
+    def _by_words(self, id: int, before: set[int]) -> list[tuple[int, Kin]]:
+        """Joins the most alike story, if it is like enough."""
+        here = self._story[id]
+        if len(here.members) > 1:
+            return []
+        best, likeness = self._most_alike(here, here.profile, 1.0, JOINS)
+        if best is None:
+            return []
+        shared = sorted(
+            here.profile.keys() & best.profile.keys(), key=lambda each: -here.profile[each] * best.profile[each]
+        )
+        near = max(best.members, key=lambda other: self._in_common(id, other)) if len(best.members) < FEW else best.id
+        before.add(best.id)
+        self._unite(here, best)
+        return [(near, Kin(round(min(likeness, 0.85), 4), "words", tuple(shared[:5])))]
+
+    def _in_common(self, id: int, other: int) -> tuple[int, int]:
+        mine, yours = self._mentions[id].print, self._mentions[other].print
+        return len({*mine.words, *mine.concepts} & {*yours.words, *yours.concepts}), -other
+
+    def _settle(self, story: _Story, before: set[int]) -> None:
+        """Now and then as it grows, a story looks for another that tells the same."""
+        size = len(story.members)
+        while size > 1 and (size & (size - 1) == 0 or size % 16 == 0):
+            even = {feature: weight**EVEN for feature, weight in story.profile.items()}
+            other, _ = self._most_alike(story, even, story.square, MERGES)
+            if other is None:
+                return
+            before.update((story.id, other.id))
+            story = self._unite(story, other) or story
+
+    def _most_alike(
+        self, to: _Story, weights: dict[str, float], square: float, least: float
+    ) -> tuple[_Story | None, float]:
+        scores: dict[_Story, float] = {}
+        shared: Counter[_Story] = Counter()
+        for feature, weight in sorted(weights.items(), key=lambda each: -each[1])[:TELLING]:
+            counts = 2 if feature.startswith("¤") else 1
+            for story in islice(reversed(self._told[feature]), LOOKED_AT):
+                if story is not to:
+                    part = weight * story.profile.get(feature, 0.0) ** EVEN
+                    if feature in to.doubts or feature in story.doubts:
+                        part *= DOUBTED
+                    scores[story] = scores.get(story, 0.0) + part
+                    shared[story] += counts
+        best, likeness = None, least
+        for story, score in scores.items():
+            score /= math.sqrt(story.square * square)
+            if score < likeness or (shared[story] < 2 and len(story.members) < FEW) or self._foes(to, story):
+                continue
+            gap = max(to.first - story.last, story.first - to.last, timedelta(0))
+            if gap > self.silence:
+                continue
+            score *= 0.5 ** (gap / FADES) * self._agree(to, story) / (1 + STRICT / len(story.members))
+            if score > likeness or (score == likeness and (best is None or story.id < best.id)):
+                best, likeness = story, score
+        return best, likeness
+
+    @staticmethod
+    def _agree(a: _Story, b: _Story) -> float:
+        """Another street, line, day or matter speaks against, the more the more of each story is about one."""
+        sides = contrary(a.marks, b.marks)
+        against = max((min(x / len(a.members), y / len(b.members), 1.0) for x, y in sides), default=0.0)
+        return 1 - (1 - APART) * against
+
+    # -- keeping the books
+
+    def _note(self, at: datetime, id: int) -> None:
+        place = bisect_left(self._order, (at, id))
+        self._order.insert(place, (at, id))
+        features = [feature for feature, _ in self._mentions[id].print.features()]
+        self._seen.update(features)
+        if place < self._aged:
+            self._aged += 1
+            self._everyday.update(features)
+        while self._order[self._aged][0] < self._order[-1][0] - EVERYDAY:
+            aged = self._mentions[self._order[self._aged][1]]
+            self._everyday.update(feature for feature, _ in aged.print.features())
+            self._aged += 1
+
+    @staticmethod
+    def _foes(a: _Story, b: _Story) -> bool:
+        return not a.foes.isdisjoint(b.members)
+
+    def _unite(self, a: _Story, b: _Story) -> _Story | None:
+        """One story of two; None where a person has said that they are apart."""
+        if a is b or self._foes(a, b):
+            return None
+        few, many = (a, b) if len(a.members) < len(b.members) else (b, a)
+        for feature, weight in few.profile.items():
+            told = self._told[feature]
+            told.pop(few, None)
+            told.pop(many, None)
+            told[many] = None
+            old = many.profile.get(feature, 0.0)
+            many.profile[feature] = new = old + weight
+            many.square += new ** (2 * EVEN) - old ** (2 * EVEN)
+        if len(many.profile) > PROFILE:
+            for feature in sorted(many.profile, key=lambda each: many.profile[each])[: PROFILE // 2]:
+                many.square -= many.profile.pop(feature) ** (2 * EVEN)
+                self._told[feature].pop(many, None)
+        many.id = min(a.id, b.id)
+        many.members |= few.members
+        many.first, many.last = min(a.first, b.first), max(a.last, b.last)
+        many.marks.update(few.marks)
+        many.foes |= few.foes
+        many.doubts |= few.doubts
+        for each in few.members:
+            self._story[each] = many
+        return many
+
+    def _force(self, a: int, b: int) -> None:
+        mine, yours = self._story[a], self._story[b]
+        if mine is not yours and not self._unite(mine, yours):
+            self._regather(mine.members | yours.members)
+
+    def _said_one(self, id: int) -> set[int]:
+        """All that persons have said to belong with it, and itself."""
+        found, ahead = {id}, [id]
+        while ahead:
+            new = self._together[ahead.pop()] - found
+            found |= new
+            ahead.extend(new)
+        return found
+
+    def _regather(self, ids: set[int]) -> None:
+        """Takes these apart and places them anew: first what persons have said, then what is sure, then the words."""
+        for story in {self._story[id] for id in ids}:
+            for feature in story.profile:
+                self._told[feature].pop(story, None)
+        order = sorted(ids, key=lambda id: (self._mentions[id].at, id))
+        for id in order:
+            self._alone(id)
+        for id in order:
+            for other in sorted(self._together[id] & self._mentions.keys()):
+                self._unite(self._story[id], self._story[other])
+        for id in order:
+            for other in sorted(self._echo[id] & ids, reverse=True):
+                self._unite(self._story[id], self._story[other])
+            self._by_words(id, set())
+
+    def _forget(self, until: datetime) -> None:
+        gone = self._order[: bisect_left(self._order, (until, 0))]
+        del self._order[: len(gone)]
+        self._aged -= len(gone)
+        for at, id in gone:
+            print = self._mentions.pop(id).print
+            for key in print.keys:
+                _drop(self._keys, key, (at, id))
+            if print.text:
+                _drop(self._texts, print.text, (at, id))
+                for pair in print.pairs[:BANDS] if print.text not in self._texts else ():
+                    self._bands[pair].pop(print.text, None)
+                    if not self._bands[pair]:
+                        del self._bands[pair]
+            self._echo.pop(id).discard(id)
+            story = self._story.pop(id)
+            story.members.discard(id)
+            for feature, _ in print.features():
+                for counts in (self._seen, self._everyday):  # what is forgotten is older than a day
+                    counts[feature] -= 1
+                    if not counts[feature]:
+                        del counts[feature]
+            if not story.members:
+                for feature in story.profile:
+                    self._told[feature].pop(story, None)
+                    if not self._told[feature]:
+                        del self._told[feature]
+
+
+def _drop(times: dict[_Key, _Times], key: _Key, entry: tuple[datetime, int]) -> None:
+    times[key].remove(entry)
+    if not times[key]:
+        del times[key]
