@@ -511,6 +511,7 @@ class Case(Base):
     account: Mapped[Account | None] = relationship()
     assignee: Mapped[User | None] = relationship()
     team: Mapped[Team | None] = relationship()
+    story: Mapped[Story | None] = relationship()
     tags: Mapped[list[CaseTag]] = relationship(order_by="CaseTag.tag", cascade="all, delete-orphan")
     __table_args__ = (
         _among("status", CaseStatus),
@@ -526,7 +527,8 @@ class Case(Base):
         Index(None, "assignee_id", "status", "last_activity_at", "id"),
         Index(None, "follow_up_at"),
         Index(None, "next_alert_at"),
-        Index(None, "status", "next_breach_at"),
+        Index(None, "next_breach_at", "id"),
+        Index(None, "flag"),
         Index(None, "status", "waiting_since"),
         Index(None, "status", "resolved_at"),
     )
