@@ -46,7 +46,8 @@ DIALECT = "no"
 SPOKEN = ("nb", "nn")
 SPOKEN_TIMES = 3.0
 
-_NO_WORDS = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+\.\w+|[@#][\w.-]+|&#?\w+;", re.IGNORECASE)
+_ADDRESSES = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+\.\w+|@[\w.-]+|&#?\w+;", re.IGNORECASE)
+_TAGS = re.compile(r"#\w+")
 _WORD = re.compile(r"[^\W\d_]+(?:['’´][^\W\d_]+)*")
 _DRAWN_OUT = re.compile(r"(.)\1{2,}")
 _LATIN = re.compile(r"[a-zß-öø-ɏ'’´]+")
@@ -84,9 +85,10 @@ def table() -> Table:
 
 
 def words(text: str) -> list[tuple[str, str]]:
-    """The words of a text as they stand and as they are looked up; addresses, @names and #tags are no language's."""
-    plain = unicodedata.normalize("NFC", text)
-    found = _WORD.findall(_NO_WORDS.sub(" ", plain)) or _WORD.findall(plain)
+    """The words of a text as they stand and as they are looked up. Addresses and @names are no language's; #tags are
+    read only where there is nothing else."""
+    plain = _ADDRESSES.sub(" ", unicodedata.normalize("NFC", text))
+    found = _WORD.findall(_TAGS.sub(" ", plain)) or _WORD.findall(plain)
     return [(word, folded(word)) for word in found]
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from triage import model
+from triage import model, train_language
 from triage.cutting import cut
 from triage.features import letters, marks
 from triage.lexicon import LANGUAGES, WORDS
@@ -197,6 +197,7 @@ def build(lines: Sequence[Seed]) -> bytes:
 
 def main() -> None:
     model.FILE.write_bytes(build(seeds()))
+    train_language.main()
 
 
 if __name__ == "__main__":
