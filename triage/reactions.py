@@ -18,7 +18,7 @@ from database import Database, lock
 from errors import GensvarError
 from models import CaseEvent, Mention, Notice, PendingReaction, Reply, Team, User
 from settings import Sla
-from triage import cases, dispatch, policy, school, targets
+from triage import cases, dispatch, policy, rulebook, school, targets
 from triage.states import Action
 
 log = logging.getLogger("gensvar.reactions")
@@ -52,7 +52,7 @@ def _react_to_next(database: Database, at: datetime) -> bool:
         event = db.get_one(CaseEvent, pending.event_id)
         try:
             with db.begin_nested():
-                for reaction in (*REACTIONS.get(event.action, ()), *ALWAYS):
+                for reaction in (*REACTIONS.get(event.action, ()), *ALWAYS, *LAST.get(event.action, ())):
                     reaction(db, event, at)
         except (GensvarError, SQLAlchemyError, ValueError) as error:
             # One event that cannot be reacted to must not hold up the others; it stays, is shown, and is logged once.
@@ -115,15 +115,19 @@ def _escalate(db: Session, event: CaseEvent, at: datetime) -> None:
 
 
 REACTIONS: Mapping[str, tuple[Reaction, ...]] = {
-    "opened": (_sort_in, _give),
-    "assign_team": (_give,),
+    "opened": (_sort_in,),
     "classify": (school.learn,),
     Action.take: (_tell_assignee,),
-    Action.author_wrote: (_tell_assignee, _give),
+    Action.author_wrote: (_tell_assignee,),
     Action.follow_up_due: (_tell_assignee,),
     Action.reply_failed: (_tell_writer,),
     "reply_uncertain": (_tell_writer,),
     targets.WARNING: (_tell_assignee,),
     targets.BREACHED: (_tell_assignee, _escalate),
 }
-ALWAYS: tuple[Reaction, ...] = (_follow_targets,)
+ALWAYS: tuple[Reaction, ...] = (rulebook.apply, _follow_targets)
+LAST: Mapping[str, tuple[Reaction, ...]] = {  # when the rules have had their say about whose it is
+    "opened": (_give,),
+    "assign_team": (_give,),
+    Action.author_wrote: (_give,),
+}

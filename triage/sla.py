@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from models import CaseStatus
 from settings import Calendar, Conditions, OpeningTime, Sla
@@ -56,7 +57,26 @@ class Target:
         return self.due_at is not None and self.met_at is None and not self.lapsed
 
 
-def fits(when: Conditions, case: Facts) -> bool:
+class Sorted(Protocol):
+    """What policies and rules both ask of a case."""
+
+    @property
+    def channel(self) -> str: ...
+    @property
+    def sources(self) -> frozenset[str]: ...
+    @property
+    def kind(self) -> str | None: ...
+    @property
+    def priority(self) -> str | None: ...
+    @property
+    def team(self) -> str | None: ...
+    @property
+    def language(self) -> str | None: ...
+    @property
+    def tags(self) -> frozenset[str]: ...
+
+
+def fits(when: Conditions, case: Sorted) -> bool:
     """Does the case meet every condition that is given?"""
     return all(
         not wanted or bool(has & set(wanted))

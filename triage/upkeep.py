@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from database import Database
 from models import Case, CaseStatus
-from triage import cases, dispatch, targets
+from triage import cases, dispatch, rulebook, targets
 
 ACTOR = "scheduler"
 CLOSE_AFTER = timedelta(days=14)  # resolved and quiet for so long: closed; who writes then opens a new case
@@ -17,7 +17,7 @@ AT_ONCE = 200  # cases looked up at a time
 
 def tick(database: Database, at: datetime) -> int:
     """Bring up what is due, tell of what is late, give out what waits, close what is done. Returns how many cases."""
-    done = targets.tick(database, at) + dispatch.tick(database, at)
+    done = targets.tick(database, at) + rulebook.tick(database, at) + dispatch.tick(database, at)
     while changed := _follow_up(database, at) + _close(database, at):
         done += changed
     return done
