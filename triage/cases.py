@@ -27,6 +27,7 @@ from models import (
     Note,
     PendingReaction,
     Priority,
+    Promise,
     Reply,
     ReplyOrigin,
     ReplyStatus,
@@ -320,7 +321,7 @@ def merge(db: Session, case_id: int, *, into: int, actor: str, at: datetime) -> 
         raise InvalidTransition(f"Case {into} was itself merged into case {target.merged_into_id}.")
     unanswered, flag = case.status in (CaseStatus.new, CaseStatus.open), case.flag
     to = after(CaseStatus(case.status), Action.merge)
-    for table in (Mention, Reply, Note):
+    for table in (Mention, Reply, Note, Promise):
         db.execute(update(table).where(table.case_id == case_id).values(case_id=into))
     target.tags = [CaseTag(tag=tag) for tag in sorted({tag.tag for tag in (*case.tags, *target.tags)})]
     db.flush()
@@ -367,6 +368,8 @@ def split(db: Session, case_id: int, *, mention_id: int, actor: str, at: datetim
     ids = [mention.id for mention in taken]
     db.execute(update(Mention).where(Mention.id.in_(ids)).values(case_id=opened.id))
     db.execute(update(Reply).where(Reply.to_mention_id.in_(ids)).values(case_id=opened.id))
+    gone_along = select(Reply.id).where(Reply.case_id == opened.id)
+    db.execute(update(Promise).where(Promise.reply_id.in_(gone_along)).values(case_id=opened.id))
     db.execute(update(Case).where(Case.id == opened.id).values(_counted(db, opened)))
     _write(db, case, "split", actor=actor, at=at, values=_counted(db, case), changes={"split": [None, opened.id]})
     db.refresh(opened)
@@ -935,12 +938,18 @@ def promise(db: Session, case_id: int, *, due_at: datetime, words: str, owner: U
     _write(db, case, "promise", actor=actor, at=at, values=values, changes=changes)
 
 
-def settle_promise(db: Session, case_id: int, *, kept: bool, words: str, actor: str, at: datetime) -> None:
-    """It was kept, or it was none."""
+def settle_promise(
+    db: Session, case_id: int, *, kept: bool, words: str, due_at: datetime, actor: str, at: datetime
+) -> None:
+    """It was kept, or it was none: the case need not come back for it."""
     case = get(db, case_id)
-    flag = None if case.flag == "follow_up_due" else case.flag
+    values: dict[str, Any] = {}
+    if case.flag == "follow_up_due":
+        values["flag"] = None
+    if case.follow_up_at == due_at:
+        values["follow_up_at"] = None
     action = "promise_kept" if kept else "promise_dropped"
-    _write(db, case, action, actor=actor, at=at, values={"flag": flag}, changes={"promise": [words, None]})
+    _write(db, case, action, actor=actor, at=at, values=values, changes={"promise": [words, None]})
 
 
 # -- caches, recomputed ----------------------------------------------------------------------------------------------

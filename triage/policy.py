@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -18,9 +19,10 @@ from sqlalchemy.orm import Session
 import settings
 from errors import InvalidInput, NotFoundError
 from models import Definition
-from settings import Calendar, CannedReply, Category, RuleSettings, Settings, Sla, Strict
+from settings import Calendar, CannedReply, Category, Organisation, RuleSettings, Settings, Sla, Strict
 
 PARTS = ("calendars", "sla", "rules", "categories", "canned_replies")  # teams have a table of their own
+ORGANISATION = "organisation"  # kept beside them: its time zone is asked for where no calendar says more
 CONFIG = "config.yaml"  # who has made what is declared there
 
 
@@ -61,6 +63,12 @@ class Policy:
     def canned_replies(self) -> dict[str, CannedReply]:
         return {entry.name: cast(CannedReply, entry.value) for entry in self.parts["canned_replies"]}
 
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The organisation's time zone."""
+        organisations = [cast(Organisation, entry.value) for entry in self.parts[ORGANISATION]]
+        return ZoneInfo(organisations[0].timezone if organisations else "UTC")
+
     def calendar(self, *names: str | None) -> Calendar | None:
         """The first of ``names`` there is, else the first calendar of all (DESIGN 5.2). None: always open."""
         for name in names:
@@ -90,12 +98,16 @@ def _positions(db: Session) -> int | None:
 
 
 def _read(db: Session) -> Policy:
-    parts: dict[str, list[Entry]] = {part: [] for part in PARTS}
+    parts: dict[str, list[Entry]] = {part: [] for part in (*PARTS, ORGANISATION)}
     in_force = select(Definition).where(Definition.retired_at.is_(None)).order_by(Definition.position, Definition.id)
     for row in db.scalars(in_force):
-        value = settings.PARTS[row.part].model_validate(row.body)
+        value = _model(row.part).model_validate(row.body)
         parts[row.part].append(Entry(row.id, row.name, row.declared, value))
     return Policy({part: tuple(entries) for part, entries in parts.items()})
+
+
+def _model(part: str) -> type[Strict]:
+    return Organisation if part == ORGANISATION else settings.PARTS[part]
 
 
 def value_of(db: Session, definition_id: int) -> Strict:
@@ -103,7 +115,7 @@ def value_of(db: Session, definition_id: int) -> Strict:
     row = db.get(Definition, definition_id)
     if row is None:
         raise NotFoundError(f"There is no definition {definition_id}.")
-    return settings.PARTS[row.part].model_validate(row.body)
+    return _model(row.part).model_validate(row.body)
 
 
 # -- changing --------------------------------------------------------------------------------------------------------
@@ -111,8 +123,8 @@ def value_of(db: Session, definition_id: int) -> Strict:
 
 def declare(db: Session, given: Settings, at: datetime) -> None:
     """Bring what config.yaml declares into force, before what was made by hand, in the order of the file."""
-    for part in PARTS:
-        entries: Sequence[Any] = getattr(given, part)
+    for part in (*PARTS, ORGANISATION):
+        entries: Sequence[Any] = (given.organisation,) if part == ORGANISATION else getattr(given, part)
         in_force = {row.name: row for row in _in_force(db, part)}
         for row in in_force.values():
             if row.declared and row.name not in {entry.name for entry in entries}:

@@ -1,0 +1,188 @@
+"""The ledger of promises: proposed when an answer makes one, stood by, kept or dropped, counted.
+
+A promise nobody has stood by is a proposal only: it brings nothing back and counts nowhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session
+
+from errors import InvalidInput, InvalidTransition, NotFoundError
+from models import Case, CaseEvent, CaseStatus, Promise, PromiseStatus, Reply, User
+from settings import Calendar
+from triage import cases, clock, policy, promises
+
+END_OF_DAY = time(17)  # a promise "on Friday" without a calendar
+LIVING = (PromiseStatus.proposed, PromiseStatus.open)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Promises made in a period; ``late_now``: open although their day has passed."""
+
+    made: int
+    kept_in_time: int
+    kept_late: int
+    open: int
+    late_now: int
+
+
+# -- what follows from events -----------------------------------------------------------------------------------------
+
+
+def propose(db: Session, event: CaseEvent, at: datetime) -> None:
+    """An answer of ours went in: if it promises something, offer to stand by it."""
+    reply = db.get(Reply, event.reply_id) if event.reply_id is not None else None
+    if reply is None or db.scalar(select(Promise.id).where(Promise.reply_id == reply.id)) is not None:
+        return
+    case = event.case
+    laid_down = policy.read(db)
+    calendar = laid_down.calendar(case.team.calendar if case.team else None)
+    zone = ZoneInfo(calendar.timezone) if calendar else laid_down.zone
+    written = (reply.sent_at or reply.created_at).astimezone(zone).date()
+    found = promises.find(reply.body, case.language, written, is_open=_worked(calendar))
+    if found is None or (due_at := _end_of(found.due, calendar, zone)) <= at:
+        return
+    db.add(
+        Promise(
+            case_id=case.id,
+            reply_id=reply.id,
+            words=found.words,
+            due_at=due_at,
+            owner_id=reply.user_id or case.assignee_id,
+            status=PromiseStatus.proposed,
+            made_at=reply.sent_at or reply.created_at,
+        )
+    )
+    db.flush()
+
+
+def _worked(calendar: Calendar | None) -> promises.IsOpen | None:
+    return None if calendar is None else lambda day: bool(clock.day(calendar, day).openings)
+
+
+def _end_of(day: date, calendar: Calendar | None, zone: ZoneInfo) -> datetime:
+    """When the day is over for whoever promised: at closing time, or in the evening of a day that is not worked."""
+    openings = clock.day(calendar, day).openings if calendar else ()
+    return openings[-1][1] if openings else datetime.combine(day, END_OF_DAY, zone).astimezone(UTC)
+
+
+def withdraw(db: Session, event: CaseEvent, at: datetime) -> None:
+    """An answer did not go out: what it would have promised was never said."""
+    unsaid = (Promise.reply_id == event.reply_id, Promise.status.in_(LIVING))
+    for promise in db.scalars(select(Promise).where(*unsaid)):
+        stood_by = promise.status == PromiseStatus.open
+        promise.status, promise.settled_at = PromiseStatus.dropped, at
+        if stood_by:
+            _settled(db, promise, kept=False, actor="outbox", at=at)
+
+
+def resolved(db: Session, event: CaseEvent, at: datetime) -> None:
+    """The matter is done, so what was promised in it is: unless the same answer makes the promise."""
+    if event.to_status != CaseStatus.resolved or "@" not in event.actor:
+        return
+    stood_by = (Promise.case_id == event.case_id, Promise.status == PromiseStatus.open, Promise.made_at < event.at)
+    for promise in db.scalars(select(Promise).where(*stood_by)):
+        _keep(db, promise, actor=event.actor, at=event.at)
+
+
+def owners_due(db: Session, case_id: int, at: datetime) -> list[User]:
+    """Whose promises in this case are due."""
+    due = (Promise.case_id == case_id, Promise.status == PromiseStatus.open, Promise.due_at <= at)
+    return list(db.scalars(select(User).join(Promise, Promise.owner_id == User.id).where(*due).distinct()))
+
+
+# -- what people do ---------------------------------------------------------------------------------------------------
+
+
+def accept(
+    db: Session, promise_id: int, *, owner: User, due_at: datetime | None = None, actor: str, at: datetime
+) -> Promise:
+    """Somebody stands by it: the case comes back on its day. Raises ``InvalidTransition``, ``InvalidInput``."""
+    promise = _get(db, promise_id)
+    if promise.status != PromiseStatus.proposed:
+        raise InvalidTransition(f"The promise is {promise.status}: it cannot be stood by any more.")
+    if (due_at or promise.due_at) <= at:
+        raise InvalidInput("The day of a promise lies in the future.", {"due_at": "must be later than now"})
+    promise.status, promise.owner_id, promise.due_at = PromiseStatus.open, owner.id, due_at or promise.due_at
+    db.flush()
+    cases.promise(db, promise.case_id, due_at=promise.due_at, words=promise.words, owner=owner, actor=actor, at=at)
+    return promise
+
+
+def keep(db: Session, promise_id: int, *, actor: str, at: datetime) -> Promise:
+    """It was kept. Raises ``InvalidTransition`` unless somebody stood by it."""
+    promise = _get(db, promise_id)
+    if promise.status != PromiseStatus.open:
+        raise InvalidTransition(f"The promise is {promise.status}: only one that somebody stands by can be kept.")
+    _keep(db, promise, actor=actor, at=at)
+    return promise
+
+
+def drop(db: Session, promise_id: int, *, actor: str, at: datetime) -> Promise:
+    """It was no promise, or is none any more."""
+    promise = _get(db, promise_id)
+    if promise.status not in LIVING:
+        raise InvalidTransition(f"The promise is {promise.status} already.")
+    stood_by = promise.status == PromiseStatus.open
+    promise.status, promise.settled_at = PromiseStatus.dropped, at
+    if stood_by:
+        _settled(db, promise, kept=False, actor=actor, at=at)
+    return promise
+
+
+def _keep(db: Session, promise: Promise, *, actor: str, at: datetime) -> None:
+    promise.status, promise.settled_at = PromiseStatus.kept, at
+    _settled(db, promise, kept=True, actor=actor, at=at)
+
+
+def _settled(db: Session, promise: Promise, *, kept: bool, actor: str, at: datetime) -> None:
+    db.flush()
+    cases.settle_promise(db, promise.case_id, kept=kept, words=promise.words, due_at=promise.due_at, actor=actor, at=at)
+
+
+def _get(db: Session, promise_id: int) -> Promise:
+    case_id = db.scalar(select(Promise.case_id).where(Promise.id == promise_id))
+    if case_id is None:
+        raise NotFoundError(f"There is no promise {promise_id}.")
+    cases.get(db, case_id)  # locked before what hangs on it
+    return db.get_one(Promise, promise_id, with_for_update=True, populate_existing=True)
+
+
+# -- counting ---------------------------------------------------------------------------------------------------------
+
+
+def counts(db: Session, since: datetime, until: datetime, at: datetime) -> Counts:
+    """Of the promises made from ``since`` up to ``until`` that somebody stood by, as they stand at ``at``."""
+    made = (Promise.made_at >= since, Promise.made_at < until)
+    stood_by = Promise.status.in_((PromiseStatus.open, PromiseStatus.kept))
+
+    def count(*what: ColumnElement[bool]) -> int:
+        return db.scalar(select(func.count()).select_from(Promise).where(*made, stood_by, *what)) or 0
+
+    kept, is_open = Promise.status == PromiseStatus.kept, Promise.status == PromiseStatus.open
+    return Counts(
+        made=count(),
+        kept_in_time=count(kept, Promise.settled_at <= Promise.due_at),
+        kept_late=count(kept, Promise.settled_at > Promise.due_at),
+        open=count(is_open),
+        late_now=count(is_open, Promise.due_at <= at),
+    )
+
+
+def due_today(db: Session, user: User, at: datetime, zone: ZoneInfo) -> int:
+    """How many promises of one person are due before the day is over, or late."""
+    midnight = datetime.combine(at.astimezone(zone).date() + timedelta(days=1), time(), zone)
+    theirs = (Promise.status == PromiseStatus.open, Promise.due_at < midnight, Promise.owner_id == user.id)
+    return db.scalar(select(func.count()).select_from(Promise).where(*theirs)) or 0
+
+
+def of_case(db: Session, case: Case) -> list[Promise]:
+    """Those of a case that are not dropped, the nearest first."""
+    shown = (Promise.case_id == case.id, Promise.status != PromiseStatus.dropped)
+    return list(db.scalars(select(Promise).where(*shown).order_by(Promise.due_at, Promise.id)))
