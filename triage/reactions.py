@@ -18,7 +18,7 @@ from database import Database, lock
 from errors import GensvarError
 from models import CaseEvent, Mention, Notice, PendingReaction, Reply, Team, User
 from settings import Sla
-from triage import cases, dispatch, policy, rulebook, school, targets
+from triage import cases, dispatch, ledger, policy, rulebook, school, targets
 from triage.states import Action
 
 log = logging.getLogger("gensvar.reactions")
@@ -79,6 +79,16 @@ def _tell_writer(db: Session, event: CaseEvent, at: datetime) -> None:
         _tell(db, reply.user, event, at)
 
 
+def _tell_those_who_promised(db: Session, event: CaseEvent, at: datetime) -> None:
+    """The day has come: the assignee is told, and whoever stood by a promise."""
+    told = {user.id: user for user in ledger.owners_due(db, event.case_id, at)}
+    if (assignee := event.case.assignee) is not None:
+        told[assignee.id] = assignee
+    for user in told.values():
+        if user.email != event.actor and user.disabled_at is None:
+            _tell(db, user, event, at)
+
+
 def _tell(db: Session, user: User, event: CaseEvent, at: datetime) -> None:
     db.add(Notice(user_id=user.id, event_id=event.id, kind=event.action, at=at))
 
@@ -119,8 +129,14 @@ REACTIONS: Mapping[str, tuple[Reaction, ...]] = {
     "classify": (school.learn,),
     Action.take: (_tell_assignee,),
     Action.author_wrote: (_tell_assignee,),
-    Action.follow_up_due: (_tell_assignee,),
-    Action.reply_failed: (_tell_writer,),
+    Action.follow_up_due: (_tell_those_who_promised,),
+    Action.reply_keep: (ledger.propose,),
+    Action.reply_wait: (ledger.propose,),
+    Action.reply_resolve: (ledger.propose, ledger.resolved),
+    Action.resolve: (ledger.resolved,),
+    "reply_seen": (ledger.propose,),
+    "reply_cancelled": (ledger.withdraw,),
+    Action.reply_failed: (_tell_writer, ledger.withdraw),
     "reply_uncertain": (_tell_writer,),
     targets.WARNING: (_tell_assignee,),
     targets.BREACHED: (_tell_assignee, _escalate),
