@@ -46,9 +46,11 @@ DIALECT = "no"
 SPOKEN = ("nb", "nn")
 SPOKEN_TIMES = 3.0
 
-_ADDRESSES = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+\.\w+|@[\w.-]+|&#?\w+;", re.IGNORECASE)
+_ADDRESSES = re.compile(r"(?:https?://|www\.)\S+|[\w.+-]{0,64}@[\w.-]+|&#?\w+;", re.IGNORECASE)
+_SOFT_HYPHEN = "\u00ad"
 _TAGS = re.compile(r"#\w+")
 _WORD = re.compile(r"[^\W\d_]+(?:['’´][^\W\d_]+)*")
+_LONGEST_WORD = 60  # letters; what is longer is no word
 _DRAWN_OUT = re.compile(r"(.)\1{2,}")
 _LATIN = re.compile(r"[a-zß-öø-ɏ'’´]+")
 
@@ -87,9 +89,9 @@ def table() -> Table:
 def words(text: str) -> list[tuple[str, str]]:
     """The words of a text as they stand and as they are looked up. Addresses and @names are no language's; #tags are
     read only where there is nothing else."""
-    plain = _ADDRESSES.sub(" ", unicodedata.normalize("NFC", text))
+    plain = _ADDRESSES.sub(" ", unicodedata.normalize("NFC", text).replace(_SOFT_HYPHEN, ""))
     found = _WORD.findall(_TAGS.sub(" ", plain)) or _WORD.findall(plain)
-    return [(word, folded(word)) for word in found]
+    return [(word, folded(word)) for word in found if len(word) <= _LONGEST_WORD]
 
 
 def folded(word: str) -> str:
