@@ -57,10 +57,10 @@ _ENDING = re.compile(  # leftmost is longest; four letters stay
 
 @dataclass(frozen=True)
 class Item:
-    """A mention as stories see it. ``at`` in UTC. ``links``: addresses beside the text (those in it are found). ``quotes``:
-    the network's ids of what it quotes, answers or passes on, without our own posts: below those people write about
-    anything. ``thread``: the id of its thread's top, counted only where it quotes nothing, as then it is that top.
-    ``url``: its own address."""
+    """A mention as stories see it. ``at`` in UTC. ``links``: addresses beside the text; those in it are found.
+    ``quotes``: the network's ids of what it quotes, answers or passes on, without our own posts: below those people
+    write about anything. ``thread``: the id of its thread's top, which is itself where it quotes nothing. ``url``
+    and ``own``: its own address and network id."""
 
     id: int
     at: datetime
@@ -73,13 +73,14 @@ class Item:
     author: str | None
     channel: str
     url: str | None = None
+    own: str | None = None
 
 
 @dataclass(frozen=True)
 class Fingerprint:
     """What is kept of a mention. ``keys`` are equal only for the same link or item. ``text`` is equal for equal texts,
-    0 for next to none. ``pairs`` are word pairs, hashed, smallest first. ``concepts``: ``triage.matters``. ``marks`` are what
-    events are told apart by: ``street …``, ``line …``, ``day …``, ``number …``."""
+    0 for next to none. ``pairs`` are word pairs, hashed, smallest first. ``concepts``: see ``triage.matters``.
+    ``marks`` are what events are told apart by: ``street …``, ``line …``, ``day …``, ``number …``."""
 
     keys: tuple[str, ...]
     text: int
@@ -144,9 +145,8 @@ def canonical(link: str) -> str | None:
 def fingerprint(item: Item) -> Fingerprint:
     text = unicodedata.normalize("NFKC", f"{item.title}\n{item.text}" if item.title else item.text)
     links = {canonical(link) for link in (*item.links, *_ADDRESS.findall(text), *([item.url] if item.url else []))}
-    ids = {
-        f"{item.channel}:{each}" for each in (*item.quotes, *([item.thread] if item.thread and not item.quotes else []))
-    }
+    top = [item.thread] if item.thread and not item.quotes else []
+    ids = {f"{item.channel}:{each}" for each in (*item.quotes, *top, *([item.own] if item.own else []))}
     plain = _CUT.sub(" ", _PASSED_ON.sub(" ", _ADDRESS.sub(" ", text)))
     spoken = [(found.group().lstrip("#"), found.start(), found.group()[0] == "#") for found in _WORD.finditer(plain)]
     folded = [word.casefold() for word, _, _ in spoken]
@@ -164,7 +164,7 @@ def fingerprint(item: Item) -> Fingerprint:
     kept = tuple(words)[:TELLING]
     return Fingerprint(
         keys=tuple(sorted(f"link {link}" for link in links if link) + sorted(f"item {each}" for each in ids)),
-        text=_hash(" ".join(folded)) if len(folded) > 2 else 0,
+        text=_hash(" ".join([*folded, "", *marks])) if len(folded) > 2 else 0,
         pairs=tuple(sorted({_hash(f"{a} {b}") for a, b in pairwise(folded)})[:SKETCH]),
         words=kept,
         names=tuple(name for name in names if name in words)[:TELLING],

@@ -89,6 +89,10 @@ def _stands(parts: tuple[str, ...], there: list[str]) -> bool:
 def _named(word: str, group: str) -> tuple[str, ...]:
     """What one word names: itself, else its longest known beginning of three letters or more."""
     table = dictionary().words[group]
-    word = re.split("['’]", word)[0]
-    beginnings = (word[:end] + "*" for end in range(len(word), 2, -1))
-    return table.get(word) or next((table[each] for each in beginnings if each in table), ())
+    bare = re.split("['’]", word)[0]  # the power's, app'en
+    beginnings = (bare[:end] + "*" for end in range(len(bare), 2, -1))
+    return (
+        table.get(word.replace("’", "'"))
+        or table.get(bare)
+        or next((table[each] for each in beginnings if each in table), ())
+    )

@@ -112,9 +112,9 @@ def growth(times: Sequence[datetime], at: datetime, usual: Usual) -> Growth:
 
 
 def alarming(times: Sequence[datetime], authors: Sequence[str | None], at: datetime, usual: Usual) -> Alarm | None:
-    """An alarm while it is still small: at least MENTIONS by AUTHORS within the hour, and so many by chance only once in
-    a thousand such hours. ``authors`` beside ``times``; a mention without a known author is nobody's. What comes slowly
-    never alarms."""
+    """An alarm while it is still small: at least MENTIONS by AUTHORS within the hour, and so many by chance only once
+    in a thousand such hours. ``authors`` beside ``times``; a mention without a known author is nobody's. What comes
+    slowly never alarms."""
     now = growth(times, at, usual)
     lately = [(when, who) for when, who in zip(times, authors, strict=True) if at - HOUR < when <= at]
     people = {who for _, who in lately if who}

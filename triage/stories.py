@@ -56,8 +56,8 @@ KIN = 5  # named in a placing
 @dataclass(frozen=True)
 class Placing:
     """Where a mention landed. ``story``: the smallest id of its mentions, None while it is alone. ``kin``: why,
-    strongest first. ``joins``: the stories that thereby became part of this one; a mention alone counts as the story of its id.
-    ``echo``: the smallest id among the same message's copies."""
+    strongest first. ``joins``: the stories that thereby became part of this one; a mention alone is the story of its
+    id. ``echo``: the smallest id among the same message's copies."""
 
     story: int | None
     kin: tuple[tuple[int, Kin], ...]
@@ -129,7 +129,7 @@ class Gatherer:
 
     def echo(self, id: int) -> frozenset[int]:
         """The mentions that surely pass on the same message; does not depend on the order of arrival."""
-        return frozenset(self._echo[id])
+        return frozenset(self._echo.get(id, ()))
 
     def add(self, id: int, at: datetime, print: Fingerprint) -> Placing:
         """Costs what LOOKED_AT and TEXTS allow, however much has been stored. The same id again changes nothing."""
@@ -142,32 +142,40 @@ class Gatherer:
         for other, _ in sure:
             self._same_message(id, other)
         self._remember(id)
-        story = self._alone(id)
+        self._alone(id)
         before = {id}
         kin = sure[:KIN]
-        for other in sorted(self._together[id] & self._mentions.keys()):
+        for other in sorted(self._said_one(id) & self._mentions.keys() - {id}):
             before.add(self._story[other].id)
             self._force(id, other)
         for other, _ in sure:
-            before.add(self._story[other].id)
-            self._unite(self._story[id], self._story[other])
+            there = self._story[other].id
+            if self._unite(self._story[id], self._story[other]):
+                before.add(there)
         kin += self._by_words(id, before)
         self._settle(self._story[id], before)
-        self._forget(self._order[-1][0] - 2 * self.silence)
-        story = self._story.get(id, story)
+        story = self._story[id]
         alone = len(story.members) == 1 and story.id == id
-        joined = before - {story.id, id} if not alone else set()
-        return Placing(None if alone else story.id, tuple(kin), tuple(sorted(joined)), min(self._echo.get(id, {id})))
+        placing = Placing(
+            story=None if alone else story.id,
+            kin=tuple((other, why) for other, why in kin if self._story[other] is story),  # not where a person said no
+            joins=tuple(sorted(before - {story.id, id})),
+            echo=min(self._echo[id]),
+        )
+        self._forget(self._order[-1][0] - 2 * self.silence)
+        return placing
 
     # -- what a person says: always wins, the latest word over earlier ones
 
     def together(self, a: int, b: int) -> None:
         """These two are one matter. Lifts earlier ``apart`` between those that were said to belong with either."""
         mine, yours = self._said_one(a), self._said_one(b)
-        for one in mine:
+        for one in mine & self._apart.keys():
             for other in self._apart[one] & yours:
                 self._apart[other].discard(one)
             self._apart[one] -= yours
+        for story in {self._story[each] for each in mine | yours if each in self._story}:
+            story.foes = set().union(*(self._apart.get(each, ()) for each in story.members))
         self._together[a].add(b)
         self._together[b].add(a)
         if a in self._mentions and b in self._mentions:
@@ -183,9 +191,12 @@ class Gatherer:
                 self._together[other].add(a)
         self._apart[a].add(b)
         self._apart[b].add(a)
-        stories = {self._story[each] for each in (a, b) if each in self._story}
-        if stories:
-            self._regather(set().union(*(story.members for story in stories)))
+        if a in self._story and b in self._story:
+            if self._story[a] is self._story[b]:
+                self._regather(self._story[a].members)
+            for one, other in ((a, b), (b, a)):
+                self._story[one].foes.add(other)
+                self._story[one].doubts |= self._shared(a, b)
 
     # -- what surely belongs together
 
@@ -234,17 +245,20 @@ class Gatherer:
         mention = self._mentions[id]
         weights = {feature: factor * self.rarity(feature) for feature, factor in mention.print.features()}
         length = math.sqrt(sum(weight * weight for weight in weights.values())) or 1.0
-        story = _Story(id, {id}, mention.at, mention.at, foes=set(self._apart[id]))
+        story = _Story(id, {id}, mention.at, mention.at, foes=set(self._apart.get(id, ())))
         story.profile = {feature: weight / length for feature, weight in weights.items()}
         story.square = sum(weight ** (2 * EVEN) for weight in story.profile.values())
         story.marks.update(mention.print.told_apart())
-        features = {feature for feature, _ in mention.print.features()}
-        for foe in self._apart[id] & self._mentions.keys():
-            story.doubts |= features & {feature for feature, _ in self._mentions[foe].print.features()}
+        for foe in story.foes & self._mentions.keys():
+            story.doubts |= self._shared(id, foe)
         self._story[id] = story
         for feature in story.profile:
             self._told[feature][story] = None
         return story
+
+    def _shared(self, a: int, b: int) -> set[str]:
+        mine, yours = ({feature for feature, _ in self._mentions[each].print.features()} for each in (a, b))
+        return mine & yours
 
     def _by_words(self, id: int, before: set[int]) -> list[tuple[int, Kin]]:
         """Joins the most alike story, if it is like enough."""
@@ -257,14 +271,14 @@ class Gatherer:
         shared = sorted(
             here.profile.keys() & best.profile.keys(), key=lambda each: -here.profile[each] * best.profile[each]
         )
-        near = max(best.members, key=lambda other: self._in_common(id, other)) if len(best.members) < FEW else best.id
+        near = (
+            max(best.members, key=lambda other: (len(self._shared(id, other)), -other))
+            if len(best.members) < FEW
+            else best.id
+        )
         before.add(best.id)
         self._unite(here, best)
         return [(near, Kin(round(min(likeness, 0.85), 4), "words", tuple(shared[:5])))]
-
-    def _in_common(self, id: int, other: int) -> tuple[int, int]:
-        mine, yours = self._mentions[id].print, self._mentions[other].print
-        return len({*mine.words, *mine.concepts} & {*yours.words, *yours.concepts}), -other
 
     def _settle(self, story: _Story, before: set[int]) -> None:
         """Now and then as it grows, a story looks for another that tells the same."""
@@ -346,7 +360,7 @@ class Gatherer:
         if len(many.profile) > PROFILE:
             for feature in sorted(many.profile, key=lambda each: many.profile[each])[: PROFILE // 2]:
                 many.square -= many.profile.pop(feature) ** (2 * EVEN)
-                self._told[feature].pop(many, None)
+                self._untell(feature, many)
         many.id = min(a.id, b.id)
         many.members |= few.members
         many.first, many.last = min(a.first, b.first), max(a.last, b.last)
@@ -366,26 +380,31 @@ class Gatherer:
         """All that persons have said to belong with it, and itself."""
         found, ahead = {id}, [id]
         while ahead:
-            new = self._together[ahead.pop()] - found
+            new = self._together.get(ahead.pop(), set()) - found
             found |= new
-            ahead.extend(new)
+            ahead += new
         return found
 
     def _regather(self, ids: set[int]) -> None:
         """Takes these apart and places them anew: first what persons have said, then what is sure, then the words."""
         for story in {self._story[id] for id in ids}:
             for feature in story.profile:
-                self._told[feature].pop(story, None)
+                self._untell(feature, story)
         order = sorted(ids, key=lambda id: (self._mentions[id].at, id))
         for id in order:
             self._alone(id)
         for id in order:
-            for other in sorted(self._together[id] & self._mentions.keys()):
+            for other in sorted(self._together.get(id, set()) & self._mentions.keys()):
                 self._unite(self._story[id], self._story[other])
         for id in order:
             for other in sorted(self._echo[id] & ids, reverse=True):
                 self._unite(self._story[id], self._story[other])
             self._by_words(id, set())
+
+    def _untell(self, feature: str, story: _Story) -> None:
+        self._told[feature].pop(story, None)
+        if not self._told[feature]:
+            del self._told[feature]
 
     def _forget(self, until: datetime) -> None:
         gone = self._order[: bisect_left(self._order, (until, 0))]
@@ -411,9 +430,7 @@ class Gatherer:
                         del counts[feature]
             if not story.members:
                 for feature in story.profile:
-                    self._told[feature].pop(story, None)
-                    if not self._told[feature]:
-                        del self._told[feature]
+                    self._untell(feature, story)
 
 
 def _drop(times: dict[_Key, _Times], key: _Key, entry: tuple[datetime, int]) -> None:
