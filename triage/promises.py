@@ -46,12 +46,11 @@ def find(text: str, language: str | None, written: date, *, is_open: IsOpen | No
     """
     tongues = _tongues()
     spoken = [tongues[language]] if language in tongues else list(tongues.values())
-    found = [
-        Promised(sentence, due)
-        for sentence in (part.strip() for part in _SENTENCE_END.split(text[:LONGEST]))
-        for tongue in spoken
-        if (due := tongue.due(sentence.lower(), written, is_open or _weekday)) is not None
-    ]
+    found: list[Promised] = []
+    for sentence in (part.strip() for part in _SENTENCE_END.split(text[:LONGEST])):
+        dues = [tongue.due(sentence.lower(), written, is_open or _weekday) for tongue in spoken]
+        if any(dues):
+            found.append(Promised(sentence, max(due for due in dues if due is not None)))
     return min(found, key=lambda promised: promised.due, default=None)
 
 

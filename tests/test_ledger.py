@@ -1,0 +1,185 @@
+"""Promises of stored answers: proposed, stood by, back on their day, kept or late, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from database import Database
+from errors import InvalidInput, InvalidTransition, NotFoundError
+from house import House, declare
+from models import Case, CaseEvent, CaseStatus, Mention, Notice, Promise, Reply, Then
+from tests.factories import MORNING, case_of, ours, said, take, user
+from triage import cases, ledger, reactions, upkeep
+
+# MORNING is Tuesday 24 November 2026, 09:00 in Stockholm.
+FRIDAY = datetime(2026, 11, 27, 14, 0, tzinfo=UTC)  # 15:00 there, when the office closes
+OFFICE = {
+    "name": "office",
+    "timezone": "Europe/Stockholm",
+    "hours": {"mon-thu": ["08:00-16:30"], "fri": ["08:00-15:00"]},
+}
+
+
+@pytest.fixture
+def storby(make_house: Callable[..., House]) -> Database:
+    house = make_house(calendars=[OFFICE])
+    declare(house, MORNING)
+    with house.database.transaction() as db:
+        take(db, said("a", text="När lagas lyktan på Storgatan?"))
+    return house.database
+
+
+def follow(database: Database, at: datetime = MORNING) -> None:
+    while reactions.react(database, at):
+        pass
+
+
+def answer(database: Database, body: str, *, then: Then = Then.keep, at: datetime = MORNING) -> int:
+    with database.transaction() as db:
+        mention = db.scalars(select(Mention).where(Mention.external_id == "a")).one()
+        assert mention.case_id is not None
+        reply = cases.reply(
+            db, mention.case_id, body=body, to_mention_id=mention.id, user=user(db), then=then, private=False,
+            hold=timedelta(minutes=1), idempotency_key=None, account_id=None, at=at,
+        )  # fmt: skip
+        number = reply.id
+    follow(database, at)
+    return number
+
+
+def the_promise(db: Session) -> Promise:
+    return db.scalars(select(Promise)).one()
+
+
+def accepted(database: Database) -> None:
+    answer(database, "Vi lagar den på fredag.")
+    with database.transaction() as db:
+        ledger.accept(db, the_promise(db).id, owner=user(db), actor="eva@storby.example", at=MORNING)
+    follow(database)
+
+
+def test_an_answer_that_promises_proposes_the_day_and_the_owner(storby: Database) -> None:
+    answer(storby, "Hej! Vi lagar den på fredag. /Eva")
+    with storby.read() as db:
+        promise = the_promise(db)
+        assert (promise.words, promise.due_at, promise.status) == ("Vi lagar den på fredag.", FRIDAY, "proposed")
+        assert promise.owner is not None
+        assert promise.owner.name == "Eva"
+        assert db.get_one(Case, promise.case_id).follow_up_at is None, "nothing comes back that nobody stands by"
+
+
+def test_one_that_promises_nothing_proposes_nothing(storby: Database) -> None:
+    answer(storby, "Tack, vi tittar på det!")
+    with storby.read() as db:
+        assert db.scalars(select(Promise)).all() == []
+
+
+def test_what_we_promised_in_the_networks_own_app_counts_too(storby: Database) -> None:
+    with storby.transaction() as db:
+        take(db, ours("r", text="Vi lagar den på fredag", to="a", minutes=5))
+    follow(storby)
+    with storby.read() as db:
+        assert the_promise(db).due_at == FRIDAY
+
+
+def test_an_answer_that_never_went_out_promised_nothing(storby: Database) -> None:
+    reply = answer(storby, "Vi lagar den på fredag.")
+    with storby.transaction() as db:
+        cases.cancel_reply(db, reply, actor="eva@storby.example", at=MORNING)
+    follow(storby)
+    with storby.read() as db:
+        assert the_promise(db).status == "dropped"
+
+
+def test_stood_by_it_comes_back_on_its_day_and_its_owner_is_told(storby: Database) -> None:
+    accepted(storby)
+    with storby.read() as db:
+        number = the_promise(db).case_id
+        assert db.get_one(Case, number).follow_up_at == FRIDAY
+        event = db.scalars(select(CaseEvent).where(CaseEvent.action == "promise")).one()
+        assert event.changes["owner"] == [None, "eva@storby.example"]
+    upkeep.tick(storby, FRIDAY)
+    follow(storby, FRIDAY)
+    with storby.read() as db:
+        case = db.get_one(Case, number)
+        assert (case.status, case.flag) == ("open", "follow_up_due")
+        assert [notice.kind for notice in db.scalars(select(Notice))] == ["follow_up_due"]
+        assert ledger.counts(db, MORNING, FRIDAY, FRIDAY + timedelta(hours=1)) == ledger.Counts(1, 0, 0, 1, 1)
+        assert ledger.due_today(db, user(db), FRIDAY - timedelta(hours=9), ZoneInfo("Europe/Stockholm")) == 1
+        assert ledger.due_today(db, user(db), FRIDAY - timedelta(hours=16), ZoneInfo("Europe/Stockholm")) == 0
+
+
+@pytest.mark.parametrize(("hours", "wanted"), [(-1, ledger.Counts(1, 1, 0, 0, 0)), (1, ledger.Counts(1, 0, 1, 0, 0))])
+def test_kept_in_time_or_late(storby: Database, hours: int, wanted: ledger.Counts) -> None:
+    accepted(storby)
+    at = FRIDAY + timedelta(hours=hours)
+    upkeep.tick(storby, at)
+    with storby.transaction() as db:
+        promise = ledger.keep(db, the_promise(db).id, actor="eva@storby.example", at=at)
+        case = db.get_one(Case, promise.case_id)
+        assert (case.follow_up_at, case.flag) == (None, None)
+        assert ledger.counts(db, MORNING, FRIDAY, at) == wanted
+        with pytest.raises(InvalidTransition):
+            ledger.keep(db, promise.id, actor="eva@storby.example", at=at)
+
+
+def test_settling_the_matter_keeps_what_was_promised_before_but_not_what_the_same_answer_promises(
+    storby: Database,
+) -> None:
+    accepted(storby)
+    answer(storby, "Nu är den lagad. Vi ringer dig i morgon!", then=Then.resolve, at=MORNING + timedelta(hours=5))
+    with storby.read() as db:
+        assert [promise.status for promise in db.scalars(select(Promise).order_by(Promise.id))] == ["kept", "proposed"]
+
+
+def test_another_day_can_be_agreed_on_but_not_a_past_one(storby: Database) -> None:
+    answer(storby, "Vi lagar den på fredag.")
+    with storby.transaction() as db:
+        eva, promise = user(db), the_promise(db).id
+        with pytest.raises(InvalidInput):
+            ledger.accept(db, promise, owner=eva, due_at=MORNING, actor=eva.email, at=MORNING)
+        later = FRIDAY + timedelta(days=3)
+        assert ledger.accept(db, promise, owner=eva, due_at=later, actor=eva.email, at=MORNING).due_at == later
+        with pytest.raises(InvalidTransition):
+            ledger.accept(db, promise, owner=eva, actor=eva.email, at=MORNING)
+        with pytest.raises(NotFoundError):
+            ledger.keep(db, 99, actor=eva.email, at=MORNING)
+
+
+def test_dropped_it_counts_nowhere_and_brings_nothing_back(storby: Database) -> None:
+    accepted(storby)
+    with storby.transaction() as db:
+        promise = ledger.drop(db, the_promise(db).id, actor="eva@storby.example", at=MORNING)
+        assert db.get_one(Case, promise.case_id).follow_up_at is None
+        assert ledger.counts(db, MORNING, FRIDAY, FRIDAY) == ledger.Counts(0, 0, 0, 0, 0)
+
+
+def test_promises_go_where_their_answer_goes(storby: Database) -> None:
+    accepted(storby)
+    with storby.transaction() as db:
+        take(db, said("z", "bo", text="Lyktan på Storgatan är trasig"))
+        into, old = case_of(db, "z"), case_of(db, "a")
+        assert into is not None
+        assert old is not None
+        cases.merge(db, old, into=into, actor="eva@storby.example", at=MORNING)
+        assert the_promise(db).case_id == into
+        assert db.get_one(Case, into).follow_up_at == FRIDAY
+        mention = db.scalars(select(Mention).where(Mention.external_id == "a")).one()
+        apart = cases.split(db, into, mention_id=mention.id, actor="eva@storby.example", at=MORNING)
+        assert the_promise(db).case_id == apart.id
+        assert db.scalars(select(Reply)).one().case_id == apart.id
+
+
+def test_closing_by_age_keeps_no_promise(storby: Database) -> None:
+    accepted(storby)
+    with storby.transaction() as db:
+        cases.change_status(db, the_promise(db).case_id, target=CaseStatus.resolved, actor="rule:x", at=MORNING)
+    follow(storby)
+    with storby.read() as db:
+        assert the_promise(db).status == "open"
