@@ -18,7 +18,7 @@ from database import Database, lock
 from errors import GensvarError
 from models import CaseEvent, Mention, Notice, PendingReaction, Reply, Team, User
 from settings import Sla
-from triage import cases, dispatch, ledger, policy, rulebook, school, targets
+from triage import cases, dispatch, ledger, policy, rulebook, school, story_memory, storyteller, targets
 from triage.states import Action
 
 log = logging.getLogger("gensvar.reactions")
@@ -29,6 +29,8 @@ Reaction = Callable[[Session, CaseEvent, datetime], None]
 
 def react(database: Database, at: datetime) -> int:
     """React to up to ``BATCH`` events, oldest first, each in a transaction of its own. Returns how many were taken."""
+    if anything(database):
+        story_memory.warm(database)
     taken = 0
     while taken < BATCH and _react_to_next(database, at):
         taken += 1
@@ -125,10 +127,13 @@ def _escalate(db: Session, event: CaseEvent, at: datetime) -> None:
 
 
 REACTIONS: Mapping[str, tuple[Reaction, ...]] = {
-    "opened": (_sort_in,),
+    "opened": (storyteller.tell, _sort_in),  # stories first: they lock many cases, and nothing is locked yet
     "classify": (school.learn,),
     Action.take: (_tell_assignee,),
-    Action.author_wrote: (_tell_assignee,),
+    Action.author_wrote: (storyteller.tell, _tell_assignee),
+    "repost": (storyteller.tell,),
+    "absorb": (storyteller.follow_case,),
+    Action.merge: (storyteller.follow_case,),
     Action.follow_up_due: (_tell_those_who_promised,),
     Action.reply_keep: (ledger.propose,),
     Action.reply_wait: (ledger.propose,),
