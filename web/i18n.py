@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_datetime, format_time, format_timedelta
+from babel.dates import format_date, format_datetime, format_time, format_timedelta, get_day_names
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 from babel.numbers import format_currency, format_decimal
@@ -126,6 +126,21 @@ def ago(at: datetime, now: datetime) -> str:
     return str(format_timedelta(at - now, threshold=1, add_direction=True, format="long", locale=_locale()))
 
 
+def day(on: date) -> str:
+    """A date with its weekday, as short as is still clear."""
+    return str(format_date(on, "EEE d MMM y", locale=_locale()))
+
+
+def day_name(number: int) -> str:
+    """A day of the week, Monday being 0."""
+    name = str(get_day_names("wide", "stand-alone", locale=_locale())[number])
+    return name[:1].upper() + name[1:]
+
+
+def country_name(code: str) -> str:
+    return str(Locale.parse(language()).territories[code])
+
+
 def language_name(tag: str) -> str:
     """What the language behind the tag is called in the reader's."""
     try:
@@ -145,6 +160,7 @@ def install(jinja: Any) -> None:
         ago=ago,
         when=when,
         clock=clock,
+        day=day,
         number=number,
         money=money,
         language_name=language_name,
