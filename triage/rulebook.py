@@ -7,6 +7,7 @@ once for each span of waiting, which the event ``unanswered`` records.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from database import Database
 from models import (
+    Author,
     Case,
     CaseEvent,
     CaseStatus,
@@ -29,7 +31,7 @@ from models import (
     Webhook,
 )
 from settings import RuleConditions, RuleSettings
-from triage import cases, policy, rules, watch
+from triage import cases, policy, rules, subject
 from triage.rules import Fired, Known, Situation
 from triage.states import Action
 
@@ -49,8 +51,9 @@ def apply(db: Session, event: CaseEvent, at: datetime) -> None:
     case = cases.get(db, event.case_id)
     if case.imported:
         return  # history is no news
-    mention = db.get(Mention, event.mention_id) if event.mention_id is not None else None
-    situation = situations(db, [case], event.at, mention)[case.id]
+    situation = situations(db, [case], event.at)[case.id]
+    if event.mention_id is not None:
+        situation = came_in(situation, db.get_one(Mention, event.mention_id), case)
     for fired in rules.decide(listening, situation, known(db, listening)):
         _carry_out(db, case, fired, event, at)
 
@@ -71,10 +74,8 @@ def triggers(db: Session, event: CaseEvent) -> frozenset[rules.Trigger]:
 # -- what is known -----------------------------------------------------------------------------------------------------
 
 
-def situations(
-    db: Session, listed: Sequence[Case], at: datetime, mention: Mention | None = None
-) -> dict[int, Situation]:
-    """What is known of some cases now, in a few queries whatever their number. ``mention``: what came in, in one."""
+def situations(db: Session, listed: Sequence[Case], at: datetime) -> dict[int, Situation]:
+    """What is known of some cases, in a few queries whatever their number."""
     numbers = [case.id for case in listed]
     laid_down = policy.read(db)
     sources: dict[int, set[str]] = {number: set() for number in numbers}
@@ -83,13 +84,9 @@ def situations(
         found_by.join(Source, Source.id == MentionSource.source_id).where(Mention.case_id.in_(numbers))
     ):
         sources[number or 0].add(name)
-    said = {} if mention is not None else _said(db, numbers)
-    sizes = _story_sizes(db, listed)
-    found: dict[int, Situation] = {}
-    for case in listed:
-        author = mention.author if mention is not None else case.author
-        names = (author.handle, author.name) if author else ()
-        found[case.id] = Situation(
+    said, sizes = _said(db, numbers), _story_sizes(db, listed)
+    return {
+        case.id: Situation(
             at=at,
             channel=case.channel,
             status=case.status,
@@ -108,22 +105,33 @@ def situations(
             answered=case.first_response_at is not None,
             review=case.review_wanted,
             draft=case.canned_reply,
-            texts=tuple(map(text_of, [mention] if mention is not None else said.get(case.id, ()))),
-            joined=mention is not None and mention.author_id != case.author_id,
-            author=frozenset(name.lstrip("@").lower() for name in names if name),
-            followers=author.followers if author else None,
+            texts=tuple(subject.of(mention, mention.language) for mention in said.get(case.id, ())),
+            author=_names(case.author),
+            followers=case.author.followers if case.author else None,
             messages=case.mention_count,
             spread=case.spread,
             story=sizes.get(case.story_id or 0, 0),
             waiting_since=case.waiting_since,
             calendar=laid_down.calendar(case.team.calendar if case.team else None),
         )
-    return found
+        for case in listed
+    }
 
 
-def text_of(mention: Mention) -> watch.Text:
-    """What the query of a rule looks at."""
-    return watch.Text.of(mention.title, mention.text)
+def came_in(now: Situation, mention: Mention, case: Case) -> Situation:
+    """The same where a mention has just come in: then it is this one that is asked about, and who wrote it."""
+    return replace(
+        now,
+        texts=(subject.of(mention, mention.language),),
+        author=_names(mention.author),
+        followers=mention.author.followers if mention.author else None,
+        joined=mention.author_id != case.author_id,
+    )
+
+
+def _names(author: Author | None) -> frozenset[str]:
+    names = (author.handle, author.name) if author else ()
+    return frozenset(name.lstrip("@").lower() for name in names if name)
 
 
 def _said(db: Session, numbers: Sequence[int]) -> dict[int, list[Mention]]:

@@ -17,6 +17,7 @@ from models import CaseStatus
 from settings import DAYS, Calendar, RuleConditions, RuleSettings
 from triage import clock, sla, watch
 from triage.states import Action, after
+from triage.subject import Text
 
 Trigger = Literal["mention", "answer", "status", "time"]
 MOST_TAGS = 50  # on a case
@@ -51,7 +52,7 @@ class Situation:
     answered: bool = False
     review: bool = False
     draft: str | None = None
-    texts: tuple[watch.Text, ...] = ()
+    texts: tuple[Text, ...] = ()
     joined: bool = False
     author: frozenset[str] = frozenset()
     followers: int | None = None
