@@ -54,6 +54,8 @@ SAID = (
     "note",
     "answered_elsewhere",
     "absorb",
+    "reply_proposed",
+    "reply_returned",
     Action.reply_keep,
     Action.reply_wait,
     Action.reply_resolve,
@@ -600,6 +602,9 @@ def _said(db: Session, case_id: int, reply: Reply, action: str, *, actor: str, a
     _write(db, case, action, actor=actor, at=at, to=to, values=_answered(db, case), reply_id=reply.id)
 
 
+ANSWERS = {Then.keep: Action.reply_keep, Then.wait: Action.reply_wait, Then.resolve: Action.reply_resolve}
+
+
 def reply(
     db: Session,
     case_id: int,
@@ -616,13 +621,14 @@ def reply(
 ) -> Reply:
     """Queue an answer and do to the status what ``then`` says. ``replies.outbox.submit`` has checked that it can go.
 
-    It may be undone for ``hold``. The same ``idempotency_key`` again gives the same reply.
+    It may be undone for ``hold``. Where a second pair of eyes is wanted it waits for them instead, and the status of
+    the case with it. The same ``idempotency_key`` again gives the same reply.
     """
     case = get(db, case_id)
     before = case.status
-    action = {Then.keep: Action.reply_keep, Then.wait: Action.reply_wait, Then.resolve: Action.reply_resolve}[then]
-    to = after(CaseStatus(before), action)
+    to = after(CaseStatus(before), ANSWERS[then])
     mention = _mention_in(db, case_id, to_mention_id)
+    reviewed = case.review_wanted
     written = Reply(
         case_id=case.id,
         channel=mention.channel,
@@ -631,26 +637,61 @@ def reply(
         user_id=user.id,
         body=body,
         private=private,
-        status=ReplyStatus.held if hold else ReplyStatus.queued,
+        status=ReplyStatus.in_review if reviewed else ReplyStatus.held if hold else ReplyStatus.queued,
         then=then,
         status_before=before,
         idempotency_key=idempotency_key,
         created_at=at,
-        not_before=at + hold,
+        not_before=None if reviewed else at + hold,
     )
     db.add(written)
+    returned = (Reply.case_id == case.id, Reply.user_id == user.id, Reply.status == ReplyStatus.draft)
+    db.execute(update(Reply).where(*returned).values(status=ReplyStatus.cancelled))  # it has been written anew
     db.flush()
-    _write(
-        db,
-        case,
-        action,
-        actor=user.email,
-        at=at,
-        to=to,
-        values={"last_activity_at": at, "flag": _doubt(db, case)},
-        reply_id=written.id,
-    )
+    values = {"last_activity_at": at, "flag": _doubt(db, case)}
+    if reviewed:
+        _write(db, case, "reply_proposed", actor=user.email, at=at, reply_id=written.id)
+    else:
+        _write(db, case, ANSWERS[then], actor=user.email, at=at, to=to, values=values, reply_id=written.id)
     return written
+
+
+def approve_reply(db: Session, reply_id: int, *, hold: timedelta, user: User, at: datetime) -> Reply:
+    """A second pair of eyes finds it good: from here on it is an answer like any other."""
+    found = _in_review(db, reply_id, user)
+    case = get(db, found.case_id)
+    to = after(CaseStatus(case.status), ANSWERS[Then(found.then)])
+    status = ReplyStatus.held if hold else ReplyStatus.queued
+    values = {"status": status, "not_before": at + hold, "status_before": case.status}
+    _move(db, found, (ReplyStatus.in_review,), values)
+    case = get(db, found.case_id)
+    changed = {"last_activity_at": at, "flag": _doubt(db, case)}
+    _write(db, case, "reply_approved", actor=user.email, at=at, to=to, values=changed, reply_id=reply_id)
+    return found
+
+
+def return_reply(db: Session, reply_id: int, *, comment: str, user: User, at: datetime) -> Reply:
+    """A second pair of eyes wants it otherwise: a draft again, with a note that says what."""
+    comment = storable(comment)
+    if not comment.strip():
+        raise InvalidInput("Say what should be different.", {"comment": "write something"})
+    found = _in_review(db, reply_id, user)
+    _move(db, found, (ReplyStatus.in_review,), {"status": ReplyStatus.draft})
+    written = Note(case_id=found.case_id, user_id=user.id, body=comment, created_at=at)
+    db.add(written)
+    db.flush()
+    case, values = get(db, found.case_id), {"last_activity_at": at}
+    _write(db, case, "reply_returned", actor=user.email, at=at, values=values, reply_id=reply_id, note_id=written.id)
+    return found
+
+
+def _in_review(db: Session, reply_id: int, user: User) -> Reply:
+    found = _reply(db, reply_id)
+    if found.status != ReplyStatus.in_review:
+        raise InvalidTransition(f"The answer is {found.status}: nobody has to look at it.")
+    if found.user_id == user.id:
+        raise InvalidTransition("Another pair of eyes is wanted than that of whoever wrote it.")
+    return found
 
 
 def _mention_in(db: Session, case_id: int, mention_id: int) -> Mention:
@@ -661,11 +702,16 @@ def _mention_in(db: Session, case_id: int, mention_id: int) -> Mention:
 
 
 def cancel_reply(db: Session, reply_id: int, *, actor: str, at: datetime) -> Reply:
-    """Undo an answer that is still held, and what it did to the status, unless that has changed since."""
+    """Undo an answer that is still held, and what it did to the status, unless that has changed since.
+
+    What waits for a second pair of eyes, or came back from them, has done nothing yet.
+    """
     found = _reply(db, reply_id)
     case = get(db, found.case_id)
-    _move(db, found, (ReplyStatus.held,), {"status": ReplyStatus.cancelled})
-    queued_by = db.scalar(select(CaseEvent).where(CaseEvent.reply_id == reply_id).order_by(CaseEvent.id).limit(1))
+    undone = (ReplyStatus.held, ReplyStatus.in_review, ReplyStatus.draft)
+    _move(db, found, undone, {"status": ReplyStatus.cancelled})
+    by = (CaseEvent.reply_id == reply_id, CaseEvent.to_status.is_not(None))
+    queued_by = db.scalar(select(CaseEvent).where(*by).order_by(CaseEvent.id).limit(1))
     moved_since = (
         queued_by is None
         or queued_by.case_id != case.id
