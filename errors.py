@@ -57,11 +57,14 @@ class InvalidInput(GensvarError):
 
 
 class QueryError(InvalidInput):
-    """A watch query that cannot be read; ``position`` is the 0-based character it points at."""
+    """A watch query that cannot be read; ``position`` is the 0-based character it points at.
 
-    def __init__(self, message: str, position: int) -> None:
-        self.position = position
-        super().__init__(message)
+    ``text`` and ``values`` are what the message is made of, for those who read another language.
+    """
+
+    def __init__(self, text: str, position: int, **values: object) -> None:
+        self.text, self.position, self.values = text, position, values
+        super().__init__(text % values if values else text)
 
 
 class Reason(StrEnum):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
+import ast
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from errors import QueryError
+from tests import slow_watch
 from triage import watch
+from triage.subject import Text
+from triage.watchlist import Watchlist
+from web.i18n import LANGUAGES, catalogue
 
 TEXT = "Storby kommun plogar inte: SNÖRÖJNING saknas på #Snö gatan, e-post till storby.se förgäves. Väglag and is"
 
@@ -106,43 +111,195 @@ def test_an_error_points_at_the_place(query: str, position: int, says: str) -> N
     assert caught.value.position == position
 
 
-WORDS = ["snö", "is", "väg", "vägen", "storby"]
-texts = st.lists(st.sampled_from([*WORDS, "#snö", "och"]), max_size=8)
-leaves = st.sampled_from([*WORDS, "väg*", "#snö", '"snö is"', "snö NEAR/1 väg"])
-queries = st.recursive(
-    leaves,
-    lambda inner: st.one_of(
-        st.tuples(inner, inner).map(lambda two: f"({two[0]} OR {two[1]})"),
-        st.tuples(inner, inner).map(lambda two: f"({two[0]} AND {two[1]})"),
-        st.tuples(inner, inner).map(lambda two: f"({two[0]} {two[1]})"),
-        inner.map(lambda one: f"(NOT {one})"),
-    ),
-    max_leaves=8,
+SAID = Text.of(
+    "Gatan är inte plogad",
+    "Läs https://www.nt.se/nyheter/sn%C3%B6kaos-2026?utm=1 och svara, kl 12:30",
+    language="sv",
+    name="Anna Öberg",
+    handle="@Anna_O",
+    url="https://Blogg.Storby.example:8080/2026/11/",
+    followers=1200,
+    more=('<p><a href="https://storby.example/felanm%C3%A4lan?a=1&amp;b=2">hit</a></p>', "https://bild.example/1.jpg"),
 )
 
 
-@given(queries, texts)
-def test_the_same_as_the_slow_obvious_way(query: str, words: list[str]) -> None:
-    assert watch.matches(query, " ".join(words)) is slowly(query, words)
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("lang:sv", True),
+        ("LANG:SV", True),
+        ("lang:no", False),
+        ("NOT lang:da", True),
+        ("author:anna_o", True),
+        ("author:@ANNA_O", True),
+        ("author:anna", True),  # a word of the name
+        ('author:"anna öberg"', True),
+        ('author:"öberg anna"', False),
+        ("author:ann", False),
+        ("author:ann*", True),
+        ("site:storby.example", True),
+        ("site:blogg.storby.example", True),
+        ("site:www.storby.example", True),
+        ("site:by.example", False),
+        ("site:example", True),
+        ("link:nt.se", True),
+        ("link:t.se", False),
+        ("link:https://www.nt.se/nyheter", True),
+        ("link:nyheter/snökaos", True),
+        ("link:sn%C3%B6kaos", True),
+        ("link:snö*", True),
+        ("link:storby.example/felanmälan", True),
+        ("link:a=1&b=2", True),
+        ("link:bild.example", True),
+        ("link:plogad", False),
+        ("followers>1000", True),
+        ("followers>1200", False),
+        ("followers>=1200", True),
+        ("followers<1200", False),
+        ("followers<=1200", True),
+        ("~gata", True),
+        ("~gator", True),
+        ("~ploga", True),
+        ("~snöröja", False),
+        ("~gata NEAR/2 plogad", True),
+        ("(lang:sv OR lang:nb) followers>1000 NOT author:storby", True),
+        ("kl:13", False),  # a colon among words: they stand in a row
+        ("kl:12", True),
+        ("12:30", True),
+        ("kl NEAR/0 12:30", True),
+        ("https://www.nt.se/nyheter", True),
+        ("utm:1", True),
+        ('"lang:sv"', False),
+        ("Gatan:är", True),
+    ],
+)
+def test_fields_and_forms(query: str, found: bool) -> None:
+    assert watch.parse(query).matches(SAID) is found
 
 
-def slowly(query: str, words: list[str]) -> bool:
-    """Each leaf is replaced by whether it is found, and Python reads the rest."""
-    plain = [word.removeprefix("#") for word in words]
-    close = [(a, b) for i, a in enumerate(plain) for b in plain[i + 1 : i + 3]]
-    facts = {
-        "snö NEAR/1 väg": ("snö", "väg") in close or ("väg", "snö") in close,
-        '"snö is"': ("snö", "is") in itertools.pairwise(plain),
-        "väg*": any(word.startswith("väg") for word in plain),
-        "#snö": "#snö" in words,
-        **{word: word in plain for word in WORDS},
-    }
-    for number, leaf in enumerate(facts):
-        query = re.sub(rf"(?<![\w#\"@]){re.escape(leaf)}(?![\w*\"@])", f"@{number}@", query)
-    query = re.sub(r"(?<=[@)]) (?=[@(])", " and ", query)
-    for number, found in enumerate(facts.values()):
-        query = query.replace(f"@{number}@", str(found))
-    return bool(eval(query.replace("OR", "or").replace("AND", "and").replace("NOT", "not")))
+def test_what_is_not_known_is_not_so_and_its_contrary_is() -> None:
+    nothing = Text.of("snö")
+    for field in ("lang:sv", "author:anna", "site:storby.se", "link:storby.se", "followers>0", "followers<=9"):
+        assert not watch.parse(field).matches(nothing), field
+        assert watch.parse(f"NOT {field}").matches(nothing), field
+
+
+@pytest.mark.parametrize(
+    ("language", "word", "forms", "others"),
+    [
+        ("sv", "gata", "gatan gator gatorna gatans", "gått gaturum"),
+        ("sv", "snöröja", "snöröjer snöröjde snöröjt", "snöröjning snö"),
+        ("da", "vej", "vejen veje vejene vejens", "vejr"),
+        ("nb", "vei", "veien veier veiene", "veiarbeid"),
+        ("nn", "veg", "vegen vegar vegane", "vegg"),
+        ("en", "plough", "ploughs ploughed ploughing", "plow"),
+        ("de", "haus", "häuser hauses", "hausmeister"),
+        ("fi", "koulu", "koulun koulut kouluja", "koulutus"),
+    ],
+)
+def test_forms_of_a_word_in_each_language(language: str, word: str, forms: str, others: str) -> None:
+    query = watch.parse(f"~{word}")
+    found = [form for form in f"{word} {forms} {others}".split() if query.matches(Text.of(form, language=language))]
+    assert found == [word, *forms.split()]
+    assert all(query.matches(Text.of(form, language="und")) for form in forms.split()), "unknown: any language's forms"
+
+
+@pytest.mark.parametrize(
+    ("query", "position", "says"),
+    [
+        ("snö språk:sv", 4, None),  # not a-z: words
+        ("snö language:sv", 4, "no field language. The fields are lang:, author:, site:, link: and followers>"),
+        ('snö OR from:"a b"', 7, "no field from"),
+        ("friends>10", 0, "no field friends"),
+        ("a AND lang:", 11, "lang:sv"),
+        ("lang: sv", 5, "lang:sv"),
+        ('author:""', 8, "author:anna"),
+        ("lang:se", 5, "se is no language"),
+        ('is lang:"svenska"', 9, "svenska is no language"),
+        ('author:"anna', 7, "no closing"),
+        ("author:-anna", 7, "NOT"),
+        ("author:a*b", 8, "end of a word"),
+        ("author:~anna", 7, "not in a field"),
+        ("site:https://storby.se/x", 5, "link:"),
+        ("site:storby.*", 5, "link:"),
+        ("link:/", 5, "no word"),
+        ("followers:1000", 0, "followers>1000"),
+        ("followers=1000", 0, "followers>1000"),
+        ("followers>10k", 10, "digits"),
+        ("followers > 1000", 10, "comparison"),
+        ("snö > 5", 4, "comparison"),
+        ("lang>sv", 0, "colon"),
+        ("snö NEAR/2 lang:sv", 0, "fields"),
+        ("~is", 0, "at least 3"),
+        ("~snö*", 0, "not both"),
+        ('~"snö is"', 0, "no word"),
+    ],
+)
+def test_an_error_in_a_field_points_at_the_place(query: str, position: int, says: str | None) -> None:
+    if says is None:
+        watch.parse(query)
+        return
+    with pytest.raises(QueryError, match=re.escape(says)) as caught:
+        watch.parse(query)
+    assert caught.value.position == position
+
+
+@pytest.mark.parametrize(
+    "query", ["kl:12", "SVT:s", "cv:t", "obs:", "obs: is", "Obs:viktigt", "https://a.se", "x>5", "a->is"]
+)
+def test_a_colon_that_makes_no_field_stands_among_words(query: str) -> None:
+    words = tuple(re.findall(r"\w+", query.lower()))
+    assert watch.matches(query, " ".join(words))
+
+
+def test_marks_are_the_places_of_what_is_wanted() -> None:
+    text = "Gatan är ÅTER isig, inte plogad; ingen #is"
+    found = watch.marks(watch.parse('~gata is ("åter isig" OR x) NOT plogad lang:sv'), text, "sv")
+    assert [text[start:end] for start, end in found] == ["Gatan", "ÅTER", "isig", "#is"]
+
+
+@pytest.mark.parametrize("language", sorted(set(LANGUAGES) - {"en"}))
+def test_what_is_wrong_with_a_query_is_said_in_each_language(language: str) -> None:
+    book = catalogue(language)
+    tree = ast.parse(Path(watch.__file__).read_text())
+    texts = [
+        str(node.args[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "QueryError"
+        if isinstance(node.args[0], ast.Constant)
+    ]
+    assert len(texts) == Path(watch.__file__).read_text().count("raise QueryError("), "each with its text in place"
+    missing = []
+    for text in texts:
+        entry = book.get(text)
+        wanted = set(re.findall(r"%\(\w+\)s", str(text)))
+        if not entry or not entry.string or set(re.findall(r"%\(\w+\)s", str(entry.string))) != wanted:
+            missing.append(text)
+    assert not missing
+
+
+# -- against a slow obvious way, written apart ---------------------------------------------------------------------
+
+
+@given(slow_watch.asked, slow_watch.told)
+def test_the_same_as_the_slow_obvious_way(asked: slow_watch.Asked, told: slow_watch.Told) -> None:
+    query = slow_watch.written(asked)
+    assert watch.parse(query).matches(told.text) is slow_watch.holds(asked, told), query
+
+
+@given(st.lists(slow_watch.asked, max_size=12), slow_watch.told)
+def test_a_watchlist_answers_as_each_query_by_itself(asked: list[slow_watch.Asked], told: slow_watch.Told) -> None:
+    queries = {number: slow_watch.written(each) for number, each in enumerate(asked)}
+    found = Watchlist(queries).matching(told.text)
+    assert found == [number for number, each in enumerate(asked) if slow_watch.holds(each, told)]
+
+
+def test_a_watchlist_tries_only_what_may_hold() -> None:
+    queries = {f"{number}": f"storby AND (ord{number} OR annat{number}) lang:sv" for number in range(500)}
+    watched = Watchlist({**queries, "all": "NOT snö", "any": "NOT (NOT storby)"})
+    assert watched.everywhere == ("all",)
+    assert watched.matching(Text.of("Storby annat7", language="sv")) == ["7", "all", "any"]
+    assert len(watched._found["word", "storby"]) == 1, "what all ask for is nobody's anchor who has another"
 
 
 @given(st.text(max_size=60))

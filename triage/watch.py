@@ -1,73 +1,132 @@
-"""Watch queries: the one grammar for ``match`` on sources, rules and search.
+"""Watch queries: the one grammar for ``match`` on sources, categories and rules, and for search.
 
     query := and (OR and)*          and := not (AND? not)*          not := NOT? primary
-    primary := ( query ) | "phrase" | word | word* | #tag | primary NEAR/n primary
+    primary := ( query ) | "phrase" | word | word* | ~word | #tag | primary NEAR/n primary | field
+    field := lang:sv | author:name | site:host | link:words | followers>1000 (also >= < <=); a value may be "quoted"
 
 AND binds tighter than OR, NOT tightest; words side by side mean AND; operators in capitals only. Case-blind; å ä ö æ ø
-are letters of their own. ``snö`` also finds ``#snö``; ``#snö`` only the hashtag.
+are letters of their own. ``snö`` also finds ``#snö``; ``#snö`` only the hashtag. ``~ploga`` finds plogar, plogade.
+
+When a colon makes a field: after the name of one, always. After three or more other small letters a-z, when two letters
+or a quote follow: then the name is wrong. Any other colon stands among words: 12:30, https://…, kl:12, SVT:s, Obs:is.
 """
 
 from __future__ import annotations
 
+import operator
 import re
-import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 from errors import QueryError
+from triage import stems
+from triage.language import LANGUAGES, UNSURE
+from triage.subject import WORD, fold, handle_of, host_of, readable
+from triage.subject import Text as Text  # what a query is asked of, for those who ask
 
-_WORD = re.compile(r"#?\w+")
+FIELDS = ("lang", "author", "site", "link", "followers")
 _TOKEN = re.compile(
-    r'\s*(?:(?P<near>NEAR/\d+)(?![^\s()"])|(?P<op>AND|OR|NOT)(?![^\s()"])|(?P<paren>[()])|(?P<quote>")|(?P<chunk>[^\s()"]+))'
+    r'\s*(?:(?P<near>NEAR/\d+)(?![^\s()"])|(?P<op>AND|OR|NOT)(?![^\s()"])|(?P<paren>[()])|(?P<quote>")'
+    r"|(?P<field>(?i:" + "|".join(FIELDS) + r")(?::|[<>]=?|=)|[a-z]{3,}(?::(?=\"|[^\W\d_]{2})|[<>]=?(?=\d)))"
+    r'|(?P<chunk>[^\s()"]+))'
 )
+_SITE = re.compile(r"[\w-]+(?:\.[\w-]+)*")
 _LONGEST = 2_000  # characters; a longer query is a mistake
 _DEEPEST = 50  # parentheses within one another
+_SHORTEST = 3  # letters of a word whose forms are wanted
 
-
-@dataclass(frozen=True)
-class Text:
-    """A text cut into folded words, each with whether a ``#`` stood before it."""
-
-    words: tuple[str, ...]
-    tags: frozenset[int]  # positions of hashtags
-
-    @classmethod
-    def of(cls, *parts: str | None) -> Text:
-        """Several parts (title, body) are kept apart: no phrase reaches from one into the next."""
-        words: list[str] = []
-        tags: set[int] = set()
-        for part in parts:
-            for found in _WORD.findall(_fold(part or "")):
-                if found.startswith("#"):
-                    tags.add(len(words))
-                words.append(found.removeprefix("#"))
-            words.append("")  # a wall no word equals
-        return cls(tuple(words), frozenset(tags))
+# What may stand after lang: and which judged languages that means.
+SPOKEN = {**{language: (language,) for language in (*LANGUAGES, UNSURE)}, "no": ("nb", "nn")}
+COMPARE = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 
 
 @dataclass(frozen=True)
 class Term:
-    """Words in a row; ``prefix`` lets the last one go on, ``tag`` wants a hashtag."""
+    """Words in a row; ``prefix`` lets the last one go on, ``inflected`` change its form; ``tag`` wants a hashtag."""
 
     words: tuple[str, ...]
     prefix: bool = False
     tag: bool = False
+    inflected: bool = False
 
     def spans(self, text: Text) -> list[tuple[int, int]]:
+        """Where it stands, as positions of words."""
         size = len(self.words)
-        return [(at, at + size) for at in range(len(text.words) - size + 1) if self._stands(text, at, size)]
+        if self.prefix:
+            lasts: Iterable[str] = text.beginning(self.words[-1])
+        else:
+            lasts = self.forms(text) if self.inflected else self.words[-1:]
+        ends = (at + 1 for word in lasts for at in text.places.get(word, ()))
+        return [
+            (end - size, end)
+            for end in ends
+            if text.words[max(end - size, 0) : end - 1] == self.words[:-1] and (not self.tag or end - size in text.tags)
+        ]
 
-    def _stands(self, text: Text, at: int, size: int) -> bool:
-        if self.tag and at not in text.tags:
-            return False
-        here = text.words[at : at + size]
-        if here[:-1] != self.words[:-1]:
-            return False
-        return here[-1].startswith(self.words[-1]) if self.prefix else here[-1] == self.words[-1]
+    def forms(self, text: Text) -> set[str]:
+        """The words of the text that are forms of the last word."""
+        return {
+            word
+            for stemmer in text.stemmers
+            for stem in stems.stems(stemmer, self.words[-1])
+            for word in text.stemmed.get((stemmer, stem), ())
+        }
 
     def matches(self, text: Text) -> bool:
         return bool(self.spans(text))
+
+
+@dataclass(frozen=True)
+class Lang:
+    languages: tuple[str, ...]
+
+    def matches(self, text: Text) -> bool:
+        return text.language in self.languages
+
+
+@dataclass(frozen=True)
+class Author:
+    """The handle, or words in a row in the name; ``prefix`` lets either go on."""
+
+    handle: str
+    name: Term
+
+    def matches(self, text: Text) -> bool:
+        handle = text.handle or ""
+        same = handle.startswith(self.handle) if self.name.prefix else handle == self.handle
+        return same or self.name.matches(text.named)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A host, and everything below it."""
+
+    host: str
+
+    def matches(self, text: Text) -> bool:
+        return self.host in text.sites
+
+
+@dataclass(frozen=True)
+class Link:
+    """Words in a row in an address that is linked to."""
+
+    words: Term
+
+    def matches(self, text: Text) -> bool:
+        return self.words.matches(text.links)
+
+
+@dataclass(frozen=True)
+class Followers:
+    """Not known is neither more nor less."""
+
+    sign: str
+    count: int
+
+    def matches(self, text: Text) -> bool:
+        return text.followers is not None and COMPARE[self.sign](text.followers, self.count)
 
 
 @dataclass(frozen=True)
@@ -112,14 +171,16 @@ class Or:
         return any(part.matches(text) for part in self.parts)
 
 
-Node = Term | Near | Not | And | Or
+Field = Lang | Author | Site | Link | Followers
+Leaf = Term | Near | Field
+Node = Leaf | Not | And | Or
 
 
 @lru_cache(maxsize=8192)
 def parse(query: str) -> Node:
     """The query as a tree with ``matches(Text)``. Raises ``QueryError`` that points at the place."""
     if len(query) > _LONGEST:
-        raise QueryError(f"The query is longer than {_LONGEST} characters.", _LONGEST)
+        raise QueryError("The query is longer than %(longest)s characters.", _LONGEST, longest=_LONGEST)
     return _Parser(query).whole()
 
 
@@ -128,17 +189,50 @@ def matches(query: str, *parts: str | None) -> bool:
     return parse(query).matches(Text.of(*parts))
 
 
-def _fold(text: str) -> str:
-    # NFC first, so that a + ring is the letter å; lower and not casefold, so that nothing changes length within a word
-    return unicodedata.normalize("NFC", text).lower()
+def leaves(node: Node, *, wanted: bool = True) -> Iterator[tuple[Leaf, bool]]:
+    """What the query is made of, each with whether it is wanted or excluded by NOT."""
+    match node:
+        case And(parts) | Or(parts):
+            for part in parts:
+                yield from leaves(part, wanted=wanted)
+        case Not(what):
+            yield from leaves(what, wanted=not wanted)
+        case _:
+            yield node, wanted
+
+
+def asks_language(node: Node) -> bool:
+    """Whether the answer depends on the language of the text."""
+    return any(isinstance(leaf, Lang) or inflected(leaf) for leaf, _ in leaves(node))
+
+
+def inflected(leaf: Leaf) -> bool:
+    return any(term.inflected for term in _terms(leaf))
+
+
+def _terms(leaf: Leaf) -> tuple[Term, ...]:
+    if isinstance(leaf, Near):
+        return leaf.left, leaf.right
+    return (leaf,) if isinstance(leaf, Term) else ()
+
+
+def marks(node: Node, text: str, language: str | None) -> list[tuple[int, int]]:
+    """Which characters of a text (normalised as NFC) the query is after, in order, none twice."""
+    folded = fold(text)
+    if len(folded) != len(text):
+        return []
+    read = Text.of(text, language=language)
+    places = [found.span() for found in WORD.finditer(folded)]
+    wanted = [term for leaf, wanted in leaves(node) if wanted for term in _terms(leaf)]
+    return [places[at] for at in sorted({at for term in wanted for span in term.spans(read) for at in range(*span)})]
 
 
 @dataclass(frozen=True)
 class _Token:
-    kind: str  # near, op, paren, term, end
+    kind: str  # near, op, paren, leaf, end
     text: str
     at: int
-    term: Term | None = None
+    leaf: Term | Field | None = None
 
 
 class _Parser:
@@ -164,13 +258,16 @@ class _Parser:
             kind, text, start = found.lastgroup, found[found.lastgroup], found.start(found.lastgroup)
             at = found.end()
             if kind == "quote":
-                end = query.find('"', at)
-                if end < 0:
-                    raise QueryError('The phrase that begins here has no closing ".', start)
-                yield _Token("term", query[start : end + 1], start, _term(query[at:end], start, phrase=True))
-                at = end + 1
+                phrase, at = _quoted(query, start)
+                yield _Token("leaf", query[start:at], start, _term(phrase, start, phrase=True))
+            elif kind == "field":
+                quoted = query.startswith('"', at)
+                bare = re.match(r'[^\s()"]*', query[at:])
+                value, end = _quoted(query, at) if quoted or not bare else (bare[0], at + bare.end())
+                yield _Token("leaf", query[start:end], start, _field(text, start, value, at + quoted, quoted))
+                at = end
             elif kind == "chunk":
-                yield _Token("term", text, start, _term(text, start, phrase=False))
+                yield _Token("leaf", text, start, _term(text, start, phrase=False))
             else:
                 yield _Token(kind, text, start)
         yield _Token("end", "", len(query))
@@ -221,17 +318,17 @@ class _Parser:
         if self._peek().kind == "near":
             raise QueryError("NEAR joins two terms; join more with AND.", self._peek().at)
         if not isinstance(left, Term) or not isinstance(right, Term):
-            raise QueryError("NEAR joins words or phrases, not groups in parentheses.", start)
+            raise QueryError("NEAR joins words or phrases, not groups in parentheses or fields.", start)
         return Near(left, right, int(near.text.removeprefix("NEAR/")))
 
     def _primary(self) -> Node:
         token = self._take()
-        if token.term is not None:
-            return token.term
+        if token.leaf is not None:
+            return token.leaf
         if token.text == "(":
             self.depth += 1
             if self.depth > _DEEPEST:
-                raise QueryError(f"More than {_DEEPEST} parentheses within one another.", token.at)
+                raise QueryError("More than %(deepest)s parentheses within one another.", token.at, deepest=_DEEPEST)
             node = self._or()
             if not self._is(")"):
                 raise QueryError("This ( has no closing ).", token.at)
@@ -240,17 +337,97 @@ class _Parser:
             return node
         if token.kind == "end":
             raise QueryError("The query ends where a word should stand.", token.at)
-        raise QueryError(f"A word should stand here, not {token.text}.", token.at)
+        raise QueryError("A word should stand here, not %(what)s.", token.at, what=token.text)
+
+
+def _quoted(query: str, start: int) -> tuple[str, int]:
+    """What stands between the quote at ``start`` and the next, and where the rest begins."""
+    end = query.find('"', start + 1)
+    if end < 0:
+        raise QueryError('The phrase that begins here has no closing ".', start)
+    return query[start + 1 : end], end + 1
 
 
 def _term(text: str, at: int, *, phrase: bool) -> Term:
     """A chunk such as ``e-post`` or ``storby.se`` is its words in a row, as it is when found in a text."""
     if not phrase and text.startswith("-"):
         raise QueryError("Write NOT before a word to exclude it, not a minus.", at)
-    words = _WORD.findall(_fold(text))
+    if not phrase and text[0] in "<>=":
+        raise QueryError("A comparison stands together with its field: followers>1000.", at)
+    words = WORD.findall(fold(text))
     if not words:
         raise QueryError("There is no word here to look for.", at)
+    inflected = not phrase and text.startswith("~")
     prefix = not phrase and text.endswith("*")
     if "*" in (text.removesuffix("*") if prefix else text):
         raise QueryError("A * stands only at the end of a word.", at + text.index("*"))
-    return Term(tuple(word.removeprefix("#") for word in words), prefix=prefix, tag=words[0].startswith("#"))
+    if inflected and prefix:
+        raise QueryError("Write ~ before a word or * after it, not both.", at)
+    if inflected and len(words[-1].removeprefix("#")) < _SHORTEST:
+        raise QueryError("~ needs a word of at least %(shortest)s letters.", at, shortest=_SHORTEST)
+    plain = tuple(word.removeprefix("#") for word in words)
+    return Term(plain, prefix=prefix, tag=words[0].startswith("#"), inflected=inflected)
+
+
+def _field(text: str, start: int, value: str, at: int, quoted: bool) -> Field:
+    """``text`` is the name with its sign; ``at`` is where the value stands."""
+    sign = text.lstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    name = text.removesuffix(sign).lower()
+    if name not in FIELDS:
+        known = ", ".join(f"{field}:" for field in FIELDS[:-1])
+        raise QueryError(
+            "There is no field %(name)s. The fields are %(known)s and followers>. Quotes make it words to look for.",
+            start,
+            name=name,
+            known=known,
+        )
+    if name == "followers" and sign not in COMPARE:
+        raise QueryError("Compare a number of followers by > >= < or <=: followers>1000.", start)
+    if name != "followers" and sign != ":":
+        raise QueryError("A colon stands after %(name)s: %(example)s.", start, name=name, example=_EXAMPLES[name])
+    if not value.strip():
+        raise QueryError("Here a value should stand, as in %(example)s.", at, example=_EXAMPLES[name])
+    if value.startswith("~"):
+        raise QueryError("A ~ stands before a word to look for, not in a field.", at)
+    match name:
+        case "lang":
+            return Lang(_languages(value.strip(), at))
+        case "author":
+            words = _term(value, at, phrase=quoted)
+            return Author(handle_of(value.strip().removesuffix("*" if words.prefix else "")) or "", words)
+        case "site":
+            return Site(_site(value.strip(), at))
+        case "link":
+            return Link(_term(readable(value), at, phrase=quoted))
+        case _:
+            if not re.fullmatch(r"[0-9]{1,15}", value.strip()):
+                raise QueryError("Write the number in digits only: followers>1000.", at)
+            return Followers(sign, int(value))
+
+
+_EXAMPLES = {
+    "lang": "lang:sv",
+    "author": "author:anna",
+    "site": "site:storby.se",
+    "link": "link:storby.se/snow",
+    "followers": "followers>1000",
+}
+
+
+def _languages(value: str, at: int) -> tuple[str, ...]:
+    found = SPOKEN.get(value.lower())
+    if found is None:
+        known = ", ".join(sorted(SPOKEN))
+        raise QueryError(
+            "%(value)s is no language we tell apart. Write one of %(known)s.", at, value=value, known=known
+        )
+    return found
+
+
+def _site(value: str, at: int) -> str:
+    host = host_of(f"https://{value}")
+    if host is None or not _SITE.fullmatch(fold(value).rstrip(".")):
+        raise QueryError(
+            "site: takes a host such as storby.se, which finds all below it; for part of an address: link:.", at
+        )
+    return host
