@@ -14,7 +14,7 @@ from flask import Flask, Response, current_app, g, request, url_for
 
 from house import House
 from models import Role
-from web import admin, api, cases, errors, i18n, inbox, labels, login, media
+from web import admin, api, cases, errors, i18n, inbox, labels, login, media, promises
 from web.context import is_at_least, secret_key
 
 STATIC = Path(__file__).parent / "static"
@@ -53,7 +53,7 @@ def create_app(house: House, *, clock: Callable[[], datetime] = lambda: datetime
     def speak() -> None:
         g.language = i18n.choose(g.user.language if g.user else None, request, house.settings.organisation.languages)
 
-    for pages in (inbox.pages, cases.pages, admin.pages, media.pages):
+    for pages in (inbox.pages, cases.pages, promises.pages, admin.pages, media.pages):
         app.register_blueprint(pages)
     api.register(app, house)
     errors.install(app)
@@ -71,6 +71,7 @@ def create_app(house: House, *, clock: Callable[[], datetime] = lambda: datetime
             "labels": labels,
             "asset": asset,
             "is_admin": is_at_least(Role.admin),
+            "promises_due": promises.waiting,
         }
 
     return app
