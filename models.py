@@ -528,7 +528,9 @@ class Case(Base):
         Index(None, "follow_up_at"),
         Index(None, "next_alert_at"),
         Index(None, "next_breach_at", "id"),
-        Index(None, "flag"),
+        Index(
+            None, "flag", sqlite_where=text("flag IS NOT NULL"), postgresql_where=text("flag IS NOT NULL")
+        ),  # what is flagged is little
         Index(None, "status", "waiting_since"),
         Index(None, "status", "resolved_at"),
     )

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Timer
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from pydantic import TypeAdapter
-from sqlalchemy import event, select
+from sqlalchemy import Select, event, select, text
 from werkzeug.test import TestResponse
 
 import house as houses
@@ -25,18 +25,22 @@ from models import (
     Account,
     ApiToken,
     CaseEvent,
+    CaseStatus,
     Heartbeat,
     Mention,
     Role,
     Source,
+    Story,
     User,
 )
 from tests.conftest import FakeClock, MakeHouse
-from triage import cases, intake
+from triage import cases, intake, reactions
 from web import create_app
+from web import queries as queries_of_web
 from web.api import PREFIX, tokens
 from web.api.operations import OPERATIONS, Operation
 from web.api.shapes import ErrorShape
+from web.queries import CaseFilter, Sort
 
 Json = dict[str, Any]
 X = {
@@ -45,7 +49,7 @@ X = {
 }  # fmt: skip
 # For what the database has no part in, one will do.
 whatever_the_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-ANNA, BO = "anna@storby.example", "bo@storby.example"
+ANNA, BO, MATS = "anna@storby.example", "bo@storby.example", "mats@storby.example"
 
 
 class Api:
@@ -261,6 +265,12 @@ def test_a_list_asked_wrongly_names_the_field(api: Api) -> None:
     for query, field in [
         ("status=done", "status"),
         ("kind=complaint", "kind"),
+        ("sentiment=angry", "sentiment"),
+        ("language=xx", "language"),
+        ("urgency=asap", "urgency"),
+        ("noise=loud", "noise"),
+        ("wants_answer=perhaps", "wants_answer"),
+        ("story=one", "story"),
         ("sort=best", "sort"),
         ("limit=201", "limit"),
         ("limit=0", "limit"),
@@ -289,7 +299,8 @@ def test_a_mention_handed_in_becomes_a_case_once(api: Api, clock: FakeClock) -> 
     assert taken["mention"] | {"id": 0, "case": 0} == {
         "type": "mention", "id": 0, "case": 0, "external_id": "form-17", "channel": "api",
         "url": "https://form.example/17", "author": {"name": "Eva Ek", "handle": "eva", "url": "https://eva.example/"},
-        "title": None, "text": "Snön ligger kvar på Ågatan", "html": None, "language": taken["mention"]["language"],
+        "title": None, "text": "Snön ligger kvar på Ågatan", "html": None, "language": "sv",
+        "judgement": taken["mention"]["judgement"],
         "published_at": "2026-11-24T07:30:00Z", "collected_at": "2026-11-24T08:00:00Z", "in_reply_to": None,
         "edited_at": None, "hidden_at": None, "deleted_at": None, "can_reply": False, "can_reply_reason": "no_network",
         "can_reply_privately": False, "attachments": [], "context": False, "repost": False, "ours": False,
@@ -411,6 +422,86 @@ def test_every_filter_narrows_and_those_that_may_repeat_do(
         page = api.call("GET", f"/cases?{query}")
         assert {case["number"] for case in page["cases"]} == expected, query
         assert page["total"] == len(expected), query
+
+
+def test_what_was_judged_narrows_too(api: Api, database: Database, clock: FakeClock) -> None:
+    one, two, three = (api.mention(name, f"word{name}")["case"] for name in ("1", "2", "3"))
+    plain: Json = {"version": 1, "sentiment": "neutral", "language": "sv", "wants_answer": True, "kind": "other"}
+    plain |= {"urgency": None, "noise": None, "category": None}
+    for number, change in [
+        (one, {"sentiment": "negative", "urgency": "danger", "category": "Roads"}),
+        (two, {"noise": "spam", "wants_answer": False, "language": "da"}),
+        (three, {"urgency": "leak", "category": "Schools", "language": "und"}),
+    ]:
+        case = api.call("PATCH", f"/cases/{number}", plain | change)
+        assert {field: case[field] for field in change} == change
+    with database.transaction() as db:
+        db.add(Story(id=7, title="Snow", opened_at=clock(), last_at=clock(), size=2))
+        cases.join_story(db, one, story_id=7, actor="stories", at=clock())
+    assert api.case(one)["story"] == {"id": 7, "title": "Snow", "size": 2}
+    for query, expected in [
+        ("sentiment=negative", {one}),
+        ("sentiment=negative&sentiment=neutral", {one, two, three}),
+        ("language=sv", {one}),
+        ("language=da&language=und", {two, three}),
+        ("urgency=danger&urgency=leak", {one, three}),
+        ("urgency=none", {two}),
+        ("urgency=none&urgency=leak", {two, three}),
+        ("noise=spam", {two}),
+        ("noise=none", {one, three}),
+        ("category=Roads", {one}),
+        ("category=none", {two}),
+        ("wants_answer=true", {one, three}),
+        ("wants_answer=false", {two}),
+        ("story=7", {one}),
+        ("story=8", set()),
+    ]:
+        assert set(api.numbers(query)) == expected, query
+
+
+def test_the_most_urgent_first_is_who_is_late_or_due_and_then_by_priority(
+    api: Api, database: Database, clock: FakeClock
+) -> None:
+    numbers = [api.mention(str(number), f"word{number}")["case"] for number in range(9)]
+    late, soon, later = (clock() + timedelta(hours=hours) for hours in (-2, 1, 30))
+    with database.transaction() as db:
+        for number, due in [(0, later), (1, soon), (2, soon), (3, late), (4, soon)]:
+            cases.set_targets(db, numbers[number], {"next_breach_at": due, "breach_kind": "first_response"})
+        for number, priority in [(2, "urgent"), (4, "high"), (5, "low"), (6, "high")]:
+            cases.classify(db, numbers[number], priority=priority, actor="t", at=clock())
+        cases.change_status(db, numbers[7], target=CaseStatus.resolved, actor="t", at=clock())
+        cases.snooze(db, numbers[8], until=clock() + timedelta(minutes=1), actor="t", at=clock())
+        cases.follow_up_due(db, numbers[8], actor="t", at=clock() + timedelta(minutes=1))
+    expected = [numbers[at] for at in (8, 3, 2, 4, 1, 0, 6, 5, 7)]
+    assert api.numbers("sort=urgent") == expected
+    for limit in (1, 2, 4):  # also where a page ends in the middle of what has the same due time
+        seen: list[int] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            page = api.call("GET", f"/cases?sort=urgent&limit={limit}&cursor={cursor}")
+            seen += [case["number"] for case in page["cases"]]
+            cursor = page["next_cursor"]
+        assert seen == expected, limit
+
+
+def test_the_order_by_due_time_is_read_from_its_index(database: Database) -> None:
+    wanted = CaseFilter(status=["new", "open"])
+    flagged, due, _rest = queries_of_web._stretches(Sort.urgent, wanted)
+    for place in (None, [datetime(2026, 11, 24, tzinfo=UTC), 3, 17]):
+        plan = _plan(database, queries_of_web._read_stretch(wanted, due, place))
+        assert "ix_cases_next_breach_at_id" in plan, plan
+    plan = _plan(database, queries_of_web._read_stretch(wanted, flagged, None))
+    assert "ix_cases_flag" in plan, plan
+
+
+def _plan(database: Database, query: Select[Any]) -> str:
+    postgresql = database.engine.dialect.name == "postgresql"
+    with database.read() as db:
+        if postgresql:  # an empty table is read from end to end, whatever its indexes
+            db.execute(text("SET LOCAL enable_seqscan = off"))
+        sql = query.limit(50).compile(database.engine, compile_kwargs={"literal_binds": True})
+        explain = "EXPLAIN " if postgresql else "EXPLAIN QUERY PLAN "
+        return "\n".join(str(row) for row in db.execute(text(explain + str(sql).replace(":", "\\:"))))
 
 
 def test_pages_follow_one_another_whatever_the_order(api: Api, clock: FakeClock) -> None:
@@ -555,6 +646,13 @@ def test_a_change_that_cannot_be_names_the_field(api: Api) -> None:
         ({"status": None}, "status"),
         ({"status": "done"}, "status"),
         ({"kind": None}, "kind"),
+        ({"sentiment": None}, "sentiment"),
+        ({"language": "swedish"}, "language"),
+        ({"wants_answer": None}, "wants_answer"),
+        ({"wants_answer": "yes"}, "wants_answer"),
+        ({"urgency": "asap"}, "urgency"),
+        ({"noise": "loud"}, "noise"),
+        ({"category": "Nothing"}, "category"),
         ({"priority": "asap"}, "priority"),
         ({"tags": ["x" * 61]}, "tags"),
         ({"follow_up_at": "2026-11-24T07:00:00Z"}, "follow_up_at"),
@@ -571,6 +669,38 @@ def test_an_ignored_case_is_reopened_before_it_is_given_to_somebody(api: Api) ->
     case = api.call("PATCH", f"/cases/{number}", {"version": 1, "status": "ignored"})
     case = api.call("PATCH", f"/cases/{number}", {"version": case["version"], "status": "open", "assignee": ANNA})
     assert (case["status"], case["assignee"]) == ("open", ANNA)
+
+
+def test_a_judgement_is_given_with_its_words_and_can_be_corrected(
+    api: Api, database: Database, house: House, clock: FakeClock
+) -> None:
+    taken = api.mention("1", "När plogas Ågatan? Det är livsfarligt halt utanför skolan!")
+    number, said = taken["case"], taken["mention"]["judgement"]
+    assert said["language"]["value"] == taken["mention"]["language"] == "sv"
+    for verdict in said.values():
+        assert 0 < verdict["confidence"] <= 1
+    assert all(word in taken["mention"]["text"] for word in " ".join(said["kind"]["because"]).split())
+    case = api.case(number)
+    other = "idea" if case["kind"] != "idea" else "praise"
+    api.call("PATCH", f"/cases/{number}", {"version": 1, "kind": other, "urgency": None, "sentiment": "positive"})
+    reactions.react(database, clock())
+    events = api.call("GET", "/events")["events"]
+    assert events[-1]["action"] == "classify"
+    assert events[-1]["changes"]["kind"] == [case["kind"], other]
+    mats = Api(api.client.application, _token(database, MATS, clock()))
+    lessons = mats.call("GET", "/lessons")["lessons"]
+    assert ("kind", case["kind"], other, ANNA) in {
+        (lesson["judge"], lesson["was"], lesson["value"], lesson["user"]) for lesson in lessons
+    }
+    api.refused("GET", "/lessons", status=403, code="forbidden")
+    first = lessons[0]["id"]
+    api.refused("DELETE", f"/lessons/{first}", status=403, code="forbidden")
+    mats.call("DELETE", f"/lessons/{first}", status=204)
+    mats.refused("DELETE", "/lessons/999", status=404, code="not_found")
+    page = mats.call("GET", "/lessons?limit=1")
+    assert page["lessons"][0]["withdrawn_at"] is not None
+    rest = mats.call("GET", f"/lessons?cursor={page['next_cursor']}")["lessons"]
+    assert [page["lessons"][0]["id"], *(lesson["id"] for lesson in rest)] == [lesson["id"] for lesson in lessons]
 
 
 def test_merge_and_split(api: Api) -> None:
@@ -788,7 +918,12 @@ def app(house: House, database: Database, clock: FakeClock) -> Flask:
 @pytest.fixture
 def house(make_house: MakeHouse, clock: FakeClock) -> House:
     source = {"name": "x-mentions", "account": "storby-x", "collect": "mentions", "every": "2m"}
-    built = make_house(accounts=[X], sources=[source], teams=[{"name": "Gata"}, {"name": "Skola"}])
+    built = make_house(
+        accounts=[X],
+        sources=[source],
+        teams=[{"name": "Gata"}, {"name": "Skola"}],
+        categories=[{"name": "Roads"}, {"name": "Schools"}],
+    )
     houses.declare(built, clock())
     return built
 
@@ -831,9 +966,9 @@ def queries(database: Database) -> Iterator[Callable[[], int]]:
 
 def _people(database: Database, at: datetime) -> None:
     with database.transaction() as db:
-        for email, gone in ((ANNA, None), (BO, None), ("gone@storby.example", at)):
-            name = email.partition("@")[0].title()
-            db.add(User(email=email, name=name, role=Role.agent, created_at=at, disabled_at=gone))
+        for email, gone in ((ANNA, None), (BO, None), (MATS, None), ("gone@storby.example", at)):
+            name, role = email.partition("@")[0].title(), Role.manager if email == MATS else Role.agent
+            db.add(User(email=email, name=name, role=role, created_at=at, disabled_at=gone))
 
 
 def _token(database: Database, email: str, at: datetime) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from flask import Blueprint, Response, abort, jsonify, make_response, render_template, request
@@ -12,10 +12,9 @@ from werkzeug.datastructures import MultiDict
 
 import channels
 from models import Case, CaseEvent, CaseStatus, Heartbeat, Mention, Source, User
-from web import labels
 from web.context import house, now, user
 from web.i18n import gettext as _
-from web.queries import CaseFilter, CasePage, Sort, find_cases
+from web.queries import CaseFilter, CasePage, Sort, cases_among, find_cases
 
 pages = Blueprint("inbox", __name__)
 
@@ -110,8 +109,7 @@ def sort_names() -> dict[Sort, str]:
 
 def _flagged(db: Session, wanted: CaseFilter) -> CasePage:
     """What needs a person before anything else: a failed or uncertain answer, a promise that is due."""
-    page = find_cases(db, wanted, sort=Sort.urgent, limit=FLAGGED)
-    return CasePage([found for found in page.cases if found.flag], None, 0)
+    return find_cases(db, replace(wanted, flagged=True), sort=Sort.urgent, limit=FLAGGED)
 
 
 def _rows(db: Session, cases: list[Case]) -> list[Row]:
@@ -205,7 +203,7 @@ def _news(db: Session, after: int, me: User) -> dict[str, object]:
         select(Case).where(Case.id.in_(numbers)).order_by(Case.last_activity_at.desc(), Case.id.desc())
     ).all()
     wanted = wanted_cases(request.args, me)
-    shown = {each.id for each in found if _is_in(each, wanted)}
+    shown = cases_among(db, numbers, wanted)
     rows = [
         {
             "case": row.case.id,
@@ -215,19 +213,3 @@ def _news(db: Session, after: int, me: User) -> dict[str, object]:
         for row in _rows(db, list(found))
     ]
     return {"rows": rows, "many": False, "cases": numbers}
-
-
-def _is_in(found: Case, wanted: CaseFilter) -> bool:
-    """As ``find_cases`` would say, for a case at hand. Source and search need the tables: they count as not in."""
-    assignee = found.assignee.email if found.assignee else "none"
-    return (
-        (not wanted.status or found.status in wanted.status)
-        and (not wanted.channel or found.channel in wanted.channel)
-        and (wanted.assignee is None or wanted.assignee == assignee)
-        and (wanted.source is None or (found.source is not None and found.source.name == wanted.source))
-        and wanted.q is None
-    )
-
-
-def status_choices() -> dict[str, str]:
-    return {"": _("To do"), **{status.value: labels.status(status) for status in CaseStatus}, "all": _("All")}

@@ -3,10 +3,12 @@
 Both the inbox and ``/api/v1`` use these, so that a list means the same thing on both doors:
 
 * ``find_cases(db, CaseFilter(...), sort=..., limit=..., cursor=...)`` -> ``CasePage(cases, next_cursor, total)``.
-  The author, source, account, assignee, team and tags of each case are loaded; three queries whatever the size.
+  The author, source, account, assignee, team, story and tags of each case are loaded; at most five queries.
+* ``cases_among(db, numbers, CaseFilter(...))`` -> which of these it would list.
 * ``get_case(db, number)`` -> ``Case``, loaded the same way. Raises ``NotFoundError``.
 * ``entries(db, case)`` -> mentions, replies, notes and events of a case in time order, each an ``Entry``.
 * ``find_mentions(db, MentionFilter(...), limit=..., cursor=...)`` -> ``MentionPage``.
+* ``find_lessons(db, limit=..., cursor=...)`` -> what people taught the judges.
 * ``events_after(db, after, limit=...)`` -> the organisation's event stream.
 
 All of them only read. Cursors are opaque texts, good for the same filter and sort; a bad one is ``InvalidInput``.
@@ -16,13 +18,13 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, Select, case, exists, func, literal, or_, select, text, tuple_
 from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
@@ -32,6 +34,7 @@ from models import (
     CaseEvent,
     CaseStatus,
     CaseTag,
+    Lesson,
     Mention,
     MentionSource,
     Note,
@@ -47,26 +50,37 @@ from web.search import found_in_case, found_in_mention
 MAX_LIMIT = 200
 MAX_NUMBER = 2**63 - 1  # what both databases take as an id
 CONTEXT_LEVELS = 50  # how far above a case its thread is shown
-FAR = datetime(9999, 1, 1, tzinfo=UTC)  # stands for "no due time" in the order
 
 
 class Sort(StrEnum):
     newest = "newest"  # last activity, latest first
     oldest = "oldest"  # last activity, earliest first
-    urgent = "urgent"  # what needs a person first: see _urgent
+    urgent = "urgent"  # flagged, then who is due first, then by priority: see _stretches
 
 
 @dataclass(frozen=True)
 class CaseFilter:
-    """What a list of cases is narrowed to; an empty field does not narrow. ``assignee``: an e-mail, or "none"."""
+    """What a list of cases is narrowed to; an empty field does not narrow.
+
+    ``assignee``: an e-mail, or "none". ``urgency``, ``noise`` and ``category`` take "none" too, for cases without.
+    """
 
     status: Sequence[str] = ()
     channel: Sequence[str] = ()
     kind: Sequence[str] = ()
+    sentiment: Sequence[str] = ()
+    language: Sequence[str] = ()
+    urgency: Sequence[str] = ()
+    noise: Sequence[str] = ()
+    category: Sequence[str] = ()
+    wants_answer: bool | None = None
     tag: Sequence[str] = ()
     team: Sequence[str] = ()
     source: str | None = None  # any source that found one of its mentions
     assignee: str | None = None
+    story: int | None = None
+    due_before: datetime | None = None  # with a target that is missed by then
+    flagged: bool = False
     q: str | None = None  # a case number, or a watch query over subject, titles and texts
 
 
@@ -105,19 +119,23 @@ def find_cases(
     db: Session, wanted: CaseFilter, *, sort: Sort = Sort.newest, limit: int = 50, cursor: str | None = None
 ) -> CasePage:
     """One page of the cases wanted. Raises ``InvalidInput`` for a cursor or query that cannot be read."""
-    where = _case_conditions(wanted)
-    keys, descending = _order(sort)
-    query = select(Case).where(*where).options(*_case_options()).limit(limit + 1)
-    query = query.add_columns(*keys).order_by(*(key.desc() if descending else key for key in keys))
-    if cursor is not None:
-        place = _read_cursor(cursor, sort, [datetime if isinstance(key.type, UTCDateTime) else int for key in keys])
-        here = tuple_(*keys)
-        there = tuple_(*(literal(value, key.type) for key, value in zip(keys, place, strict=True)))
-        query = query.where(here < there if descending else here > there)
-    rows = db.execute(query).all()
-    total = db.scalar(select(func.count()).select_from(Case).where(*where)) or 0
-    next_cursor = _write_cursor(sort, list(rows[limit - 1])[1:]) if len(rows) > limit else None
+    stretches = _stretches(sort, wanted)
+    first, place = _read_place(cursor, sort, stretches)
+    rows: list[tuple[Case, str, list[Any]]] = []  # each with its stretch and its place there
+    for number, stretch in enumerate(stretches[first:], first):
+        query = _read_stretch(wanted, stretch, place if number == first else None)
+        found = db.execute(query.options(*_case_options()).limit(limit + 1 - len(rows))).all()
+        rows += [(row[0], f"{sort}{number}", list(row[1:])) for row in found]
+        if len(rows) > limit:
+            break
+    total = db.scalar(select(func.count()).select_from(Case).where(*_case_conditions(wanted))) or 0
+    next_cursor = _write_cursor(*rows[limit - 1][1:]) if len(rows) > limit else None
     return CasePage([row[0] for row in rows[:limit]], next_cursor, total)
+
+
+def cases_among(db: Session, numbers: Sequence[int], wanted: CaseFilter) -> set[int]:
+    """Which of these cases ``find_cases`` would list."""
+    return set(db.scalars(select(Case.id).where(Case.id.in_(numbers), *_case_conditions(wanted))))
 
 
 def get_case(db: Session, number: int) -> Case:
@@ -171,10 +189,19 @@ def find_mentions(db: Session, wanted: MentionFilter, *, limit: int = 50, cursor
     if wanted.q:
         query = query.where(found_in_mention(wanted.q))
     if cursor is not None:
-        query = query.where(Mention.id < _read_cursor(cursor, "mentions", [int])[0])
+        query = query.where(Mention.id < _read_cursor(cursor, {"mentions": [int]})[1][0])
     rows = list(db.scalars(query))
     next_cursor = _write_cursor("mentions", [rows[limit - 1].id]) if len(rows) > limit else None
     return MentionPage(rows[:limit], next_cursor)
+
+
+def find_lessons(db: Session, *, limit: int = 50, cursor: str | None = None) -> tuple[list[Lesson], str | None]:
+    """What people taught the judges, the newest first, also what was taken back; and the cursor of the next page."""
+    query = select(Lesson).options(joinedload(Lesson.mention), joinedload(Lesson.user))
+    if cursor is not None:
+        query = query.where(Lesson.id < _read_cursor(cursor, {"lessons": [int]})[1][0])
+    rows = list(db.scalars(query.order_by(Lesson.id.desc()).limit(limit + 1)))
+    return rows[:limit], _write_cursor("lessons", [rows[limit - 1].id]) if len(rows) > limit else None
 
 
 def events_after(db: Session, after: int, *, limit: int = MAX_LIMIT) -> list[CaseEvent]:
@@ -199,18 +226,40 @@ def _case_options() -> tuple[ORMOption, ...]:
         joinedload(Case.account),
         joinedload(Case.assignee),
         joinedload(Case.team),
+        joinedload(Case.story),
         selectinload(Case.tags),
     )
 
 
-def _case_conditions(wanted: CaseFilter) -> list[ColumnElement[bool]]:
+def _case_conditions(wanted: CaseFilter, *, by_status: bool = True) -> list[ColumnElement[bool]]:
+    """``by_status`` False: SQLite shall not look for a status, which is little to go by, but read in order instead."""
     conditions: list[ColumnElement[bool]] = []
     if wanted.status:
-        conditions.append(Case.status.in_(wanted.status))
+        status = Case.status if by_status and not wanted.flagged else Case.status + ""  # an expression has no index
+        conditions.append(status.in_(wanted.status))
     if wanted.channel:
         conditions.append(Case.channel.in_(wanted.channel))
     if wanted.kind:
         conditions.append(Case.kind.in_(wanted.kind))
+    if wanted.sentiment:
+        conditions.append(Case.sentiment.in_(wanted.sentiment))
+    if wanted.language:
+        conditions.append(Case.language.in_(wanted.language))
+    for column, values in (
+        (Case.urgency, wanted.urgency),
+        (Case.noise, wanted.noise),
+        (Case.category, wanted.category),
+    ):
+        if values:
+            conditions.append(or_(column.in_(values), column.is_(None)) if "none" in values else column.in_(values))
+    if wanted.wants_answer is not None:
+        conditions.append(Case.wants_answer.is_(wanted.wants_answer))
+    if wanted.story is not None:
+        conditions.append(Case.story_id == wanted.story)
+    if wanted.due_before is not None:
+        conditions.append(Case.next_breach_at <= wanted.due_before)
+    if wanted.flagged:
+        conditions.append(Case.flag.is_not(None))
     if wanted.tag:
         conditions.append(exists().where(CaseTag.case_id == Case.id, CaseTag.tag.in_(wanted.tag)))
     if wanted.team:
@@ -234,26 +283,58 @@ def _case_conditions(wanted: CaseFilter) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _order(sort: Sort) -> tuple[list[ColumnElement[Any]], bool]:
-    """The keys of the order, the last one unique, and whether all of them descend."""
-    if sort is Sort.urgent:
-        return _urgent(), False
-    return [Case.last_activity_at.expression, Case.id.expression], sort is Sort.newest
+@dataclass(frozen=True)
+class _Stretch:
+    """A part of a list, in the order of its keys, of which the last one is unique."""
+
+    keys: list[ColumnElement[Any]]
+    where: tuple[ColumnElement[bool], ...] = ()
+    descending: bool = False
+    by_status: bool = True
 
 
-def _urgent() -> list[ColumnElement[Any]]:
-    """Unfinished before finished; flagged, then by priority; then who is due first; then who has waited longest."""
-    rank = case(
+def _stretches(sort: Sort, wanted: CaseFilter) -> list[_Stretch]:
+    """A list, in stretches that follow one another, so that each can be read through an index of its own."""
+    number, active = Case.id.expression, Case.last_activity_at.expression
+    if sort is not Sort.urgent:
+        return [_Stretch([active, number], descending=sort is Sort.newest)]
+    due = Case.next_breach_at.expression
+    calm = Case.flag.is_(None)
+    stretches = [
+        _Stretch([_rank(), active, number], (Case.flag.is_not(None),), by_status=False),
+        _Stretch([due, _rank(), number], (calm, due.is_not(None)), by_status=False),
+        _Stretch([_rank(), active, number], (calm, due.is_(None))),
+    ]
+    return stretches[:1] if wanted.flagged else stretches
+
+
+def _rank() -> ColumnElement[int]:
+    """By priority; what is finished comes last."""
+    return case(
         (Case.status.in_([CaseStatus.resolved, CaseStatus.closed, CaseStatus.ignored]), 5),
-        (Case.flag.is_not(None), 0),
         (Case.priority == Priority.urgent, 1),
         (Case.priority == Priority.high, 2),
         (Case.priority == Priority.low, 4),
         else_=3,
     )
-    answered = and_(Case.first_response_at.is_(None), Case.first_response_due_at.is_not(None))
-    due = case((answered, Case.first_response_due_at), else_=literal(FAR, UTCDateTime()))
-    return [rank, due, Case.last_activity_at.expression, Case.id.expression]
+
+
+def _read_stretch(wanted: CaseFilter, stretch: _Stretch, place: Sequence[Any] | None) -> Select[Any]:
+    """The cases wanted in a stretch, each with its keys, in order; those after a place."""
+    query = select(Case).add_columns(*stretch.keys).where(*stretch.where)
+    query = query.where(*_case_conditions(wanted, by_status=stretch.by_status))
+    if place is not None:
+        query = query.where(*_beyond(stretch, place))
+    return query.order_by(*(key.desc() if stretch.descending else key for key in stretch.keys))
+
+
+def _beyond(stretch: _Stretch, place: Sequence[Any]) -> tuple[ColumnElement[bool], ...]:
+    """After this place in a stretch. The first key by itself as well, since that is what its index is read by."""
+    there = [literal(value, key.type) for key, value in zip(stretch.keys, place, strict=True)]
+    here, first = tuple_(*stretch.keys), stretch.keys[0]
+    if stretch.descending:
+        return (here < tuple_(*there), first <= there[0])
+    return (here > tuple_(*there), first >= there[0])
 
 
 def _above(db: Session, case_id: int) -> list[Mention]:
@@ -280,28 +361,37 @@ def _parent_id(mention: type[Mention]) -> ColumnElement[str | None]:
     return func.coalesce(mention.in_reply_to, func.nullif(mention.thread, mention.external_id))
 
 
-def _write_cursor(sort: str, keys: Sequence[Any]) -> str:
+def _write_cursor(name: str, keys: Sequence[Any]) -> str:
     values = [key.isoformat() if isinstance(key, datetime) else key for key in keys]
-    return base64.urlsafe_b64encode(json.dumps([sort, *values], separators=(",", ":")).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(json.dumps([name, *values], separators=(",", ":")).encode()).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str, sort: str, types: Sequence[type]) -> list[Any]:
-    """The keys of the last row of the page before. They come from outside, so each is checked."""
+def _read_place(cursor: str | None, sort: Sort, stretches: Sequence[_Stretch]) -> tuple[int, list[Any] | None]:
+    """In which stretch to go on, and after which keys; from the beginning without a cursor."""
+    if cursor is None:
+        return 0, None
+    types = [[datetime if isinstance(key.type, UTCDateTime) else int for key in stretch.keys] for stretch in stretches]
+    name, place = _read_cursor(cursor, {f"{sort}{number}": each for number, each in enumerate(types)})
+    return int(name.removeprefix(sort)), place
+
+
+def _read_cursor(cursor: str, known: Mapping[str, Sequence[type]]) -> tuple[str, list[Any]]:
+    """The list it belongs to and the keys of the last row of the page before. It comes from outside: all is checked."""
     try:
         read = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if not isinstance(read, list) or read[:1] != [sort]:
+        if not isinstance(read, list) or not read or not isinstance(read[0], str) or read[0] not in known:
             raise _bad_cursor()
-        values = [datetime.fromisoformat(value) if isinstance(value, str) else value for value in read[1:]]
+        name, values = read[0], [datetime.fromisoformat(key) if isinstance(key, str) else key for key in read[1:]]
     except (ValueError, RecursionError):
         raise _bad_cursor() from None
-    if [type(value) for value in values] != list(types):
+    if [type(value) for value in values] != list(known[name]):
         raise _bad_cursor()
     for value in values:
         if (isinstance(value, datetime) and value.tzinfo is None) or (
             isinstance(value, int) and abs(value) > MAX_NUMBER
         ):
             raise _bad_cursor()
-    return values
+    return name, values
 
 
 def _bad_cursor() -> InvalidInput:
@@ -316,9 +406,11 @@ __all__ = [
     "MentionFilter",
     "MentionPage",
     "Sort",
+    "cases_among",
     "entries",
     "events_after",
     "find_cases",
+    "find_lessons",
     "find_mentions",
     "get_case",
 ]

@@ -233,7 +233,13 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("next_alert_at", models.UTCDateTime(timezone=True), nullable=True))
         batch_op.create_index(batch_op.f("ix_cases_next_alert_at"), ["next_alert_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_cases_next_breach_at_id"), ["next_breach_at", "id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_cases_flag"), ["flag"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_cases_flag"),
+            ["flag"],
+            unique=False,
+            sqlite_where=sa.text("flag IS NOT NULL"),
+            postgresql_where=sa.text("flag IS NOT NULL"),
+        )
         batch_op.create_index(batch_op.f("ix_cases_status_waiting_since"), ["status", "waiting_since"], unique=False)
         batch_op.create_index(batch_op.f("ix_cases_story_id"), ["story_id"], unique=False)
         batch_op.create_foreign_key(batch_op.f("fk_cases_story_id"), "stories", ["story_id"], ["id"])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from models import CaseStatus, Kind, Priority, Then
+from models import CaseStatus, Kind, Noise, Priority, Sentiment, Then, Urgency
+from triage.learning import VALUES
 from web.queries import MAX_LIMIT, MAX_NUMBER, Sort
 from web.safe_html import is_web
 
@@ -35,6 +36,12 @@ def _given(value: Any) -> Any:
     return [one for one in value if one != ""] if isinstance(value, list) else value
 
 
+def _language(value: str) -> str:
+    if value not in VALUES["language"]:
+        raise ValueError(f"must be one of {', '.join(VALUES['language'])}")
+    return value
+
+
 ABSENT: Any = None  # for fields that may be left out, and may not be null
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), AfterValidator(_storable)]
@@ -49,6 +56,8 @@ Address = Annotated[
 Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
 Number = Annotated[int, Field(ge=1, le=MAX_NUMBER)]
 Several = Annotated[list[Line], Field(max_length=50), BeforeValidator(_given)]
+Nothing = Literal["none"]
+Language = Annotated[str, AfterValidator(_language)]
 
 
 class Asked(BaseModel):
@@ -62,8 +71,15 @@ class CasesQuery(Asked):
     status: Annotated[list[CaseStatus], BeforeValidator(_given)] = []
     channel: Several = []
     kind: Annotated[list[Kind], BeforeValidator(_given)] = []
+    sentiment: Annotated[list[Sentiment], BeforeValidator(_given)] = []
+    language: Annotated[list[Language], BeforeValidator(_given)] = []
+    urgency: Annotated[list[Urgency | Nothing], BeforeValidator(_given)] = []
+    noise: Annotated[list[Noise | Nothing], BeforeValidator(_given)] = []
+    category: Several = Field([], description="names, or none")
+    wants_answer: bool | None = None
     tag: Several = []
     team: Several = []
+    story: Number | None = None
     source: Line | None = Field(None, description="any source that found one of its mentions")
     assignee: Line | None = Field(None, description="me, none, or an e-mail address")
     q: Query | None = Field(None, description="a case number, or a watch query")
@@ -87,17 +103,28 @@ class EventsQuery(Asked):
     limit: int = Field(MAX_LIMIT, ge=1, le=MAX_LIMIT)
 
 
+class LessonsQuery(Asked):
+    limit: int = Field(50, ge=1, le=MAX_LIMIT)
+    cursor: Line | None = None
+
+
 # -- bodies ---------------------------------------------------------------------------------------------------------
 
 
 class CaseChange(Asked):
-    """What is absent stays as it is; null takes away assignee, team and follow-up."""
+    """What is absent stays as it is; null takes away assignee, team, urgency, noise, category and follow-up."""
 
     version: int = Field(ge=0, le=MAX_NUMBER, description="the case's version as it was read")
     status: CaseStatus = Field(ABSENT, description="the status wanted")
     assignee: Line | None = None
     team: Line | None = None
     kind: Kind = Field(ABSENT)
+    sentiment: Sentiment = Field(ABSENT)
+    language: Language = Field(ABSENT)
+    wants_answer: bool = Field(ABSENT)
+    urgency: Urgency | None = None
+    noise: Noise | None = None
+    category: Line | None = None
     priority: Priority = Field(ABSENT)
     tags: list[Line] = Field(ABSENT, max_length=50, description="all of them")
     follow_up_at: Instant | None = None

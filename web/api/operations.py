@@ -12,18 +12,23 @@ from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
+from werkzeug.exceptions import Forbidden
 
 from collectors.base import AuthorData, Batch, MentionData
 from errors import InvalidInput, NotFoundError
 from house import House
-from models import CaseStatus, Mention, Reply, Team, User
+from models import CaseStatus, Mention, Reply, Role, Team, User
 from replies import outbox
-from triage import cases, intake
+from triage import cases, intake, policy, school
 from web import queries, safe_html
 from web.api import bodies, shapes
 
 CHANNEL = "api"  # the channel without a network, that POST /mentions writes to
 CLOCK_SKEW = timedelta(minutes=5)  # how far ahead another system's clock may be
+CLASSIFIED = (
+    "kind", "priority", "sentiment", "language", "wants_answer", "urgency", "noise", "category", "tags",
+)  # fmt: skip
+MAY_LACK = ("urgency", "noise", "category")
 ASLEEP = (CaseStatus.closed, CaseStatus.ignored)
 
 
@@ -98,8 +103,15 @@ def list_cases(call: Call) -> tuple[shapes.CasesShape, int]:
         status=asked.status,
         channel=asked.channel,
         kind=asked.kind,
+        sentiment=asked.sentiment,
+        language=asked.language,
+        urgency=asked.urgency,
+        noise=asked.noise,
+        category=asked.category,
+        wants_answer=asked.wants_answer,
         tag=asked.tag,
         team=asked.team,
+        story=asked.story,
         source=asked.source,
         assignee=call.user.email if asked.assignee == "me" else asked.assignee,
         q=asked.q,
@@ -142,8 +154,12 @@ def change_case(call: Call, number: int) -> tuple[shapes.CaseShape, int]:
         cases.assign(call.db, number, assignee=_user(call.db, asked.assignee), **who)
     if "team" in given:
         cases.assign_team(call.db, number, team=_team(call.db, asked.team), **who)
-    if given & {"kind", "priority", "tags"}:
-        cases.classify(call.db, number, kind=asked.kind, priority=asked.priority, tags=asked.tags, **who)
+    judged = {field: getattr(asked, field) for field in CLASSIFIED if field in given}
+    if judged:
+        if asked.category is not None:
+            _category(call.db, asked.category)
+        judged |= {field: "none" for field in MAY_LACK if field in given and judged[field] is None}
+        cases.classify(call.db, number, **judged, **who)
     if "follow_up_at" in given:
         cases.snooze(call.db, number, until=asked.follow_up_at, **who)
     if "status" in given and not wake_first:
@@ -335,6 +351,37 @@ def list_events(call: Call) -> tuple[shapes.EventsShape, int]:
     return {"events": listed, "next_after": events[-1].id if events else asked.after}, 200
 
 
+# -- what was taught ------------------------------------------------------------------------------------------------
+
+
+@_operation(
+    "GET",
+    "/lessons",
+    "What people taught the judges by correcting them, the newest first; for managers",
+    query=bodies.LessonsQuery,
+    answers={200: shapes.LessonsShape},
+    errors=(403,),
+)
+def list_lessons(call: Call) -> tuple[shapes.LessonsShape, int]:
+    _for_managers(call.user)
+    lessons, next_cursor = queries.find_lessons(call.db, limit=call.query.limit, cursor=call.query.cursor)
+    return {"lessons": [shapes.lesson_shape(lesson) for lesson in lessons], "next_cursor": next_cursor}, 200
+
+
+@_operation(
+    "DELETE",
+    "/lessons/<int:lesson_id>",
+    "Take a lesson back: it counts no more; for managers",
+    answers={204: None},
+    errors=(403, 404),
+)
+def withdraw_lesson(call: Call, lesson_id: int) -> tuple[None, int]:
+    _for_managers(call.user)
+    _known(lesson_id, "lesson")
+    school.withdraw(call.db, lesson_id, at=call.at)
+    return None, 204
+
+
 # -- what several need ----------------------------------------------------------------------------------------------
 
 
@@ -379,6 +426,16 @@ def _team(db: Session, name: str | None) -> Team | None:
     if found is None:
         raise InvalidInput(f"There is no team {name!r}.", {"team": "give the name of a team, or null"})
     return found
+
+
+def _for_managers(user: User) -> None:
+    if user.role == Role.agent:
+        raise Forbidden("Managers and administrators only.")
+
+
+def _category(db: Session, name: str) -> None:
+    if name not in {category.name for category in policy.read(db).categories}:
+        raise InvalidInput(f"There is no category {name!r}.", {"category": "give the name of a category, or null"})
 
 
 def _clean(html: str) -> str:

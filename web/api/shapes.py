@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, NotRequired
+from typing import Any, Literal, NotRequired, cast
 
 from typing_extensions import TypedDict  # pydantic reads the one in typing only from Python 3.12 on
 
@@ -17,16 +17,22 @@ from models import (
     CaseEvent,
     CaseStatus,
     Kind,
+    Lesson,
     Mention,
+    Noise,
     Note,
     Priority,
     Reply,
     ReplyOrigin,
     ReplyStatus,
     Sentiment,
+    Story,
+    Urgency,
     User,
 )
 from web.queries import Entry
+
+Breach = Literal["first_response", "next_response", "resolution"]
 
 
 class AuthorShape(TypedDict):
@@ -59,6 +65,9 @@ class CaseShape(TypedDict):
     language: str | None
     priority: Priority | None
     wants_answer: bool | None
+    urgency: Urgency | None
+    noise: Noise | None
+    category: str | None
     channel: str
     source: str | None
     assignee: str | None
@@ -70,9 +79,14 @@ class CaseShape(TypedDict):
     last_activity_at: str
     first_response_due_at: str | None
     first_response_at: str | None
+    next_response_due_at: str | None
+    resolution_due_at: str | None
+    next_breach_at: str | None
+    breach_kind: Breach | None
     resolved_at: str | None
     follow_up_at: str | None
     flag: str | None
+    review_wanted: bool
     mention_count: int
     reply_count: int
     spread: int
@@ -81,6 +95,14 @@ class CaseShape(TypedDict):
     merged_into: int | None
     version: int
     url: str
+
+
+class VerdictShape(TypedDict):
+    """What a judge said: how sure, from 0 to 1, and the words of the text that decided, the most telling first."""
+
+    value: str
+    confidence: float
+    because: list[str]
 
 
 class AttachmentShape(TypedDict):
@@ -101,6 +123,7 @@ class MentionShape(TypedDict):
     text: str
     html: str | None
     language: str | None
+    judgement: dict[str, VerdictShape] | None
     published_at: str
     collected_at: str
     in_reply_to: str | None
@@ -193,6 +216,26 @@ class EventsShape(TypedDict):
     next_after: int
 
 
+class LessonShape(TypedDict):
+    """What somebody taught a judge by correcting it; it counts until it is taken back."""
+
+    id: int
+    judge: str
+    was: str | None
+    value: str
+    mention: int
+    case: int | None
+    text: str
+    user: str | None
+    at: str
+    withdrawn_at: str | None
+
+
+class LessonsShape(TypedDict):
+    lessons: list[LessonShape]
+    next_cursor: str | None
+
+
 class ErrorDetail(TypedDict):
     code: str
     message: str
@@ -216,6 +259,9 @@ def case_shape(case: Case, base_url: str) -> CaseShape:
         "language": case.language,
         "priority": Priority(case.priority) if case.priority else None,
         "wants_answer": case.wants_answer,
+        "urgency": Urgency(case.urgency) if case.urgency else None,
+        "noise": Noise(case.noise) if case.noise else None,
+        "category": case.category,
         "channel": case.channel,
         "source": case.source.name if case.source else None,
         "assignee": case.assignee.email if case.assignee else None,
@@ -227,13 +273,18 @@ def case_shape(case: Case, base_url: str) -> CaseShape:
         "last_activity_at": rfc3339(case.last_activity_at),
         "first_response_due_at": maybe(case.first_response_due_at),
         "first_response_at": maybe(case.first_response_at),
+        "next_response_due_at": maybe(case.next_response_due_at),
+        "resolution_due_at": maybe(case.resolution_due_at),
+        "next_breach_at": maybe(case.next_breach_at),
+        "breach_kind": cast(Breach | None, case.breach_kind),
         "resolved_at": maybe(case.resolved_at),
         "follow_up_at": maybe(case.follow_up_at),
         "flag": case.flag,
+        "review_wanted": case.review_wanted,
         "mention_count": case.mention_count,
         "reply_count": case.reply_count,
         "spread": case.spread,
-        "story": None,
+        "story": story_shape(case.story),
         "follows": case.follows_id,
         "merged_into": case.merged_into_id,
         "version": case.version,
@@ -257,6 +308,11 @@ def mention_shape(mention: Mention, clean: Clean, *, context: bool = False) -> M
         "text": mention.text,
         "html": None if mention.html is None else clean(mention.html),
         "language": mention.language,
+        "judgement": mention.judgement
+        and {
+            judge: {"value": value, "confidence": confidence, "because": because}
+            for judge, (value, confidence, because) in mention.judgement.items()
+        },
         "published_at": rfc3339(mention.published_at),
         "collected_at": rfc3339(mention.collected_at),
         "in_reply_to": mention.in_reply_to,
@@ -326,6 +382,25 @@ def event_shape(event: CaseEvent) -> EventShape:
         shape["from"] = CaseStatus(event.from_status) if event.from_status else None
         shape["to"] = CaseStatus(event.to_status) if event.to_status else None
     return shape
+
+
+def lesson_shape(lesson: Lesson) -> LessonShape:
+    return {
+        "id": lesson.id,
+        "judge": lesson.judge,
+        "was": lesson.was,
+        "value": lesson.value,
+        "mention": lesson.mention_id,
+        "case": lesson.mention.case_id,
+        "text": lesson.mention.text,
+        "user": lesson.user.email if lesson.user else None,
+        "at": rfc3339(lesson.at),
+        "withdrawn_at": maybe(lesson.withdrawn_at),
+    }
+
+
+def story_shape(story: Story | None) -> StoryShape | None:
+    return {"id": story.id, "title": story.title, "size": story.size} if story else None
 
 
 def author_shape(author: Author | None) -> AuthorShape | None:
