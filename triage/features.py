@@ -39,7 +39,8 @@ def marks(cut: Cut, language: str) -> list[tuple[int, str]]:
     found += [(place, f"{words[place - 1]} {words[place]}") for place in range(1, len(words))]
     found += _sentences(words)
     before = ""
-    for place, (_, roles) in enumerate(here):
+    for start, (size, roles) in enumerate(here):
+        place = start + size - 1  # a phrase says it with its last word
         role = ""
         for each, weight in roles.items():
             if each in _GRADED:
@@ -115,7 +116,7 @@ def _weighed(cut: Cut, here: list[tuple[int, dict[str, float]]]) -> list[tuple[i
             value *= -0.6
         if len(cut.shown[place]) > 2 and cut.shown[place].isupper():
             value *= 1.2
-        found.append((place, max(-4.0, min(4.0, value))))
+        found.append((covered - 1, max(-4.0, min(4.0, value))))
     return found
 
 

@@ -22,9 +22,9 @@ from triage.features import marks
 from triage.lexicon import lexicon
 from triage.verdicts import Verdict
 
-ROUNDS = 6
+ROUNDS = 5
 MARGIN = 1.5  # how far ahead the taught value shall be, in log-odds
-MOST = 6.0  # how far one lesson may move the scores of its own text, each way
+MOST = 12.0  # how far one lesson may move the scores of its own text, each way; lessons that contradict stop there
 _LITTLE = 0.15  # of a little word's weight, where a word that says something has 1
 _STEM = 5  # letters that words of one stem begin with
 
@@ -66,10 +66,9 @@ class _Subject:
         """Mark → value → what it adds."""
         added: dict[str, dict[str, float]] = {}
         moved = [dict.fromkeys(VALUES[lesson.judge], 0.0) for lesson in self.lessons]
-        texts = [_vector(lesson.text, _listed(lesson.judge, lesson.language)).weights for lesson in self.lessons]
-        before = [shipped(lesson.judge, lesson.text, lesson.language) for lesson in self.lessons]
+        studied = [_studied(lesson) for lesson in self.lessons]
         for _ in range(ROUNDS):
-            for lesson, text, base, spent in zip(self.lessons, texts, before, moved, strict=True):
+            for lesson, (text, base), spent in zip(self.lessons, studied, moved, strict=True):
                 scores = dict(base)
                 for mark, weight in text.items():
                     for value, each in added.get(mark, {}).items():
@@ -173,6 +172,13 @@ def shipped(judge: str, text: str, language: str) -> Mapping[str, float]:
     if judge == "language":
         return spread(languages.detect(text))
     return dict(zip(model.JUDGES[judge], model.weigh(text, language).scores[judge], strict=True))
+
+
+@lru_cache(maxsize=2_048)
+def _studied(lesson: Lesson) -> tuple[Mapping[str, float], Mapping[str, float]]:
+    """The marks of a lesson's text and the scores it has without any lesson: the same whatever else is taught."""
+    vector = _vector(lesson.text, _listed(lesson.judge, lesson.language))
+    return vector.weights, shipped(lesson.judge, lesson.text, lesson.language)
 
 
 def spread(verdict: Verdict) -> dict[str, float]:

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from triage.cutting import cut
+
 WORDS = Path(__file__).parent / "words"
 LANGUAGES = ("sv", "da", "nb", "nn", "en")
 # How a word feels is asked of the neighbours where its own language does not list it.
 _NEIGHBOURS = {"da": ("nb", "nn"), "nb": ("nn", "da"), "nn": ("nb", "da")}
+_EMOJI = "\u2000"  # what begins so far up is no letter
 _LONGEST = 5  # words of a phrase
 
 
@@ -51,7 +54,7 @@ def lexicon(language: str) -> Lexicon:
     prefixes: set[str] = set()
     own = (language,) if language in LANGUAGES else LANGUAGES
     for role, phrase, weight in (line for each in own for line in _lines(each)):
-        if phrase.endswith("-") and len(phrase) > 2:
+        if phrase[-1] == "-" and phrase[:-1].isalpha():
             prefixes.add(phrase[:-1])
         else:
             roles.setdefault(phrase, {}).setdefault(role, weight)
@@ -73,7 +76,8 @@ def _lines(language: str) -> Iterator[tuple[str, str, float]]:
     path = WORDS / f"words.{language}.tsv"
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         role, phrase, weight = line.split("\t")
-        yield role, phrase.lower(), float(weight)
+        phrase = phrase.lower()
+        yield role, phrase if phrase < _EMOJI else " ".join(cut(phrase).words) or phrase, float(weight)
     for line in (WORDS / "cues.tsv").read_text(encoding="utf-8").splitlines():
         role, of, phrases = line.split("\t")
         if of == language:

@@ -24,9 +24,10 @@ EPOCHS = 14
 AVERAGED = 5  # of the last epochs, whose weights are averaged
 RATE = 1.2
 RIDGE = 1e-5
-LETTERS = 0.35  # how much less a run of letters counts than a whole mark
+LETTERS = 0.25  # how much less a run of letters counts than a whole mark
 SEEN = 2  # seeds a mark must stand in
 SEEN_LETTERS = 5
+RARE = 2.0  # what a line counts that is urgent or noise: few are, and missing one is the worse mistake
 KEPT = 2  # of 127: a mark whose weights are all smaller is left out
 
 
@@ -118,8 +119,10 @@ class Fit:
         ]
 
 
-def fit(examples: Sequence[Example], labels: Sequence[int], values: int, size: int, seen: set[int]) -> Fit:
-    """``seen``: the numbers of runs of letters, which count less."""
+def fit(
+    examples: Sequence[Example], labels: Sequence[int], values: int, size: int, parts: set[int], worth: float = 1.0
+) -> Fit:
+    """``parts``: the runs of letters, which count less. ``worth``: of a line of another than the first value."""
     rows = [[0.0] * size for _ in range(values)]
     start = [0.0] * values
     sums = [[0.0] * size for _ in range(values)]
@@ -144,7 +147,7 @@ def fit(examples: Sequence[Example], labels: Sequence[int], values: int, size: i
             total = sum(powers)
             shrunk *= 1 - rate * RIDGE
             for value, row in enumerate(rows):
-                wrong = powers[value] / total - (value == label)
+                wrong = (powers[value] / total - (value == label)) * (worth if label else 1.0)
                 if abs(wrong) < 0.004:
                     continue
                 start[value] -= 0.05 * rate * wrong
@@ -160,7 +163,7 @@ def fit(examples: Sequence[Example], labels: Sequence[int], values: int, size: i
                 start_sums[value] += start[value]
     weights = [[each / AVERAGED for each in row] for row in sums]
     for row in weights:
-        for at in seen:
+        for at in parts:
             row[at] *= LETTERS
     return Fit(weights, [each / AVERAGED for each in start_sums])
 
@@ -174,7 +177,7 @@ def learn(lines: Sequence[Seed], judges: Iterable[str] = model.JUDGES) -> tuple[
     for judge in judges:
         values = model.JUDGES[judge]
         labels = [values.index(line.label(judge)) for line in lines]
-        fits[judge] = fit(examples, labels, len(values), len(numbers), parts)
+        fits[judge] = fit(examples, labels, len(values), len(numbers), parts, RARE if values[0] == "none" else 1.0)
     return numbers, fits
 
 

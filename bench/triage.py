@@ -1,0 +1,20 @@
+"""Every judge measured: ``python -m bench.triage FOLDER``, where FOLDER has the labelled sets in ``text/``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from bench import triage_kind, triage_language, triage_stories
+
+
+def main(corpus: Path) -> int:
+    """0 when everything could be measured; what the figures are worth is for the reader to say."""
+    for part in (triage_language, triage_kind, triage_stories):
+        part.main(corpus)
+        print()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
