@@ -12,14 +12,14 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 import channels
 import settings
 from database import Database
 from errors import ConfigError, ConfigProblem, GensvarError, NotFoundError
-from models import Account, Source, Team, TeamMember
+from models import Account, Source, Team
 from outbound import Client
 from settings import ChannelRules, Settings, SourceSettings
 from triage import policy, watch
@@ -179,12 +179,4 @@ def _declare_teams(db: Session, house: House) -> None:
     for team in known.values():
         team.declared = False
     for given in house.settings.teams:
-        team = known.get(given.name) or Team(name=given.name)
-        team.calendar, team.declared = given.calendar, True
-        team.routing, team.ceiling, team.queue_alarm = given.routing, given.ceiling, given.queue_alarm
-        db.add(team)
-        db.flush()
-        members = set(given.members)
-        db.execute(delete(TeamMember).where(TeamMember.team_id == team.id, TeamMember.email.not_in(members)))
-        there = set(db.scalars(select(TeamMember.email).where(TeamMember.team_id == team.id)))
-        db.add_all(TeamMember(team_id=team.id, email=email) for email in sorted(members - there))
+        policy.write_team(db, known.get(given.name) or Team(), given, declared=True)

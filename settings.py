@@ -145,7 +145,7 @@ def _days(key: str) -> list[str]:
 
 
 def _hours(value: object) -> object:
-    """One entry per day."""
+    """One entry per day on which it opens: a day without hours is the same as a day left out."""
     if not isinstance(value, dict):
         return value
     hours: dict[str, object] = {}
@@ -154,7 +154,7 @@ def _hours(value: object) -> object:
             if day in hours:
                 raise ValueError(f"{day} is given twice")
             hours[day] = spans
-    return hours
+    return {day: spans for day, spans in hours.items() if spans not in ([], ())}
 
 
 def _timezone(name: str) -> str:

@@ -10,25 +10,33 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 import settings
 from errors import InvalidInput, NotFoundError
-from models import Definition
-from settings import Calendar, CannedReply, Category, Organisation, RuleSettings, Settings, Sla, Strict
+from models import Case, Definition, Team, TeamMember
+from settings import Calendar, CannedReply, Category, Organisation, RuleSettings, Settings, Sla, Strict, TeamSettings
 
 PARTS = ("calendars", "sla", "rules", "categories", "canned_replies")  # teams have a table of their own
 ORGANISATION = "organisation"  # kept beside them: its time zone is asked for where no calendar says more
+TEAMS = "teams"
 CONFIG = "config.yaml"  # who has made what is declared there
+REFERS = {  # the fields by which one part names another
+    "calendar": "calendars",
+    "team": TEAMS,
+    "category": "categories",
+    "parent": "categories",
+    "draft": "canned_replies",
+}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A definition in force. ``id`` names this version of it for ever."""
+    """A definition in force. ``id`` names this version of it for ever; of a team it is the team's."""
 
     id: int
     name: str
@@ -110,6 +118,41 @@ def _model(part: str) -> type[Strict]:
     return Organisation if part == ORGANISATION else settings.PARTS[part]
 
 
+def entries(db: Session, part: str) -> tuple[Entry, ...]:
+    """What is in force of one part, in order; the teams too, by name."""
+    if part != TEAMS:
+        return read(db).parts[part]
+    teams = db.scalars(select(Team).options(selectinload(Team.members)).order_by(Team.name))
+    return tuple(Entry(team.id, team.name, team.declared, _as_given(team)) for team in teams)
+
+
+def _as_given(team: Team) -> TeamSettings:
+    fields = {name: getattr(team, name) for name in ("name", "calendar", "routing", "ceiling", "queue_alarm")}
+    return TeamSettings.model_validate({**fields, "members": sorted(member.email for member in team.members)})
+
+
+def history(db: Session, part: str, name: str) -> list[Definition]:
+    """Every version there has been under a name, the newest first. Teams keep none."""
+    versions = select(Definition).where(Definition.part == part, Definition.name == name)
+    return list(db.scalars(versions.order_by(Definition.id.desc())))
+
+
+def uses(db: Session, part: str, name: str) -> list[tuple[str, str]]:
+    """What else in force names it, as (part, name)."""
+    every = ((where, entry) for where in (*PARTS, TEAMS) for entry in entries(db, where))
+    return [
+        (where, entry.name)
+        for where, entry in every
+        if (where, entry.name) != (part, name) and _names(entry.value.model_dump(mode="json"), part, name)
+    ]
+
+
+def _names(value: object, part: str, name: str, key: str = "") -> bool:
+    if isinstance(value, dict):
+        return any(_names(inner, part, name, step) for step, inner in value.items())
+    return REFERS.get(key) == part and (value == name or (isinstance(value, list) and name in value))
+
+
 def value_of(db: Session, definition_id: int) -> Strict:
     """A definition as it was when something was computed with it, retired or not. Raises ``NotFoundError``."""
     row = db.get(Definition, definition_id)
@@ -136,9 +179,15 @@ def declare(db: Session, given: Settings, at: datetime) -> None:
 def put(db: Session, part: str, value: Strict, *, instead_of: str | None = None, by: str, at: datetime) -> None:
     """Bring a checked definition into force, as a new one or in place of ``instead_of``.
 
-    Raises ``InvalidInput`` for a name that is taken or declared in config.yaml, ``NotFoundError``.
+    Raises ``InvalidInput`` for a name that is taken, declared in config.yaml, or given up while others use it, and
+    ``NotFoundError``.
     """
     name: str = value.name  # type: ignore[attr-defined]  # every part has one
+    if instead_of is not None and name != instead_of:
+        _not_used(db, part, instead_of)
+    if part == TEAMS:
+        _put_team(db, cast(TeamSettings, value), instead_of)
+        return
     in_force = {row.name: row for row in _in_force(db, part)}
     if name != instead_of and name in in_force:
         raise InvalidInput(f"There is already one named {name}.", {"name": "choose another name"})
@@ -148,7 +197,14 @@ def put(db: Session, part: str, value: Strict, *, instead_of: str | None = None,
 
 
 def retire(db: Session, part: str, name: str, *, at: datetime) -> None:
-    """Out of force from now on. Raises ``NotFoundError``, ``InvalidInput`` when config.yaml declares it."""
+    """Out of force from now on. A team that has had cases stays, since they name it.
+
+    Raises ``NotFoundError``, and ``InvalidInput`` when config.yaml declares it or others use it.
+    """
+    _not_used(db, part, name)
+    if part == TEAMS:
+        _retire_team(db, name)
+        return
     _made_by_hand(next((row for row in _in_force(db, part) if row.name == name), None), name).retired_at = at
     db.flush()
 
@@ -184,9 +240,49 @@ def _in_force(db: Session, part: str) -> list[Definition]:
     return list(db.scalars(rows.order_by(Definition.position, Definition.id)))
 
 
-def _made_by_hand(row: Definition | None, name: str | None) -> Definition:
+D = TypeVar("D", Definition, Team)
+
+
+def _made_by_hand(row: D | None, name: str | None) -> D:
     if row is None:
         raise NotFoundError(f"There is none named {name}.")
     if row.declared:
         raise InvalidInput(f"{name} stands in config.yaml; change it there.", {"name": "declared in config.yaml"})
     return row
+
+
+def _not_used(db: Session, part: str, name: str) -> None:
+    if users := uses(db, part, name):
+        raise InvalidInput(f"{name} is used by {', '.join(user for _, user in users)}.", {"name": "change those first"})
+
+
+# -- teams -----------------------------------------------------------------------------------------------------------
+
+
+def write_team(db: Session, team: Team, given: TeamSettings, *, declared: bool) -> None:
+    """A row of its own and its members; whose turn it is stays with who stays."""
+    team.name, team.calendar, team.declared = given.name, given.calendar, declared
+    team.routing, team.ceiling, team.queue_alarm = given.routing, given.ceiling, given.queue_alarm
+    there = {member.email: member for member in team.members}
+    team.members = [there.get(email) or TeamMember(email=email) for email in dict.fromkeys(given.members)]
+    db.add(team)
+    db.flush()
+
+
+def _put_team(db: Session, given: TeamSettings, instead_of: str | None) -> None:
+    if given.name != instead_of and _team(db, given.name) is not None:
+        raise InvalidInput(f"There is already one named {given.name}.", {"name": "choose another name"})
+    old = _made_by_hand(_team(db, instead_of), instead_of) if instead_of is not None else Team()
+    write_team(db, old, given, declared=False)
+
+
+def _retire_team(db: Session, name: str) -> None:
+    team = _made_by_hand(_team(db, name), name)
+    if db.scalar(select(Case.id).where(Case.team_id == team.id).limit(1)) is not None:
+        raise InvalidInput(f"{name} has cases, which keep their team.", {"name": "take its members out instead"})
+    db.delete(team)
+    db.flush()
+
+
+def _team(db: Session, name: str) -> Team | None:
+    return db.scalar(select(Team).where(Team.name == name).options(selectinload(Team.members)))
