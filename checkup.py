@@ -20,7 +20,7 @@ import pulls
 from database import newest_migration
 from errors import ChannelError, GensvarError, Reason
 from house import House
-from models import CaseEvent, Role, Source, User
+from models import CaseEvent, Role, Source, User, Webhook
 from settings import SourceSettings, duration_text
 
 FREE_BYTES = 1024**3
@@ -64,6 +64,7 @@ def examine(house: House, at: datetime) -> Iterator[Finding]:
     yield _clock(house, at) if known else Finding("clock", f"{at:%Y-%m-%d %H:%M} UTC")
     if known:
         yield _users(house)
+        yield _webhooks(house, at)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield from pool.map(lambda account: _account(house, account.name), settings.accounts)
         yield from pool.map(lambda source: _source(house, source, at), _sources(house, known))
@@ -130,6 +131,24 @@ def _users(house: House) -> Finding:
     if not admins:
         return Finding("users", "nobody is an admin yet: the first visit to the address asks for one")
     return Finding("users", f"{admins} admin" + ("s" if admins > 1 else ""))
+
+
+def _webhooks(house: House, at: datetime) -> Finding:
+    """Those of the last week: what was given up before has been seen or is forgotten."""
+    lately = CaseEvent.at >= at - timedelta(days=7)
+    with house.database.read() as db:
+        failing = db.execute(
+            select(Webhook.rule, Webhook.error, Webhook.due_at)
+            .join(CaseEvent, CaseEvent.id == Webhook.event_id)
+            .where(Webhook.error.is_not(None), Webhook.delivered_at.is_(None), lately)
+            .order_by(Webhook.id.desc())
+        ).all()
+    if not failing:
+        return Finding("webhooks", "none is failing")
+    given_up = sum(due_at is None for _, _, due_at in failing)
+    rule, error, _ = failing[0]
+    found = f"{len(failing)} could not be delivered, {given_up} of them given up; the latest, of rule {rule}: {error}"
+    return Finding("webhooks", found, "correct the address in the rule, or mend the system that is called")
 
 
 def _account(house: House, name: str) -> Finding:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from house import House
     from models import Case, User
     from web.queries import Entry
+    from webhooks import Called
 
 VERSION = "0.1.0"
 OK, FAILED, USAGE = 0, 1, 2
@@ -222,23 +223,35 @@ def collect(given: argparse.Namespace) -> int:
 
 
 def send(given: argparse.Namespace) -> int:
+    import webhooks
     from models import ReplyStatus
     from replies.outbox import Outbox
 
     with _house(given, at_work=True) as house:
         with Outbox(house, _now) as outbox:
             delivered = outbox.run()
+        called = webhooks.deliver(house, _now)
         for each in delivered:
             print(
                 f"reply {each.reply_id} in case {each.case_id}: {each.status}"
                 + (f": {each.error}" if each.error else "")
             )
-        if not delivered:
+        for call in called:
+            print(f"webhook {call.id} to {call.host}: {_became(call)}")
+        if not delivered and not called:
             print("Nothing was waiting to be sent.")
-    return FAILED if any(each.status in (ReplyStatus.failed, ReplyStatus.uncertain) for each in delivered) else OK
+    failed = any(each.status in (ReplyStatus.failed, ReplyStatus.uncertain) for each in delivered)
+    return FAILED if failed or any(call.error for call in called) else OK
+
+
+def _became(called: Called) -> str:
+    if called.error is None:
+        return "delivered"
+    return f"{called.error}; " + (f"again at {_at(called.again_at)}" if called.again_at else "given up")
 
 
 def tick(given: argparse.Namespace) -> int:
+    import webhooks
     from replies.outbox import Outbox
     from triage import reactions, upkeep
 
@@ -249,7 +262,11 @@ def tick(given: argparse.Namespace) -> int:
         reacted = 0
         while taken := reactions.react(house.database, _now()):
             reacted += taken
-        print(f"{changed} cases changed, {delivered} replies handled, {reacted} events reacted to")
+        called = len(webhooks.deliver(house, _now))
+        print(
+            f"{changed} cases changed, {delivered} replies handled, {reacted} events reacted to, "
+            f"{called} webhooks called"
+        )
     return OK
 
 

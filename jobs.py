@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from sqlalchemy import inspect
 
 import pulls
+import webhooks
 from database import lock
 from house import House
 from replies import outbox
@@ -39,6 +40,7 @@ class Jobs(Protocol):
 
     def pull(self, source_id: int) -> None: ...
     def send(self) -> None: ...
+    def call(self) -> None: ...
     def react(self) -> None: ...
     def tick(self) -> None: ...
     def stop(self) -> None: ...
@@ -71,6 +73,9 @@ class Embedded:
     def send(self) -> None:
         self._outbox.run()
 
+    def call(self) -> None:
+        webhooks.deliver(self.house, utcnow, self._outbox.stopping)
+
     def react(self) -> None:
         reactions.react(self.house.database, utcnow())
 
@@ -101,6 +106,10 @@ class Queued:
     def send(self) -> None:
         if outbox.anything(self._database, utcnow()):
             self._defer("send", "send")
+
+    def call(self) -> None:
+        if webhooks.anything(self._database, utcnow()):
+            self._defer("call", "call")
 
     def react(self) -> None:
         if reactions.anything(self._database):
@@ -136,6 +145,10 @@ def queue(house: House) -> App:
     def send() -> None:
         with Outbox(house, utcnow) as outbox:
             outbox.run()
+
+    @app.task(name="call")
+    def call() -> None:
+        webhooks.deliver(house, utcnow)
 
     @app.task(name="react")
     def react() -> None:

@@ -1,8 +1,9 @@
 """The one door by which a reply leaves: accepted here, claimed once, called once, and what is unknown is looked up.
 
-``held`` (may be undone) → ``queued`` → ``calling`` (committed before the network call) → ``sent`` | ``failed`` |
-``uncertain``. A process that dies while calling leaves ``calling`` behind; whoever finds it makes it uncertain. An
-uncertain reply is looked up on the network, and otherwise shown to a person: it is never sent again by itself.
+(``in_review`` →) ``held`` (may be undone) → ``queued`` → ``calling`` (committed before the network call) → ``sent`` |
+``failed`` | ``uncertain``. A process that dies while calling leaves ``calling`` behind; whoever finds it makes it
+uncertain. An uncertain reply is looked up on the network, and otherwise shown to a person: it is never sent again by
+itself.
 """
 
 from __future__ import annotations
@@ -23,7 +24,16 @@ from sqlalchemy.orm import Session
 
 import channels
 from database import Database, storable
-from errors import CannotReply, GensvarError, InvalidInput, InvalidTransition, Reason, ReplyError, ReplyUncertain
+from errors import (
+    CannotReply,
+    GensvarError,
+    InvalidInput,
+    InvalidTransition,
+    NotFoundError,
+    Reason,
+    ReplyError,
+    ReplyUncertain,
+)
 from house import House
 from models import Account, Case, Mention, Reply, ReplyOrigin, ReplyStatus, Then, User
 from money import spend
@@ -58,7 +68,7 @@ def submit(
     idempotency_key: str | None = None,
     version: int | None = None,
 ) -> Reply:
-    """Accept an answer, or refuse it now if it cannot succeed.
+    """Accept an answer, or refuse it now if it cannot succeed; a second pair of eyes may have to approve it.
 
     ``to_mention_id`` None: the latest mention by somebody else that can be answered. ``version``: of the case as the
     writer saw it. Raises ``InvalidInput``, ``TooLong``, ``CannotReply``, ``StaleCase``, ``InvalidTransition``,
@@ -96,6 +106,20 @@ def submit(
         account_id=account.id,
         at=at,
     )
+
+
+def approve(db: Session, house: House, reply_id: int, *, user: User, at: datetime, version: int | None = None) -> Reply:
+    """A second pair of eyes lets an answer go. ``version``: of the case as they saw it.
+
+    Raises ``StaleCase``, ``InvalidTransition``, ``NotFoundError``.
+    """
+    waiting = db.get(Reply, reply_id)
+    if waiting is None:
+        raise NotFoundError(f"There is no reply {reply_id}.")
+    if version is not None:
+        cases.check_nothing_said_since(db, waiting.case_id, version)
+    hold = house.settings.replies.hold_for(waiting.channel)
+    return cases.approve_reply(db, reply_id, hold=hold, user=user, at=at)
 
 
 def _answered_mention(db: Session, case: Case, mention_id: int | None, private: bool) -> Mention:

@@ -26,15 +26,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"errors"},
     "outbound": {"errors"},
     "database": {"errors"},
+    "events": {"models"},
     "house": {"channels", "database", "errors", "models", "outbound", "settings", "triage"},
     "money": {"models"},
     "pulls": BELOW | {"house", "money"},
     "backup": {"database", "errors", "house", "models"},
     "checkup": BELOW | {"house", "pulls"},
-    "jobs": BELOW | {"house", "pulls"},
+    "webhooks": BELOW | {"events", "house"},
+    "jobs": BELOW | {"house", "pulls", "webhooks"},
     "scheduler": BELOW | {"house", "jobs", "pulls"},
     "supervisor": {"database", "errors", "house", "models", "web"},
-    "cli": BELOW | {"backup", "checkup", "house", "jobs", "pulls", "sandbox", "scheduler", "supervisor", "web"},
+    "cli": BELOW
+    | {"backup", "checkup", "house", "jobs", "pulls", "sandbox", "scheduler", "supervisor", "web", "webhooks"},
 }
 
 
