@@ -16,6 +16,8 @@ from database import Database
 from tests.postgres import PostgreSQL
 
 if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+
     from house import House
 
 # Where this run's PostgreSQL lives: named by the first process, inherited by pytest-xdist's workers.
@@ -123,3 +125,45 @@ def config(tmp_path: Path, database: Database, **parts: Any) -> dict[str, Any]:
 def house(make_house: MakeHouse) -> House:
     """A house without accounts; ``make_house`` takes them."""
     return make_house()
+
+
+# -- the screens ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords are hashed slowly on purpose; here only that they are."""
+    from argon2 import PasswordHasher
+
+    from web import passwords
+
+    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    passwords._nobody.cache_clear()
+
+
+@pytest.fixture
+def storby(make_house: MakeHouse, clock: FakeClock, quick_passwords: None) -> House:
+    """A house with people and a morning's cases."""
+    from tests import screens
+
+    made = screens.storby(make_house, clock())
+    screens.a_morning(made, clock())
+    return made
+
+
+@pytest.fixture
+def browser(storby: House, clock: FakeClock) -> Callable[[str | None], FlaskClient]:
+    """``browser("anna@storby.example")``: a browser in which she is logged in; None: nobody is. It speaks English."""
+    from tests.screens import PASSWORD
+    from web import create_app
+
+    app = create_app(storby, clock=clock)
+
+    def open_browser(who: str | None = "anna@storby.example") -> FlaskClient:
+        client = app.test_client()
+        client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "en"
+        if who:
+            assert client.post("/login", data={"email": who, "password": PASSWORD}).status_code == 303
+        return client
+
+    return open_browser

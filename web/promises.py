@@ -33,6 +33,7 @@ def overview() -> str:
         return render_template(
             "promises.html",
             promises=found[:PAGE],
+            zone=zone(),
             after=found[PAGE - 1].id if len(found) > PAGE else None,
             wanted=wanted,
             mine=mine,
@@ -72,7 +73,7 @@ def _page(db: Session, wanted: str, mine: bool, after: int | None) -> list[Promi
 
 def panel(db: Session, case: Case) -> dict[str, Any]:
     """What ``_promises.html`` shows beside a case."""
-    return {"promises": ledger.of_case(db, case), "story_id": case.story_id}
+    return {"promises": ledger.of_case(db, case), "story_id": case.story_id, "zone": zone()}
 
 
 def waiting() -> int:
