@@ -62,32 +62,14 @@ class _Subject:
     lessons: tuple[Lesson, ...]
 
     @cached_property
-    def weights(self) -> dict[str, dict[str, float]]:
+    def weights(self) -> Mapping[str, Mapping[str, float]]:
         """Mark → value → what it adds."""
-        added: dict[str, dict[str, float]] = {}
-        moved = [dict.fromkeys(VALUES[lesson.judge], 0.0) for lesson in self.lessons]
-        studied = [_studied(lesson) for lesson in self.lessons]
-        for _ in range(ROUNDS):
-            for lesson, (text, base), spent in zip(self.lessons, studied, moved, strict=True):
-                scores = dict(base)
-                for mark, weight in text.items():
-                    for value, each in added.get(mark, {}).items():
-                        scores[value] += each * weight
-                rival = max((value for value in scores if value != lesson.value), key=scores.__getitem__)
-                step = (MARGIN - scores[lesson.value] + scores[rival]) / 2
-                step = max(-spent[rival], min(MOST - sum(spent.values()), step))
-                if step:
-                    spent[rival] += step
-                    for mark, weight in text.items():
-                        row = added.setdefault(mark, {})
-                        row[lesson.value] = row.get(lesson.value, 0.0) + step * weight
-                        row[rival] = row.get(rival, 0.0) - step * weight
-        return added
+        return _learnt(self.lessons)
 
 
 @dataclass(frozen=True)
 class Lessons:
-    """All lessons of an installation. Immutable: ``plus`` and ``minus`` give another that shares what stays."""
+    """All lessons of an installation. Immutable: ``plus`` and ``minus`` give another."""
 
     _subjects: Mapping[str, _Subject] = field(default_factory=dict)
 
@@ -172,6 +154,30 @@ def shipped(judge: str, text: str, language: str) -> Mapping[str, float]:
     if judge == "language":
         return spread(languages.detect(text))
     return dict(zip(model.JUDGES[judge], model.weigh(text, language).scores[judge], strict=True))
+
+
+@lru_cache(maxsize=8)
+def _learnt(lessons: tuple[Lesson, ...]) -> Mapping[str, Mapping[str, float]]:
+    """The fit itself. Remembered, so that a lesson for one judge does not make the others learn anew."""
+    added: dict[str, dict[str, float]] = {}
+    moved = [dict.fromkeys(VALUES[lesson.judge], 0.0) for lesson in lessons]
+    studied = [_studied(lesson) for lesson in lessons]
+    for _ in range(ROUNDS):
+        for lesson, (text, base), spent in zip(lessons, studied, moved, strict=True):
+            scores = dict(base)
+            for mark, weight in text.items():
+                for value, each in added.get(mark, {}).items():
+                    scores[value] += each * weight
+            rival = max((value for value in scores if value != lesson.value), key=scores.__getitem__)
+            step = (MARGIN - scores[lesson.value] + scores[rival]) / 2
+            step = max(-spent[rival], min(MOST - sum(spent.values()), step))
+            if step:
+                spent[rival] += step
+                for mark, weight in text.items():
+                    row = added.setdefault(mark, {})
+                    row[lesson.value] = row.get(lesson.value, 0.0) + step * weight
+                    row[rival] = row.get(rival, 0.0) - step * weight
+    return added
 
 
 @lru_cache(maxsize=2_048)
