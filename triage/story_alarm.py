@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from statistics import median
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Engine, func, or_, select
 from sqlalchemy.orm import Session
 
 from models import Case, Mention, Notice, Role, Story, Team, TeamMember, User
@@ -18,7 +19,7 @@ STALE = timedelta(hours=6)  # what was last written about longer ago is no news
 AGAIN = 3  # times as large as at its alarm: told of once more
 REMEMBERED = 64  # hours
 
-_usual: dict[tuple[int, datetime], float] = {}
+_usual: WeakKeyDictionary[Engine, dict[datetime, float]] = WeakKeyDictionary()
 
 
 def look(db: Session, story: Story, at: datetime) -> None:
@@ -62,12 +63,12 @@ def usual(db: Session, at: datetime) -> float:
     """Mentions in this hour of this weekday: the median of the last ``WEEKS`` weeks since there are any. A storm last
     week, or a first pass over a source, makes nothing usual."""
     hour = at.replace(minute=0, second=0, microsecond=0)
-    key = (id(db.get_bind().engine), hour)
-    if key not in _usual:
-        while len(_usual) >= REMEMBERED:
-            del _usual[next(iter(_usual))]
-        _usual[key] = _median(db, hour)
-    return _usual[key]
+    known = _usual.setdefault(db.get_bind().engine, {})
+    if hour not in known:  # it lies weeks back, and changes no more
+        if len(known) >= REMEMBERED:
+            known.clear()
+        known[hour] = _median(db, hour)
+    return known[hour]
 
 
 def _median(db: Session, hour: datetime) -> float:

@@ -23,7 +23,7 @@ SHOWN = 50  # acts
 
 @dataclass(frozen=True)
 class Act:
-    """What a person did at one instant. ``lesson``: the first of its lessons, by which it is withdrawn. ``apart``: took so
+    """What a person did at one instant. ``lesson``: the first of its lessons, withdrawn by it. ``apart``: took so
     many cases out of the story asked about; else put so many together with it."""
 
     lesson: int

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, case, distinct, func, select, update
+from sqlalchemy import ColumnElement, case, delete, distinct, func, select, update
 from sqlalchemy.orm import Session
 
-from database import lock
+from database import Database, lock
 from errors import NotFoundError
 from models import Author, Case, CaseEvent, Fingerprint, Mention, Reply, Story
 from triage import cases, intake, stories, story_alarm, story_memory
 
 ACTOR = "stories"
 AT_ONCE = 500
+KEPT = timedelta(days=90)  # a fingerprint; the stories stay
 _HREF = re.compile(r"""href\s*=\s*["'](https?://[^"'\s]+)""", re.IGNORECASE)
 
 
@@ -204,3 +205,13 @@ def count(db: Session, story: Story) -> None:
     titled = select(Case.subject).where(Case.story_id == story.id, Case.subject != "")
     story.title = db.scalar(titled.order_by(Case.spread.desc(), Case.opened_at, Case.id).limit(1)) or story.title
     db.flush()
+
+
+def tick(database: Database, at: datetime) -> None:
+    """Forget how mentions of long ago were compared, some at a time."""
+    old = select(Fingerprint.mention_id).where(Fingerprint.at <= at - KEPT).order_by(Fingerprint.at).limit(AT_ONCE)
+    with database.read() as db:
+        some = list(db.scalars(old))
+    if some:
+        with database.transaction() as db:
+            db.execute(delete(Fingerprint).where(Fingerprint.mention_id.in_(some)))

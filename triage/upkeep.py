@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from database import Database
 from models import Case, CaseStatus
-from triage import cases, dispatch, rulebook, targets
+from triage import cases, dispatch, rulebook, storyteller, targets
 
 ACTOR = "scheduler"
 CLOSE_AFTER = timedelta(days=14)  # resolved and quiet for so long: closed; who writes then opens a new case
@@ -20,6 +20,7 @@ def tick(database: Database, at: datetime) -> int:
     done = targets.tick(database, at) + rulebook.tick(database, at) + dispatch.tick(database, at)
     while changed := _follow_up(database, at) + _close(database, at):
         done += changed
+    storyteller.tick(database, at)
     return done
 
 
