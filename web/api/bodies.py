@@ -141,6 +141,14 @@ class NewReply(Asked):
     version: int | None = Field(None, ge=0, le=MAX_NUMBER, description="refuse when somebody has written since")
 
 
+class Approval(Asked):
+    version: int | None = Field(None, ge=0, le=MAX_NUMBER, description="refuse when somebody has written since")
+
+
+class Return(Asked):
+    comment: Words
+
+
 class NewNote(Asked):
     body: Words
 

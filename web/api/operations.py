@@ -16,6 +16,7 @@ from werkzeug.exceptions import Forbidden
 
 from collectors.base import AuthorData, Batch, MentionData
 from errors import InvalidInput, NotFoundError
+from events import event_shape
 from house import House
 from models import CaseStatus, Mention, Reply, Role, Team, User
 from replies import outbox
@@ -196,12 +197,44 @@ def create_reply(call: Call, number: int) -> tuple[shapes.ReplyShape, int]:
 
 
 @_operation(
-    "DELETE", "/replies/<int:reply_id>", "Undo a reply that is still held", answers={204: None}, errors=(404, 409)
+    "DELETE",
+    "/replies/<int:reply_id>",
+    "Undo a reply that is still held or waits for approval",
+    answers={204: None},
+    errors=(404, 409),
 )
 def cancel_reply(call: Call, reply_id: int) -> tuple[None, int]:
     _known(reply_id, "reply")
     cases.cancel_reply(call.db, reply_id, actor=call.user.email, at=call.at)
     return None, 204
+
+
+@_operation(
+    "POST",
+    "/replies/<int:reply_id>/approve",
+    "As a second pair of eyes, let a reply go; it leaves when the time to undo it is over",
+    body=bodies.Approval,
+    answers={202: shapes.ReplyShape},
+    errors=(404, 409),
+)
+def approve_reply(call: Call, reply_id: int) -> tuple[shapes.ReplyShape, int]:
+    _known(reply_id, "reply")
+    outbox.approve(call.db, call.house, reply_id, user=call.user, at=call.at, version=call.body.version)
+    return _reply(call, reply_id), 202
+
+
+@_operation(
+    "POST",
+    "/replies/<int:reply_id>/return",
+    "As a second pair of eyes, give a reply back to its writer, with a note that says why",
+    body=bodies.Return,
+    answers={200: shapes.ReplyShape},
+    errors=(404, 409),
+)
+def return_reply(call: Call, reply_id: int) -> tuple[shapes.ReplyShape, int]:
+    _known(reply_id, "reply")
+    cases.return_reply(call.db, reply_id, comment=call.body.comment, user=call.user, at=call.at)
+    return _reply(call, reply_id), 200
 
 
 @_operation(
@@ -347,7 +380,7 @@ def create_mention(call: Call) -> tuple[shapes.MentionTakenShape, int]:
 def list_events(call: Call) -> tuple[shapes.EventsShape, int]:
     asked: bodies.EventsQuery = call.query
     events = queries.events_after(call.db, asked.after, limit=asked.limit)
-    listed = [shapes.event_shape(event) for event in events]
+    listed = [event_shape(event) for event in events]
     return {"events": listed, "next_after": events[-1].id if events else asked.after}, 200
 
 

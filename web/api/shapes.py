@@ -6,11 +6,11 @@ Times are RFC 3339 in UTC, persons are e-mail addresses, a case is its number.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from typing import Any, Literal, NotRequired, cast
+from typing import Literal, NotRequired, cast
 
 from typing_extensions import TypedDict  # pydantic reads the one in typing only from Python 3.12 on
 
+from events import EventShape, event_shape, maybe, rfc3339
 from models import (
     Author,
     Case,
@@ -166,29 +166,6 @@ class NoteShape(TypedDict):
     body: str
     author: PersonShape
     created_at: str
-
-
-# "from" is a word of Python, hence this form
-EventShape = TypedDict(
-    "EventShape",
-    {
-        "type": Literal["event"],
-        "id": int,
-        "case": int,
-        "action": str,
-        "actor": str,
-        "from": NotRequired[CaseStatus | None],
-        "to": NotRequired[CaseStatus | None],
-        "changes": dict[str, list[Any]],
-        "mention": int | None,
-        "reply": int | None,
-        "note": int | None,
-        "at": str,
-    },
-)
-EventShape.__doc__ = (
-    "A change of a case. `from` and `to` are statuses, and absent where the status was not asked about."
-)
 
 
 class CaseWithEntriesShape(CaseShape):
@@ -365,25 +342,6 @@ def note_shape(note: Note) -> NoteShape:
     }
 
 
-def event_shape(event: CaseEvent) -> EventShape:
-    shape: EventShape = {
-        "type": "event",
-        "id": event.id,
-        "case": event.case_id,
-        "action": event.action,
-        "actor": event.actor,
-        "changes": event.changes,
-        "mention": event.mention_id,
-        "reply": event.reply_id,
-        "note": event.note_id,
-        "at": rfc3339(event.at),
-    }
-    if event.from_status is not None or event.to_status is not None:
-        shape["from"] = CaseStatus(event.from_status) if event.from_status else None
-        shape["to"] = CaseStatus(event.to_status) if event.to_status else None
-    return shape
-
-
 def lesson_shape(lesson: Lesson) -> LessonShape:
     return {
         "id": lesson.id,
@@ -405,14 +363,6 @@ def story_shape(story: Story | None) -> StoryShape | None:
 
 def author_shape(author: Author | None) -> AuthorShape | None:
     return {"name": author.name, "handle": author.handle, "url": author.url} if author else None
-
-
-def rfc3339(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def maybe(at: datetime | None) -> str | None:
-    return rfc3339(at) if at else None
 
 
 def _person_shape(user: User | None, name: str | None) -> PersonShape:
