@@ -22,7 +22,7 @@ from triage.spread import stage
 from triage.stories import Gatherer, Item, alarming, fingerprint, growth, kinship, timeline
 
 MONDAY = datetime(2026, 1, 12, 7, tzinfo=UTC)
-STORM = yaml.safe_load(Path("sandbox/snowstorm.yaml").read_text(encoding="utf-8"))
+STORM = yaml.safe_load((Path(__file__).parent.parent / "sandbox" / "snowstorm.yaml").read_text(encoding="utf-8"))
 
 
 def item(id: int, text: str, minutes: float = 0, **fields: Any) -> Item:

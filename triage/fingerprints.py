@@ -109,7 +109,9 @@ class Fingerprint:
             yield "¤" + concept, 1.0
 
     def told_apart(self) -> tuple[str, ...]:
-        return self.marks + tuple(f"matter {each}" for each in self.concepts if not is_thing(each))
+        """The marks and matters of which two that differ speak against one story. Numbers alone do not."""
+        marks = tuple(mark for mark in self.marks if not mark.startswith("number "))
+        return marks + tuple(f"matter {each}" for each in self.concepts if not is_thing(each))
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ class Gatherer:
         self._alone(id)
         before = {id}
         kin = sure[:KIN]
-        for other in sorted(self._said_one(id) & self._mentions.keys() - {id}):
+        for other in sorted((self._said_one(id) - {id}) & self._mentions.keys()):
             before.add(self._story[other].id)
             self._force(id, other)
         for other, _ in sure:
