@@ -21,6 +21,7 @@ _PIECE = re.compile(
 )
 _LONG = re.compile(r"(\w)\1{2,}")
 STOPS = frozenset({".", "!", "!!", "?", "??", "?!", "...", "…"})
+_ALARMS = frozenset({"110", "112", "113", "911", "999"})  # the numbers that are words: one calls them
 _SKIN = re.compile("[\ufe0f\u200d\u20e3\U0001f3fb-\U0001f3ff]+")
 
 
@@ -35,7 +36,7 @@ class Cut:
     shown: tuple[str, ...]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def cut(text: str) -> Cut:
     """At most ``MOST`` pieces. Letters drawn out are shortened (``sååå`` → ``såå``), marks repeated become two."""
     words: list[str] = []
@@ -53,7 +54,7 @@ def cut(text: str) -> Cut:
         elif kind == "face":
             word = piece.replace("-", "").lower()
         else:
-            word = {"url": "<url>", "at": "<at>"}.get(kind or "", "<num>")
+            word = piece if piece in _ALARMS else {"url": "<url>", "at": "<at>"}.get(kind or "", "<num>")
         words.append(word)
         shown.append(piece)
         if len(words) == MOST:

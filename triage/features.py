@@ -11,8 +11,6 @@ Roles are the same in all languages, so what is learnt in one helps the others.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from triage.cutting import STOPS, Cut
 from triage.lexicon import Lexicon, lexicon
 
@@ -21,7 +19,6 @@ _GRADED = {"danger", "deadline", "outage", "leak", "spam", "job", "campaign", "b
 _LENGTHS = (2, 4, 7, 11, 17, 26, 40, 70)
 
 
-@lru_cache(maxsize=20_000)
 def letters(word: str) -> tuple[str, ...]:
     """Each three to five letters in a row of ``<word>``, once."""
     if not word[0].isalpha() or len(word) < 3:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +14,7 @@ WORDS = Path(__file__).parent / "words"
 LANGUAGES = ("sv", "da", "nb", "nn", "en")
 # How a word feels is asked of the neighbours where its own language does not list it.
 _NEIGHBOURS = {"da": ("nb", "nn"), "nb": ("nn", "da"), "nn": ("nb", "da")}
-_EMOJI = "\u2000"  # what begins so far up is no letter
+_NO_LETTERS = re.compile(r"[\d\u2000-\U0010ffff]")  # numbers and emoji, which a text is cut into differently
 _LONGEST = 5  # words of a phrase
 
 
@@ -47,12 +48,16 @@ class Lexicon:
         return {}
 
 
-@cache
 def lexicon(language: str) -> Lexicon:
     """The lists of a language; of all of them together for a language that has none."""
+    return _read(language if language in LANGUAGES else "")
+
+
+@cache
+def _read(language: str) -> Lexicon:
     roles: dict[str, dict[str, float]] = {}
     prefixes: set[str] = set()
-    own = (language,) if language in LANGUAGES else LANGUAGES
+    own = (language,) if language else LANGUAGES
     for role, phrase, weight in (line for each in own for line in _lines(each)):
         if phrase[-1] == "-" and phrase[:-1].isalpha():
             prefixes.add(phrase[:-1])
@@ -68,16 +73,21 @@ def lexicon(language: str) -> Lexicon:
         first, *rest = phrase.split(" ")
         if rest:
             starts[first] = max(starts.get(first, 1), min(len(rest) + 1, _LONGEST))
+    same: dict[tuple[tuple[str, float], ...], dict[str, float]] = {}  # thousands of phrases have the same roles
+    roles = {phrase: same.setdefault(tuple(entry.items()), entry) for phrase, entry in roles.items()}
     return Lexicon(roles, starts, tuple(sorted(prefixes, key=len, reverse=True)))
 
 
 def _lines(language: str) -> Iterator[tuple[str, str, float]]:
     """(role, phrase, weight) of a language's own list and of the cues, cut as a text would be."""
     path = WORDS / f"words.{language}.tsv"
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    for line in path.read_text(encoding="utf-8").splitlines():
         role, phrase, weight = line.split("\t")
         phrase = phrase.lower()
-        yield role, phrase if phrase < _EMOJI else " ".join(cut(phrase).words) or phrase, float(weight)
+        if _NO_LETTERS.search(phrase):
+            phrase = " ".join(cut(phrase).words)
+        if phrase and not phrase.startswith("<"):
+            yield role, phrase, float(weight)
     for line in (WORDS / "cues.tsv").read_text(encoding="utf-8").splitlines():
         role, of, phrases = line.split("\t")
         if of == language:
