@@ -1,4 +1,4 @@
-"""Who writes matters: what is worth knowing of an author before one answers. Reasons, never a verdict; values to values."""
+"""Who writes matters: what is worth knowing of an author before one answers. Reasons, never a verdict."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ FEW_KNOWN = 10  # authors known on a channel, below which nothing is usual there
 
 @dataclass(frozen=True)
 class Facts:
-    """``usual``: followers of other authors on the channel, a sample. ``started``: earlier stories that began with them;
-    ``joined``: earlier stories they took part in, those included. ``urls``: of the author and of what they wrote."""
+    """``usual``: followers of other authors on the channel, a sample. ``started``: earlier stories that began with
+    them; ``joined``: earlier stories they took part in, those included. ``urls``: of the author and of what they wrote."""
 
     followers: int | None
     usual: Sequence[int]
