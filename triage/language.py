@@ -32,11 +32,10 @@ TABLE = Path(__file__).parent / "words" / "language.table"
 LONGEST = 4  # letters in a run
 STEP = 16  # steps of a score to one natural logarithm; scores are whole numbers, so that sums are exact everywhere
 
-# Found by cross-validation over the seeds: how much a sum of scores is believed, and how likely a language that is not
-# ours is before anything is read.
-BELIEF = 0.7
-TIRING = 0.2
-OTHERS_SHARE = 0.3
+# Found by cross-validation over the seeds.
+BELIEF = 0.7  # how much of a sum of scores is believed,
+TIRING = 0.2  # the less the more words there are
+OTHERS_SHARE = 1.0  # how likely all languages that are not ours are together, beside one of ours
 SURE_ENOUGH = 0.5  # below this the answer is "und"
 # However one-sided the earlier texts were, a language is never held to be less likely than this beside them.
 LEAST_EXPECTED = 0.04

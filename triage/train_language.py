@@ -29,7 +29,7 @@ MORE = (
 
 @dataclass(frozen=True)
 class Smoothing:
-    """Found by cross-validation over the seeds (``python -m bench.triage_language --tune``)."""
+    """Found by cross-validation over the seeds, whole and cut to pieces of one, two and four words."""
 
     unseen: float = 0.3  # how often a word counts as seen in the language its letters suit best; less in the others
     letters: float = 0.5  # how much of what the letters say is believed
