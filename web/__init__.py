@@ -14,7 +14,7 @@ from flask import Flask, Response, current_app, g, request, url_for
 
 from house import House
 from models import Role
-from web import admin, api, cases, errors, i18n, inbox, labels, login, media, promises
+from web import absences, admin, api, cases, errors, i18n, inbox, labels, lessons, login, media, policy, promises
 from web.context import is_at_least, secret_key
 
 STATIC = Path(__file__).parent / "static"
@@ -53,7 +53,16 @@ def create_app(house: House, *, clock: Callable[[], datetime] = lambda: datetime
     def speak() -> None:
         g.language = i18n.choose(g.user.language if g.user else None, request, house.settings.organisation.languages)
 
-    for pages in (inbox.pages, cases.pages, promises.pages, admin.pages, media.pages):
+    for pages in (
+        inbox.pages,
+        cases.pages,
+        promises.pages,
+        admin.pages,
+        policy.pages,
+        absences.pages,
+        lessons.pages,
+        media.pages,
+    ):
         app.register_blueprint(pages)
     api.register(app, house)
     errors.install(app)
@@ -71,6 +80,7 @@ def create_app(house: House, *, clock: Callable[[], datetime] = lambda: datetime
             "labels": labels,
             "asset": asset,
             "is_admin": is_at_least(Role.admin),
+            "is_manager": is_at_least(Role.manager),
             "promises_due": promises.waiting,
         }
 

@@ -88,6 +88,12 @@ def needs(role: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
+def managers_read_admins_change() -> None:
+    """Before every request to a page of what is laid down; others get 403."""
+    if not is_at_least(Role.manager if request.method in ("GET", "HEAD") else Role.admin):
+        abort(403)
+
+
 def whole_number(name: str) -> int | None:
     """A field of the form as a number, None when it is empty. Raises 400 for anything else."""
     text = request.values.get(name, "").strip()

@@ -143,6 +143,29 @@ def part(key: str) -> str:
     }[key]
 
 
+def new(key: str) -> str:
+    return {
+        "rules": _("New rule"),
+        "calendars": _("New calendar"),
+        "sla": _("New response target"),
+        "categories": _("New category"),
+        "canned_replies": _("New prepared answer"),
+        "teams": _("New team"),
+    }[key]
+
+
+def about(key: str) -> str:
+    """What it is for, in a sentence or two."""
+    return {
+        "rules": _("When something happens and a case is as described, this follows. Tried from top to bottom."),
+        "calendars": _("When people work. The first one counts wherever nothing else is named."),
+        "sla": _("How soon a case is to be answered. The first one that fits a case counts."),
+        "categories": _("What cases are about. The finer ones are tried before those they are part of."),
+        "canned_replies": _("Texts that colleagues and rules can propose as an answer, in each language."),
+        "teams": _("Who works on what, and how new cases are shared out."),
+    }[key]
+
+
 def day(key: str) -> str:
     return i18n.day_name(DAYS.index(key))
 

@@ -39,6 +39,8 @@ VOCABULARY = {
     "assignee": "people",
 }
 OPEN = ("tags", "people")  # what is not there yet may be named too
+# Conditions that few rules have: folded away while nothing stands in them.
+RARE = ("noise", "days", "hours", "author", "answered", "assigned", "messages_over", "spread_over", "story_over")
 YES_NO = {"true": True, "false": False}
 
 Posted = MultiDict[str, str]
@@ -80,6 +82,10 @@ class Control:
             return [form_words.yes()] if self.typed else []
         labels = {choice.value: choice.label for choice in self.choices}
         return [labels.get(each, each) for each in self.typed if each]
+
+    @property
+    def rare(self) -> bool:
+        return self.path.startswith("if.") and self.path.removeprefix("if.") in RARE and not self.filled
 
     @property
     def filled(self) -> bool:

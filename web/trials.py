@@ -1,0 +1,114 @@
+"""What a definition would mean, before anybody relies on it: coming days of a calendar, an example of a target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from settings import Calendar, OpeningTime, Sla, Strict, duration_text, opening_text
+from triage import clock, policy, sla
+from web.context import zone
+from web.i18n import gettext as _
+
+DAYS_AHEAD = 60
+MOST_LINES = 80  # of a calculation; a target of many months is not followed day by day
+
+
+@dataclass(frozen=True)
+class Line:
+    """A day: when it is open, why it differs (exception, holiday, half_day), what a calculation counts of it."""
+
+    day: clock.Day
+    hours: str
+    counted: str = ""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One target for something that came in at a moment."""
+
+    name: str
+    amount: str
+    due_at: datetime
+    warn_at: datetime | None
+    lines: list[Line]
+    left_out: int = 0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """``days``: of a calendar. ``examples``: of a policy, for a case that began ``at``, local time in ``zone``."""
+
+    days: list[Line] | None = None
+    examples: list[Example] | None = None
+    at: datetime | None = None
+    zone: str = ""
+    calendar: str | None = None
+
+
+def of(db: Session, value: Strict, example: str, at: datetime) -> Trial | None:
+    """What can be shown of a definition, in force or not; ``example``: the moment a person chose, local time."""
+    if isinstance(value, Calendar):
+        return Trial(days=list(_days(value, at)), zone=value.timezone)
+    if isinstance(value, Sla):
+        return _examples(policy.read(db), value, example, at)
+    return None
+
+
+def _days(calendar: Calendar, at: datetime) -> Iterator[Line]:
+    today = at.astimezone(ZoneInfo(calendar.timezone)).date()
+    for ahead in range(DAYS_AHEAD):
+        yield _line(calendar, clock.day(calendar, today + ahead * clock.DAY))
+
+
+def _line(calendar: Calendar, day: clock.Day, counted: str = "") -> Line:
+    local = ZoneInfo(calendar.timezone)
+    spans = (f"{opens.astimezone(local):%H:%M}–{_end(closes.astimezone(local))}" for opens, closes in day.openings)
+    return Line(day, ", ".join(spans), counted)
+
+
+def _end(closes: datetime) -> str:
+    return "24:00" if (closes.hour, closes.minute) == (0, 0) else f"{closes:%H:%M}"
+
+
+def _examples(laid_down: policy.Policy, given: Sla, example: str, at: datetime) -> Trial:
+    calendar = None if given.clock == "calendar" else laid_down.calendar(given.calendar)
+    local = ZoneInfo(calendar.timezone) if calendar else zone()
+    try:
+        start = datetime.fromisoformat(example).replace(tzinfo=local).astimezone(at.tzinfo)
+    except ValueError:
+        start = at.replace(second=0, microsecond=0)
+    targets = ((name, getattr(given, name)) for name in (sla.FIRST, sla.NEXT, sla.RESOLUTION))
+    found = [_example(given, calendar, name, amount, start) for name, amount in targets if amount]
+    return Trial(
+        examples=found, at=start.astimezone(local), zone=local.key, calendar=calendar.name if calendar else None
+    )
+
+
+def _example(given: Sla, calendar: Calendar | None, name: str, amount: OpeningTime, start: datetime) -> Example:
+    due = clock.add(calendar, start, amount)
+    target = sla.Target(name, amount, start, due)
+    lines = list(_lines(calendar, start, amount, due)) if calendar else []
+    shown = lines if len(lines) <= MOST_LINES else [*lines[: MOST_LINES - 1], lines[-1]]
+    return Example(
+        name, opening_text(amount), due, sla.warn_at(given, calendar, target), shown, len(lines) - len(shown)
+    )
+
+
+def _lines(calendar: Calendar, start: datetime, amount: OpeningTime, due: datetime) -> Iterator[Line]:
+    """Day by day: first the opening days are counted, then the opening hours, as ``clock.add`` does."""
+    from_hours = clock.add(calendar, start, OpeningTime(amount.days, timedelta()))
+    if amount.days:
+        first = clock.next_opening(calendar, start)
+        passed = 0
+        for step in clock.steps(calendar, start, from_hours):
+            later = bool(step.day.openings) and step.day.openings[0][0] > first
+            passed += later
+            yield _line(calendar, step.day, _("day %(n)s of %(of)s", n=passed, of=amount.days) if later else "")
+    if amount.time:
+        for step in clock.steps(calendar, from_hours, due):
+            yield _line(calendar, step.day, duration_text(step.counted) if step.counted else "")
