@@ -17,7 +17,7 @@ FEW_KNOWN = 10  # authors known on a channel, below which nothing is usual there
 @dataclass(frozen=True)
 class Facts:
     """``usual``: followers of other authors on the channel, a sample. ``started``: earlier stories that began with
-    them; ``joined``: earlier stories they took part in, those included. ``urls``: of the author and of what they wrote."""
+    them; ``joined``: earlier stories they took part in, those included. ``urls``: theirs, and of what they wrote."""
 
     followers: int | None
     usual: Sequence[int]

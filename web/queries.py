@@ -41,6 +41,7 @@ from models import (
     Priority,
     Reply,
     Source,
+    Story,
     Team,
     User,
     UTCDateTime,
@@ -202,6 +203,28 @@ def find_lessons(db: Session, *, limit: int = 50, cursor: str | None = None) -> 
         query = query.where(Lesson.id < _read_cursor(cursor, {"lessons": [int]})[1][0])
     rows = list(db.scalars(query.order_by(Lesson.id.desc()).limit(limit + 1)))
     return rows[:limit], _write_cursor("lessons", [rows[limit - 1].id]) if len(rows) > limit else None
+
+
+def find_stories(
+    db: Session,
+    *,
+    alarmed: bool = False,
+    active_since: datetime | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
+) -> tuple[list[Story], str | None]:
+    """Stories that are told by somebody, the one told last first; and the cursor of the next page."""
+    query = select(Story).where(Story.merged_into_id.is_(None), Story.size > 0)
+    if alarmed:
+        query = query.where(Story.alarmed_at.is_not(None))
+    if active_since is not None:
+        query = query.where(Story.last_at >= active_since)
+    if cursor is not None:
+        last_at, id = _read_cursor(cursor, {"stories": [datetime, int]})[1]
+        query = query.where(tuple_(Story.last_at, Story.id) < tuple_(literal(last_at, UTCDateTime()), literal(id)))
+    rows = list(db.scalars(query.order_by(Story.last_at.desc(), Story.id.desc()).limit(limit + 1)))
+    more = _write_cursor("stories", [rows[limit - 1].last_at, rows[limit - 1].id]) if len(rows) > limit else None
+    return rows[:limit], more
 
 
 def events_after(db: Session, after: int, *, limit: int = MAX_LIMIT) -> list[CaseEvent]:
@@ -412,5 +435,6 @@ __all__ = [
     "find_cases",
     "find_lessons",
     "find_mentions",
+    "find_stories",
     "get_case",
 ]
