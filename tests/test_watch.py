@@ -299,7 +299,7 @@ def test_a_watchlist_tries_only_what_may_hold() -> None:
     watched = Watchlist({**queries, "all": "NOT snö", "any": "NOT (NOT storby)"})
     assert watched.everywhere == ("all",)
     assert watched.matching(Text.of("Storby annat7", language="sv")) == ["7", "all", "any"]
-    assert len(watched._found["word", "storby"]) == 1, "what all ask for is nobody's anchor who has another"
+    assert len(watched._whole["word"]["storby"]) == 1, "what all ask for is nobody's anchor who has another"
 
 
 @given(st.text(max_size=60))

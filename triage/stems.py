@@ -19,6 +19,7 @@ STEMMERS = {
     "de": "german",
     "fi": "finnish",
 }
+UMLAUTS = str.maketrans("aou", "äöü")
 ALL = tuple(dict.fromkeys(STEMMERS.values()))
 # Stemmer -> (ending, what stands instead of it, letters that must be left).
 ENDINGS = {
@@ -51,3 +52,21 @@ def stems(stemmer: str, word: str) -> frozenset[str]:
         if word.endswith(ending) and len(word) - len(ending) >= least:
             found.add(stem(word.removesuffix(ending) + instead))
     return frozenset(found)
+
+
+@lru_cache(maxsize=4_096)
+def heads(stemmer: str, stem: str) -> tuple[str, ...]:
+    """How a word with this stem may begin: those that begin so are looked for first, and only they are stemmed.
+
+    The Nordic stemmers only take endings off. The English one may change the last two letters, the Finnish one makes
+    one of two consonants before the last vowels, the German one turns ä into a, oe into o, ß into ss.
+    """
+    if stemmer == "german":
+        head = stem.partition("ss")[0]
+        found = next((head[: at + 1] for at, letter in enumerate(head) if letter in "aou"), head)
+        return tuple(dict.fromkeys((found, found.translate(UMLAUTS))))
+    if stemmer == "english":
+        return (stem[: 1 if stem in ("die", "lie", "tie") else max(2, len(stem) - 2)],)  # dying
+    if stemmer == "finnish":
+        return (stem[: max(1, min(len(stem) - 2, len(stem.rstrip("aeiouyäö"))))],)
+    return (stem,)

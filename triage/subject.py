@@ -12,7 +12,6 @@ from urllib.parse import unquote
 
 from collectors.base import MentionData
 from models import Mention
-from triage import stems
 
 WORD = re.compile(r"#?\w+")
 _ADDRESS = re.compile(r"""(?:https?://|\bwww\.)[^\s<>"']+""", re.IGNORECASE)
@@ -81,20 +80,6 @@ class Text:
             if not self._sorted[at].startswith(prefix):
                 return
             yield self._sorted[at]
-
-    @property
-    def stemmers(self) -> tuple[str, ...]:
-        return stems.stemmers(self.language)
-
-    @cached_property
-    def stemmed(self) -> dict[tuple[str, str], list[str]]:
-        """Each (stemmer, stem) -> the words that have it."""
-        found: dict[tuple[str, str], list[str]] = {}
-        for stemmer in self.stemmers:
-            for word in self.places:
-                for stem in stems.stems(stemmer, word):
-                    found.setdefault((stemmer, stem), []).append(word)
-        return found
 
     @cached_property
     def named(self) -> Text:

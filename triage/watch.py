@@ -66,12 +66,12 @@ class Term:
 
     def forms(self, text: Text) -> set[str]:
         """The words of the text that are forms of the last word."""
-        return {
-            word
-            for stemmer in text.stemmers
-            for stem in stems.stems(stemmer, self.words[-1])
-            for word in text.stemmed.get((stemmer, stem), ())
-        }
+        found = set()
+        for stemmer in stems.stemmers(text.language):
+            wanted = stems.stems(stemmer, self.words[-1])
+            for head in {head for stem in wanted for head in stems.heads(stemmer, stem)}:
+                found |= {word for word in text.beginning(head) if not wanted.isdisjoint(stems.stems(stemmer, word))}
+        return found
 
     def matches(self, text: Text) -> bool:
         return bool(self.spans(text))

@@ -1,6 +1,6 @@
 """Many watch queries against one text, without trying each.
 
-A query can hold only where something it needs stands: one of its words, the beginning of one, a stem, a name, a host.
+A query can hold only where something it needs stands: one of its words, the beginning of one, a name, a host.
 Such a set, of which at least one must be there, is a query's *anchors*. They are looked up in a dictionary, and only
 the queries found so are tried. Of several sets that would do, the one that fewest queries share is taken: if each of
 them asks for the town's name, none is anchored there.
@@ -9,7 +9,7 @@ them asks for the town's name, none is anchored there.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Generic, TypeVar
 
@@ -17,11 +17,12 @@ from triage import stems, watch
 from triage.subject import Text
 
 K = TypeVar("K", bound=Hashable)
-Anchor = tuple[str, ...]  # what kind of thing, and what it must be
+Anchor = tuple[
+    str, bool, str
+]  # what kind of thing, whether it is only how it begins, and what  # what kind of thing, and what it must be
 Anchors = frozenset[Anchor]
 
-KNOWN: Anchor = ("followers",)  # how many there are is known
-VAGUE = ("lang", *KNOWN)  # true of so many texts that anything else is better
+VAGUE = ("lang", "followers")  # true of so many texts that anything else is better
 
 
 class Watchlist(Generic[K]):
@@ -35,54 +36,73 @@ class Watchlist(Generic[K]):
         self._keys = list(queries)
         self._nodes = [watch.parse(query) for query in queries.values()]
         shared = Counter(anchor for node in self._nodes for anchor in _possible(node))
-        self._found: dict[Anchor, list[int]] = {}
+        self._whole: dict[str, dict[str, list[int]]] = {}  # kind -> what must be there -> numbers of queries
+        self._begins: dict[str, _Beginnings] = {}  # kind -> how a word must begin
         self._everywhere: list[int] = []
         for number, node in enumerate(self._nodes):
             best = _best(node, shared)
             if best is None:
                 self._everywhere.append(number)
-            for anchor in best or ():
-                self._found.setdefault(anchor, []).append(number)
-        self._beginnings = sorted({len(anchor[1]) for anchor in self._found if anchor[0] == "begins"})
-        self._kinds = {anchor[0] for anchor in self._found}
+            for kind, begins, what in best or ():
+                if begins:
+                    self._begins.setdefault(kind, _Beginnings()).add(what, number)
+                else:
+                    self._whole.setdefault(kind, {}).setdefault(what, []).append(number)
+        self._kinds = {*self._whole, *self._begins}
 
     @cached_property
     def everywhere(self) -> tuple[K, ...]:
         return tuple(self._keys[number] for number in self._everywhere)
 
     def matching(self, text: Text) -> list[K]:
-        numbers = set(self._everywhere)
-        for anchor in self._present(text):
-            numbers.update(self._found.get(anchor, ()))
-        return [self._keys[number] for number in sorted(numbers) if self._nodes[number].matches(text)]
+        tried = set(self._everywhere)
+        for numbers in self._anchored(text):
+            tried.update(numbers)
+        return [self._keys[number] for number in sorted(tried) if self._nodes[number].matches(text)]
 
-    def _present(self, text: Text) -> Iterator[Anchor]:
-        """Everything about a text that could be some query's anchor."""
-        kinds = self._kinds
-        if "word" in kinds:
-            yield from (("word", word) for word in text.places)
-        if "begins" in kinds:
-            yield from {("begins", word[:size]) for word in text.places for size in self._beginnings}
-        if "stem" in kinds:
-            yield from (("stem", *pair) for pair in text.stemmed)
-        if "lang" in kinds and text.language is not None:
-            yield ("lang", text.language)
-        if "author" in kinds:
-            yield from (("author", word) for word in text.named.places)
-            if text.handle:
-                yield ("author", text.handle)
-        if "author begins" in kinds:
-            for word in (*text.named.places, text.handle or ""):
-                yield from (("author begins", word[:size]) for size in range(1, len(word) + 1))
-        if "site" in kinds:
-            yield from (("site", host) for host in text.sites)
-        if "link" in kinds:
-            yield from (("link", word) for word in text.links.places)
-        if "link begins" in kinds:
-            for word in text.links.places:
-                yield from (("link begins", word[:size]) for size in range(1, len(word) + 1))
-        if KNOWN[0] in kinds and text.followers is not None:
-            yield KNOWN
+    def _anchored(self, text: Text) -> Iterator[list[int]]:
+        """The queries one of whose anchors is there."""
+        yield from self._among("word", text.places)
+        for stemmer in stems.stemmers(text.language):
+            yield from self._among(stemmer, text.places)
+        if "author" in self._kinds:
+            yield from self._among("author", [*text.named.places, text.handle or ""])
+        if "link" in self._kinds:
+            yield from self._among("link", text.links.places)
+        yield from self._among("site", text.sites)
+        yield from self._among("lang", [text.language or ""])
+        if text.followers is not None:
+            yield from self._among("followers", [""])
+
+    def _among(self, kind: str, words: Collection[str]) -> Iterator[list[int]]:
+        if whole := self._whole.get(kind):
+            yield from (whole[word] for word in words if word in whole)
+        if begins := self._begins.get(kind):
+            yield from begins.of(words)
+
+
+class _Beginnings:
+    """How words begin, found by the words: by their first letters first, since most words are none of them."""
+
+    FIRST = 3
+
+    def __init__(self) -> None:
+        self._found: dict[str, list[int]] = {}
+        self._sizes: dict[str, set[int]] = {}  # the first letters -> how long those are that begin so
+        self._short: set[int] = set()
+
+    def add(self, beginning: str, number: int) -> None:
+        self._found.setdefault(beginning, []).append(number)
+        if len(beginning) < self.FIRST:
+            self._short.add(len(beginning))
+        else:
+            self._sizes.setdefault(beginning[: self.FIRST], set()).add(len(beginning))
+
+    def of(self, words: Collection[str]) -> Iterator[list[int]]:
+        for word in words:
+            for size in (*self._short, *self._sizes.get(word[: self.FIRST], ())):
+                if (numbers := self._found.get(word[:size])) is not None:
+                    yield numbers
 
 
 def _possible(node: watch.Node) -> set[Anchor]:
@@ -119,29 +139,30 @@ def _sets(leaf: watch.Leaf) -> Iterator[Anchors]:
     """The sets that would do for one leaf."""
     match leaf:
         case watch.Near(left, right):
-            yield from _term(left, "word", "begins")
-            yield from _term(right, "word", "begins")
+            yield from _term(left, "word")
+            yield from _term(right, "word")
         case watch.Term():
-            yield from _term(leaf, "word", "begins")
+            yield from _term(leaf, "word")
         case watch.Lang(languages):
-            yield frozenset(("lang", language) for language in languages)
+            yield frozenset(("lang", False, language) for language in languages)
         case watch.Author(handle, name):
-            for choice in _term(name, "author", "author begins"):
-                yield choice | {("author begins" if name.prefix else "author", handle)}
+            for choice in _term(name, "author"):
+                yield choice | {("author", name.prefix, handle)}
         case watch.Site(host):
-            yield frozenset({("site", host)})
+            yield frozenset({("site", False, host)})
         case watch.Link(words):
-            yield from _term(words, "link", "link begins")
+            yield from _term(words, "link")
         case watch.Followers():
-            yield frozenset({KNOWN})
+            yield frozenset({("followers", False, "")})
 
 
-def _term(term: watch.Term, whole: str, begins: str) -> Iterator[Anchors]:
+def _term(term: watch.Term, kind: str) -> Iterator[Anchors]:
     """Each of its words will do."""
     *firsts, last = term.words
     for word in firsts:
-        yield frozenset({(whole, word)})
+        yield frozenset({(kind, False, word)})
     if term.inflected:
-        yield frozenset(("stem", kind, stem) for kind in stems.ALL for stem in stems.stems(kind, last))
+        every = ((stemmer, stem) for stemmer in stems.ALL for stem in stems.stems(stemmer, last))
+        yield frozenset((stemmer, True, head) for stemmer, stem in every for head in stems.heads(stemmer, stem))
     else:
-        yield frozenset({(begins if term.prefix else whole, last)})
+        yield frozenset({(kind, term.prefix, last)})
