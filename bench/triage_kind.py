@@ -2,8 +2,8 @@
 
 The measured sets were made by others and are nowhere learnt from. None has our kinds in our languages, so kind is also
 measured on our own seeds: what three quarters of them teach about the fourth (cross-validation), and what four
-languages teach about the other. Beside each: always the commonest value, and a logistic regression over bare words learnt from
-the same seeds.
+languages teach about the other. Beside each: always the commonest value, and a logistic regression over bare words
+learnt from the same seeds.
 """
 
 from __future__ import annotations
