@@ -132,8 +132,8 @@ def cost(name: str, items: Sequence[Item]) -> None:
     stored = sum(len(json.dumps(each.to_json())) for each in prints) / len(prints)
     print(
         f"{name}, {len(items)} mentions: fingerprint {(printed - began) / len(items) * 1e6:.0f} µs; placing "
-        f"{mean(waits):.0f} µs (first quarter {mean(waits[:quarter]):.0f}, last {mean(waits[-quarter:]):.0f}, 99 of 100 "
-        f"under {sorted(waits)[int(len(waits) * 0.99)]:.0f}); {size:.0f} bytes in memory, {stored:.0f} stored"
+        f"{mean(waits):.0f} µs (first quarter {mean(waits[:quarter]):.0f}, last {mean(waits[-quarter:]):.0f}, 99 of "
+        f"100 under {sorted(waits)[int(len(waits) * 0.99)]:.0f}); {size:.0f} bytes in memory, {stored:.0f} stored"
     )
 
 
@@ -163,7 +163,8 @@ def main(corpus: Path) -> None:
         ):
             show(f"{name}, {part}", what, spread_out([text for text, _ in chosen]), [group for _, group in chosen])
     events = near_equal(folder, "event")
-    show("neardup_crisis by event, whole", "stories", spread_out([text for text, _ in events]), [e for _, e in events])
+    tweets = spread_out([text for text, _ in events])
+    show("neardup_crisis by event, whole", "stories", tweets, [event for _, event in events])
     items, truth = storm()
     show("snowstorm, whole", "stories", items, truth)
     for seed in range(3):

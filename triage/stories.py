@@ -38,7 +38,7 @@ __all__ = [
 
 SILENCE = timedelta(days=7)  # ends a story
 JOINS = 0.10  # likeness of a mention and a story from which it belongs there
-MERGES = 0.25  # likeness of two stories from which they are one
+MERGES = 0.23  # likeness of two stories from which they are one
 STRICT = 0.25  # so much more alike a story of one has to be: chance joins the small
 FEW = 8  # mentions of a story that one shared word is too little for
 EVEN = 0.75  # power that keeps a story's commonest word from being all of it
