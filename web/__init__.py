@@ -14,7 +14,22 @@ from flask import Flask, Response, current_app, g, request, url_for
 
 from house import House
 from models import Role
-from web import absences, admin, api, cases, errors, i18n, inbox, labels, lessons, login, media, policy, promises
+from web import (
+    absences,
+    admin,
+    api,
+    cases,
+    errors,
+    i18n,
+    inbox,
+    judgements,
+    labels,
+    lessons,
+    login,
+    media,
+    policy,
+    promises,
+)
 from web.context import is_at_least, secret_key
 
 STATIC = Path(__file__).parent / "static"
@@ -56,6 +71,7 @@ def create_app(house: House, *, clock: Callable[[], datetime] = lambda: datetime
     for pages in (
         inbox.pages,
         cases.pages,
+        judgements.pages,
         promises.pages,
         admin.pages,
         policy.pages,

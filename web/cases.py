@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from enum import StrEnum
@@ -22,7 +23,6 @@ from models import (
     CaseEvent,
     CaseStatus,
     Heartbeat,
-    Kind,
     Mention,
     Note,
     Priority,
@@ -35,7 +35,7 @@ from models import (
 )
 from replies import outbox
 from triage import cases, states
-from web import labels
+from web import judgements, labels, promises, targets
 from web.context import house, now, user, whole_number, zone
 from web.i18n import gettext as _
 from web.i18n import number
@@ -68,6 +68,14 @@ class Composer:
 # -- the page -------------------------------------------------------------------------------------------------------
 
 
+# What stands beside the thread, in this order: template -> what it needs.
+PANELS: Mapping[str, Callable[[Session, Case], dict[str, Any]]] = {
+    "_targets.html": targets.panel,
+    "_judgement.html": judgements.panel,
+    "_promises.html": promises.panel,
+}
+
+
 @pages.get("/<int:number>")
 def show(number: int) -> str:
     draft = whole_number("draft")
@@ -77,7 +85,7 @@ def show(number: int) -> str:
             withdrawn = db.get(Reply, draft)
             if withdrawn and withdrawn.case_id == number and withdrawn.status == ReplyStatus.cancelled:
                 begun = Composer(withdrawn.body, withdrawn.to_mention_id, withdrawn.private)
-        return _page(db, number, begun)
+        return _page(db, number, begun, request.args.get("why"))
 
 
 @pages.get("/<int:number>/thread")
@@ -85,7 +93,15 @@ def thread(number: int) -> str:
     """What moves on a case's page, for one that is looking on: the thread, then the head and the facts."""
     with house().database.read() as db:
         case = get_case(db, number)
-        return render_template("_moving.html", **_thread(db, case), targets=_targets(case))
+        return render_template("_moving.html", **_thread(db, case), **_beside(db, case))
+
+
+def _beside(db: Session, case: Case) -> dict[str, Any]:
+    """What the head and the panels need."""
+    needed = {"targets": _targets(case), "panels": list(PANELS), "zone": zone()}
+    for panel in PANELS.values():
+        needed |= panel(db, case)
+    return needed
 
 
 def _thread(db: Session, case: Case, since: int | None = None) -> dict[str, Any]:
@@ -103,6 +119,8 @@ def _thread(db: Session, case: Case, since: int | None = None) -> dict[str, Any]
         "kind_of": kind_of,
         "body_of": body_of,
         "quiet": lambda mention: len(mention.text) > LONG,
+        "why": {},
+        "marked": judgements.marked,
         "picture": proxied,
         "is_web": is_web,
         "link_text": link_text,
@@ -110,9 +128,13 @@ def _thread(db: Session, case: Case, since: int | None = None) -> dict[str, Any]
     }
 
 
-def _page(db: Session, number: int, composer: Composer) -> str:
+def _page(db: Session, number: int, composer: Composer, why: str | None = None) -> str:
+    """``why``: what is judged of the case whose reasons are marked in the thread."""
     case = get_case(db, number)
-    context = _thread(db, case, composer.version if composer.stale else None)
+    context = _thread(db, case, composer.version if composer.stale else None) | _beside(db, case)
+    reasons = next((each for each in context["judged"] if each.field == why and each.because), None)
+    if reasons is not None:
+        context["why"] = {reasons.mention_id: reasons.because}
     mentions = [entry.item for entry in context["entries"] if isinstance(entry.item, Mention) and not entry.context]
     theirs = [mention for mention in mentions if not mention.ours]
     answerable = [mention for mention in theirs if mention.can_reply and not mention.deleted_at]
@@ -134,13 +156,10 @@ def _page(db: Session, number: int, composer: Composer) -> str:
         private_limit=abilities.private_limit,
         count=count_of(case.channel, composer.body, composer.private),
         hold=house().settings.replies.hold_for(case.channel),
-        targets=_targets(case),
         people=people,
         teams=db.scalars(select(Team).order_by(Team.name)).all(),
-        kinds=list(Kind),
         priorities=list(Priority),
         presets=follow_up_presets(),
-        zone=zone(),
         collecting=collecting(heartbeat, now()),
         restarts=heartbeat.restarts if heartbeat else 0,
     )
@@ -402,7 +421,7 @@ def take(number: int) -> BaseResponse:
 
 @pages.post("/<int:number>/details")
 def details(number: int) -> BaseResponse:
-    """Assignee, team, kind, priority, tags: only what this form changed, so that two people do not undo each other."""
+    """Assignee, team, priority, tags: only what this form changed, so that two people do not undo each other."""
     form, actor, at = request.form, user().email, now()
 
     def changed(name: str) -> bool:
@@ -415,8 +434,6 @@ def details(number: int) -> BaseResponse:
         if changed("team"):
             cases.assign_team(db, number, team=_chosen(db, Team, whole_number("team")), actor=actor, at=at)
         values: dict[str, Any] = {}
-        if changed("kind"):
-            values["kind"] = _one_of(Kind, form["kind"])
         if changed("priority"):
             values["priority"] = _one_of(Priority, form["priority"])
         if changed("tags"):

@@ -13,7 +13,8 @@ from babel import Locale
 from babel.dates import format_date, format_datetime, format_time, format_timedelta, get_day_names
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_currency, format_decimal, format_percent
+from babel.units import format_unit
 from flask import Request, g, has_request_context
 
 TRANSLATIONS = Path(__file__).parent / "translations"
@@ -88,6 +89,10 @@ def number(value: float) -> str:
     return str(format_decimal(value, locale=_locale()))
 
 
+def percent(share: float) -> str:
+    return str(format_percent(share, locale=_locale()))
+
+
 def money(usd: float) -> str:
     return str(format_currency(usd, "USD", locale=_locale()))
 
@@ -107,6 +112,24 @@ def clock(at: datetime, now: datetime) -> str:
     return f"{format_date(at, pattern, locale=_locale())} {time}"
 
 
+def time_of_day(at: datetime) -> str:
+    return str(format_time(at.astimezone(_zone()), "short", locale=_locale()))
+
+
+def duration(amount: timedelta) -> str:
+    """To the minute: "4 h 30 min"."""
+    hours, minutes = divmod(int(amount.total_seconds()) // 60, 60)
+    parts = [(hours, "hour"), (minutes, "minute")]
+    shown = [format_unit(count, f"duration-{unit}", "short", locale=_locale()) for count, unit in parts if count]
+    return " ".join(shown) or str(format_unit(0, "duration-minute", "short", locale=_locale()))
+
+
+def length(distance: timedelta) -> str:
+    """In one unit: "3 min", "2 h", "5 d"."""
+    at_least = max(abs(distance), timedelta(minutes=1))
+    return str(format_timedelta(at_least, granularity="minute", threshold=1, format="short", locale=_locale()))
+
+
 def age(at: datetime, now: datetime) -> str:
     """How long ago (or until), in one unit: "3 min", "2 h", "5 d"; over four weeks the date."""
     distance = now - at
@@ -116,7 +139,7 @@ def age(at: datetime, now: datetime) -> str:
         return str(format_date(local, pattern, locale=_locale()))
     if abs(distance) < timedelta(minutes=1):
         return _("now")
-    return str(format_timedelta(abs(distance), granularity="minute", threshold=1, format="short", locale=_locale()))
+    return length(distance)
 
 
 def ago(at: datetime, now: datetime) -> str:
@@ -162,6 +185,9 @@ def install(jinja: Any) -> None:
         clock=clock,
         day=day,
         number=number,
+        percent=percent,
+        duration=duration,
+        time_of_day=time_of_day,
         money=money,
         language_name=language_name,
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from errors import NotFoundError
 from models import Case, CaseStatus, Kind, Noise, Priority, Reply, ReplyOrigin, ReplyStatus, Role, Sentiment, Urgency
+from triage.clock import Day
 from web.i18n import gettext as _
-from web.i18n import language_name, when
+from web.i18n import language_name, length, when
+
+SOON = timedelta(hours=2)  # what is due within this is due soon
 
 
 def channel(name: str) -> str:
@@ -114,6 +117,76 @@ def target(name: str) -> str:
         "next_response": _("Next answer"),
         "resolution": _("Resolution"),
     }.get(name, name.replace("_", " "))
+
+
+def wants_answer(value: bool | None) -> str:
+    return _("yes") if value else _("no")
+
+
+def judge(field: str) -> str:
+    """What is judged of a case, as a label."""
+    return {
+        "kind": _("Kind"),
+        "wants_answer": _("Wants an answer"),
+        "sentiment": _("Tone"),
+        "language": _("Language"),
+        "urgency": _("Urgency"),
+        "noise": _("Noise"),
+        "category": _("Category"),
+    }[field]
+
+
+def sure(confidence: float) -> str:
+    """How sure a judge is, in words; the figure stands beside."""
+    if confidence >= 0.9:
+        return _("sure")
+    return _("fairly sure") if confidence >= 0.7 else _("unsure")
+
+
+def due(case: Case, now: datetime) -> str:
+    """How long a case has left, or is late: ``next_breach_at`` in a few words."""
+    assert case.next_breach_at is not None
+    resolution = case.breach_kind == "resolution"
+    if case.next_breach_at <= now:
+        late = length(now - case.next_breach_at)
+        return _("resolution %(time)s late", time=late) if resolution else _("answer %(time)s late", time=late)
+    left = length(case.next_breach_at - now)
+    return _("resolve within %(time)s", time=left) if resolution else _("answer within %(time)s", time=left)
+
+
+def due_colour(case: Case, now: datetime) -> str:
+    assert case.next_breach_at is not None
+    left = case.next_breach_at - now
+    return "danger" if left <= timedelta(0) else "warning" if left <= SOON else "neutral"
+
+
+def closed_because(day: Day) -> str:
+    """Why a day of a calendar is not as its weekday is, or that it never opens on that one."""
+    if day.why == "holiday":
+        return _("holiday: %(name)s", name=day.name) if day.name else _("closed as on a holiday")
+    if day.why == "half_day":
+        return _("half-day: closes early")
+    if day.why == "exception":
+        return _("own exception: closed") if not day.openings else _("own exception")
+    return "" if day.openings else _("closed on this weekday")
+
+
+def notice(kind: str, detail: Mapping[str, object]) -> str:
+    """What a colleague is told."""
+    known: dict[str, str] = {
+        "take": _("The case was assigned to you"),
+        "author_wrote": _("A message came in"),
+        "follow_up_due": _("The follow-up is due"),
+        "reply_failed": _("Your answer was not sent"),
+        "reply_uncertain": _("It is not known whether your answer was sent"),
+        "sla_warning": _("A target is about to be missed"),
+        "sla_breached": _("A target was missed"),
+        "notified": _("A rule wants you to see this"),
+        "story_alarm": _("A story is growing fast"),
+    }
+    if kind == "queue_alarm":
+        return _("%(waiting)s cases wait in %(team)s", waiting=detail.get("waiting"), team=detail.get("team"))
+    return known.get(kind) or action(kind).capitalize()
 
 
 def spoken(tag: str) -> str:
@@ -324,7 +397,7 @@ def value(name: str, stored: object, names: Mapping[str, str]) -> str:
     if isinstance(stored, list):
         return ", ".join(str(each) for each in stored)
     if isinstance(stored, bool):
-        return _("yes") if stored else _("no")
+        return wants_answer(stored)
     words: dict[str, Callable[[str], str]] = {
         "kind": kind,
         "priority": priority,

@@ -165,6 +165,11 @@
   }
   if (live.case) pointBack(document);
 
+  // Whether somebody has chosen or typed something there that is not sent yet.
+  const begun = (part) => [...part.querySelectorAll("select, input, textarea")].some((field) =>
+    field.options ? [...field.options].some((option) => option.selected !== option.defaultSelected)
+      : field.type === "checkbox" ? field.checked !== field.defaultChecked : field.value !== field.defaultValue);
+
   // The thread, and the head and facts of the case, as they are now; shown at once where nobody is at work.
   const caseNow = async () => {
     const answer = await fetch(live.thread, { headers: { "HX-Request": "true" } });
@@ -176,9 +181,13 @@
     const fresh = await caseNow();
     if (!fresh) return;
     pointBack(fresh);
-    for (const part of [fresh.getElementById("casehead"), fresh.getElementById("facts")]) {
+    for (const part of fresh.querySelectorAll("[data-moves]")) {
       const old = document.getElementById(part.id);
-      if (!old.contains(document.activeElement) && old.outerHTML !== part.outerHTML) old.replaceWith(part);
+      if (!old || old.contains(document.activeElement) || begun(old)) continue;
+      old.querySelectorAll("details").forEach((fold, at) => { const same = part.querySelectorAll("details")[at]; if (same) same.open = fold.open; });
+      if (old.outerHTML === part.outerHTML) continue;
+      old.replaceWith(part);
+      htmx.process(part);
     }
     waiting = new Set();
     for (const entry of fresh.querySelector(".thread").children) {
@@ -241,6 +250,26 @@
   const back = document.getElementById(sessionStorage.getItem("row"));
   if (back?.matches(".row")) back.setAttribute("aria-current", "true");
 
+  // What Gensvar makes of a case is corrected by one key: of the case that is open, or of the current row.
+  const judging = document.getElementById("help")?.dataset.judging || "";
+  function correct(key) {
+    const number = live.case || document.querySelector(".row[aria-current]")?.id.replace("case-", "");
+    if (number) htmx.ajax("POST", `/cases/${number}/classify`, { values: { key }, target: "#said", swap: "innerHTML" });
+  }
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.target.id !== "said") return;
+    event.target.classList.add("toast");
+    poll();
+  });
+  // Elsewhere on the page a part may name the key that presses its button, or leads to its field.
+  function press(key) {
+    const part = document.querySelector(`[data-shortcut="${CSS.escape(key)}"]`);
+    if (!part) return false;
+    if (part.matches("button, a")) part.click();
+    else part.focus();
+    return true;
+  }
+
   const actions = {
     j: () => step(1), k: () => step(-1), ArrowDown: () => rows().length && step(1), ArrowUp: () => rows().length && step(-1),
     o: () => document.querySelector(".row[aria-current] a")?.click(),
@@ -253,8 +282,10 @@
     const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
     if (typing || event.isComposing || event.ctrlKey || event.metaKey || event.altKey || off() || document.querySelector("dialog[open]")) return;
     const action = actions[event.key];
-    if (!action || (event.key.startsWith("Arrow") && !document.activeElement?.closest?.(".row"))) return;
+    if (event.key.startsWith("Arrow") && !document.activeElement?.closest?.(".row")) return;
+    if (action) action();
+    else if (event.key.length === 1 && judging.includes(event.key)) correct(event.key);
+    else if (!press(event.key)) return;
     event.preventDefault();
-    action();
   });
 })();
