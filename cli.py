@@ -225,9 +225,11 @@ def collect(given: argparse.Namespace) -> int:
 def send(given: argparse.Namespace) -> int:
     import webhooks
     from models import ReplyStatus
+    from replies import shared
     from replies.outbox import Outbox
 
     with _house(given, at_work=True) as house:
+        shared.work_off(house, _now())
         with Outbox(house, _now) as outbox:
             delivered = outbox.run()
         called = webhooks.deliver(house, _now)
@@ -252,11 +254,13 @@ def _became(called: Called) -> str:
 
 def tick(given: argparse.Namespace) -> int:
     import webhooks
+    from replies import shared
     from replies.outbox import Outbox
     from triage import reactions, upkeep
 
     with _house(given, at_work=True) as house:
         changed = upkeep.tick(house.database, _now())
+        shared.work_off(house, _now())
         with Outbox(house, _now) as outbox:
             delivered = len(outbox.run())
         reacted = 0

@@ -18,7 +18,7 @@ import pulls
 import webhooks
 from database import lock
 from house import House
-from replies import outbox
+from replies import outbox, shared
 from replies.outbox import Outbox
 from triage import reactions, upkeep
 
@@ -71,6 +71,7 @@ class Embedded:
             log.error("source %s: the pass could not be recorded", source_id, exc_info=error)
 
     def send(self) -> None:
+        shared.work_off(self.house, utcnow())
         self._outbox.run()
 
     def call(self) -> None:
@@ -97,14 +98,14 @@ class Queued:
 
     def __init__(self, house: House) -> None:
         self._open = ExitStack()
-        self._database = house.database
+        self._house, self._database = house, house.database
         self._app = self._open.enter_context(queue(house).open())
 
     def pull(self, source_id: int) -> None:
         self._defer("pull", f"source-{source_id}", source_id=source_id)
 
     def send(self) -> None:
-        if outbox.anything(self._database, utcnow()):
+        if shared.anything(self._house) or outbox.anything(self._database, utcnow()):
             self._defer("send", "send")
 
     def call(self) -> None:
@@ -143,6 +144,7 @@ def queue(house: House) -> App:
 
     @app.task(name="send")
     def send() -> None:
+        shared.work_off(house, utcnow())
         with Outbox(house, utcnow) as outbox:
             outbox.run()
 

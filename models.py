@@ -723,12 +723,16 @@ class StoryLesson(Base):
 
 
 class SharedAnswer(Base):
-    """One answer for all in a story: ``texts`` is language -> text with variables. Each reply is an ordinary one."""
+    """One answer for all in a story: ``texts`` is language -> text with variables. Each reply is an ordinary one.
+
+    Written only by ``replies.shared``. ``key``: the form it was sent with, so that a second click makes no second one.
+    """
 
     __tablename__ = "shared_answers"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     story_id: Mapped[int] = mapped_column(ForeignKey("stories.id"), index=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    key: Mapped[str] = mapped_column(unique=True)
     texts: Mapped[dict[str, Any]]
     then: Mapped[str] = mapped_column("then_case", String(20), default=Then.keep)
     created_at: Mapped[datetime]
@@ -737,14 +741,20 @@ class SharedAnswer(Base):
 
 
 class SharedAnswerPart(Base):
-    """What one case got of it: its reply, or why it got none (``skipped``: a reason code)."""
+    """What one case gets of it: ``body``, as it was previewed when the case was at ``version``.
+
+    Then its reply, or why it got none (``skipped``: a reason code). Neither: it is still to be queued.
+    """
 
     __tablename__ = "shared_answer_parts"
     shared_answer_id: Mapped[int] = mapped_column(ForeignKey("shared_answers.id"), primary_key=True)
     case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"), primary_key=True, index=True)
+    body: Mapped[str]
+    version: Mapped[int]
     reply_id: Mapped[int | None] = mapped_column(ForeignKey("replies.id"), unique=True)
     skipped: Mapped[str | None] = mapped_column(String(40))
     reply: Mapped[Reply | None] = relationship()
+    shared_answer: Mapped[SharedAnswer] = relationship()
 
 
 class Promise(Base):

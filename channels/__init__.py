@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
@@ -18,7 +19,9 @@ class Capabilities:
     """What can be done on a network, so that nobody needs to ask which network it is.
 
     ``count`` gives a text's length as the network counts it, ``limit`` the longest it takes (None: no limit known).
-    ``warn`` gives a sentence to show beside the composer for a text, or None (a link that costs money).
+    ``warn`` gives a sentence to show beside the composer for a text, or None (a link that costs money); ``price`` what
+    an answer with that text costs, in millionths of a US dollar. ``pace``: how far apart answers of one account go out
+    when many are sent at once. ``once``: the network refuses a text it has had from the account before.
     """
 
     limit: int | None
@@ -26,6 +29,9 @@ class Capabilities:
     lookup: bool = True
     private_limit: int | None = None
     warn: Callable[[str], str | None] | None = None
+    price: Callable[[str], int] | None = None
+    pace: timedelta = timedelta(seconds=1)
+    once: bool = False
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ with warnings.catch_warnings():  # its source holds "\d" in a plain string, whic
 # Its debug lines hold whole addresses, and so the token that the SDK puts into the query.
 logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
 
-CAPABILITIES = Capabilities(limit=8000, private_limit=2000, count=len)
+# The Graph API counts calls over the hour and tells how much is left; there is no published figure for comments.
+CAPABILITIES = Capabilities(limit=8000, private_limit=2000, count=len, pace=timedelta(seconds=6), once=True)
 
 # https://developers.facebook.com/docs/graph-api/guides/error-handling, and error codes of the Pages API
 _REASONS: Mapping[int, Reason] = {

@@ -10,7 +10,7 @@ import logging
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import requests
@@ -331,4 +331,11 @@ def warn(text: str) -> str | None:
     return "X charges 0.20 USD for an answer with a link in it, and 0.01 USD without." if links(text) else None
 
 
-CAPABILITIES = Capabilities(limit=LIMIT, count=length, warn=warn)
+def price(text: str) -> int:
+    """What an answer with this text costs, in millionths of a US dollar."""
+    return PRICES["create_post_with_link" if links(text) else "summoned_reply"]
+
+
+# X takes 100 posts of an account within 15 minutes (POST /2/tweets): some are left for people who answer one by one.
+PACE = timedelta(minutes=15) / 80
+CAPABILITIES = Capabilities(limit=LIMIT, count=length, warn=warn, price=price, pace=PACE, once=True)

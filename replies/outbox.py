@@ -23,7 +23,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 import channels
-from database import Database, storable
+from database import Database, lock, storable
 from errors import (
     CannotReply,
     GensvarError,
@@ -67,12 +67,13 @@ def submit(
     private: bool = False,
     idempotency_key: str | None = None,
     version: int | None = None,
+    not_before: datetime | None = None,
 ) -> Reply:
     """Accept an answer, or refuse it now if it cannot succeed; a second pair of eyes may have to approve it.
 
     ``to_mention_id`` None: the latest mention by somebody else that can be answered. ``version``: of the case as the
-    writer saw it. Raises ``InvalidInput``, ``TooLong``, ``CannotReply``, ``StaleCase``, ``InvalidTransition``,
-    ``NotFoundError``.
+    writer saw it. ``not_before``: its turn among many; it may be undone until then. Raises ``InvalidInput``,
+    ``TooLong``, ``CannotReply``, ``StaleCase``, ``InvalidTransition``, ``NotFoundError``.
     """
     case = cases.get(db, case_id)
     if idempotency_key is not None:
@@ -86,13 +87,13 @@ def submit(
         raise InvalidInput("The answer is empty.", {"body": "write something"})
     if version is not None:
         cases.check_nothing_said_since(db, case_id, version)
-    mention = _answered_mention(db, case, to_mention_id, private)
+    mention = answered_mention(db, case, to_mention_id, private)
     account = db.get(Account, mention.account_id) if mention.account_id else None
     if account is None:
         raise CannotReply(
             "no_account", "No account of ours can answer there. Answer on the network, then note it here."
         )
-    _replier(house, mention.channel, account).check(_outgoing(mention, body, private, at))
+    replier(house, mention.channel, account).check(outgoing(mention, body, private, at))
     return cases.reply(
         db,
         case_id,
@@ -101,7 +102,7 @@ def submit(
         user=user,
         then=then,
         private=private,
-        hold=house.settings.replies.hold_for(mention.channel),
+        hold=max(house.settings.replies.hold_for(mention.channel), (not_before or at) - at),
         idempotency_key=idempotency_key,
         account_id=account.id,
         at=at,
@@ -122,7 +123,7 @@ def approve(db: Session, house: House, reply_id: int, *, user: User, at: datetim
     return cases.approve_reply(db, reply_id, hold=hold, user=user, at=at)
 
 
-def _answered_mention(db: Session, case: Case, mention_id: int | None, private: bool) -> Mention:
+def answered_mention(db: Session, case: Case, mention_id: int | None, private: bool) -> Mention:
     theirs = select(Mention).where(
         Mention.case_id == case.id, ~Mention.ours, ~Mention.repost, Mention.deleted_at.is_(None)
     )
@@ -146,18 +147,35 @@ def _answered_mention(db: Session, case: Case, mention_id: int | None, private: 
     return found
 
 
-def _outgoing(mention: Mention, body: str, private: bool, since: datetime | None, *, again: bool = False) -> Outgoing:
+def outgoing(mention: Mention, body: str, private: bool, since: datetime | None, *, again: bool = False) -> Outgoing:
     return Outgoing(body, mention.external_id, private, mention.reply_address, since, again)
 
 
-def _replier(house: House, channel: str, account: Account) -> Replier:
+def replier(house: House, channel: str, account: Account) -> Replier:
     path = channels.channel(channel).replier
     if path is None:
         raise CannotReply(
             "no_network", "This channel has no network to answer on. Answer elsewhere, then note it here."
         )
-    replier: Replier = channels.load(path)(house.account(account.name), house.http)
-    return replier
+    made: Replier = channels.load(path)(house.account(account.name), house.http)
+    return made
+
+
+def _hold_back(db: Session, postponed: Reply, until: datetime) -> None:
+    """An account that is told to wait waits with everything it has: the others follow one by one at its pace."""
+    lock(db, f"pace-{postponed.account_id}")
+    waiting = (
+        Reply.account_id == postponed.account_id,
+        Reply.status.in_((ReplyStatus.held, ReplyStatus.queued)),
+        Reply.id != postponed.id,
+    )
+    pace = channels.capabilities(postponed.channel).pace
+    turn = until
+    for other in db.scalars(select(Reply).where(*waiting).order_by(Reply.not_before, Reply.id)):
+        turn += pace
+        if other.not_before is None or other.not_before >= turn:
+            break
+        other.not_before = turn
 
 
 # -- sending ----------------------------------------------------------------------------------------------------------
@@ -264,15 +282,15 @@ class Outbox:
             reply = db.get_one(Reply, reply_id)
             mention = db.get_one(Mention, reply.to_mention_id)
             account = db.get_one(Account, reply.account_id)
-            outgoing = _outgoing(mention, reply.body, reply.private, reply.created_at, again=reply.attempts > 1)
+            sending = outgoing(mention, reply.body, reply.private, reply.created_at, again=reply.attempts > 1)
         try:
-            replier = _replier(house, reply.channel, account)
-            replier.check(outgoing)
+            network = replier(house, reply.channel, account)
+            network.check(sending)
         except GensvarError as error:  # nothing has been called yet
             self._failed(reply_id, Reason.bad_request, str(error))
             return self._outcome(reply_id)
         try:
-            receipt = replier.send(outgoing)
+            receipt = network.send(sending)
         except ReplyUncertain as error:
             self._uncertain(reply_id, str(error))
         except ReplyError as error:
@@ -297,7 +315,7 @@ class Outbox:
             return None
         since = reply.created_at  # not of the last call: an earlier one may have been the one that went out
         try:
-            receipt = _replier(house, reply.channel, account).find(_outgoing(mention, reply.body, reply.private, since))
+            receipt = replier(house, reply.channel, account).find(outgoing(mention, reply.body, reply.private, since))
         except GensvarError as error:
             log.warning("reply %s: the look-up failed: %s", reply_id, error)
             receipt = None
@@ -355,6 +373,9 @@ class Outbox:
             return
         with self._settling(reply.id) as db:
             cases.reply_postponed(db, reply.id, until=until, reason=error.reason, error=str(error), actor=ACTOR, at=at)
+        if error.reason == Reason.rate_limited:
+            with self.house.database.transaction() as db:
+                _hold_back(db, reply, until)
 
     def _failed(self, reply_id: int, reason: str, error: str) -> None:
         with self._settling(reply_id) as db:

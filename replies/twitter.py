@@ -83,7 +83,7 @@ def _parent(reply: Outgoing) -> str:
 
 
 def _price(reply: Outgoing) -> int:
-    return x.PRICES["create_post_with_link" if x.links(reply.body) else "summoned_reply"]
+    return x.price(reply.body)
 
 
 def _is_it(post: Any, parent: str, wanted: str) -> bool:

@@ -88,6 +88,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("story_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
         sa.Column("texts", sa.JSON(), nullable=False),
         sa.Column("then_case", sa.String(length=20), nullable=False),
         sa.Column("created_at", models.UTCDateTime(timezone=True), nullable=False),
@@ -96,6 +97,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["story_id"], ["stories.id"], name=op.f("fk_shared_answers_story_id")),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_shared_answers_user_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_shared_answers")),
+        sa.UniqueConstraint("key", name=op.f("uq_shared_answers_key")),
     )
     with op.batch_alter_table("shared_answers") as batch_op:
         batch_op.create_index(batch_op.f("ix_shared_answers_story_id"), ["story_id"], unique=False)
@@ -185,6 +187,8 @@ def upgrade() -> None:
         sa.Column("case_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("reply_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("skipped", sa.String(length=40), nullable=True),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_shared_answer_parts_case_id")),
         sa.ForeignKeyConstraint(["reply_id"], ["replies.id"], name=op.f("fk_shared_answer_parts_reply_id")),
         sa.ForeignKeyConstraint(
