@@ -133,11 +133,13 @@ def verdict(
         for value, shift in taught.shift.items():
             scores[value] += shift
     best = max(scores, key=scores.__getitem__)
+    sure = dict(zip(scores, model.likelihoods(list(scores.values())), strict=True))[best]
+    if best == "none":
+        return Verdict(best, round(sure, 3))
     shares = weighed.shares(judge, best)
     if taught is not None:
         shares = [share + place[best] for share, place in zip(shares, taught.places, strict=True)]
-    sure = dict(zip(scores, model.likelihoods(list(scores.values())), strict=True))
-    return Verdict(best, round(sure[best], 3), model.telling(weighed.cut, shares))
+    return Verdict(best, round(sure, 3), model.telling(weighed.cut, shares))
 
 
 def _in_order(lessons: Iterable[Lesson]) -> tuple[Lesson, ...]:

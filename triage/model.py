@@ -32,6 +32,7 @@ COLUMNS = sum(map(len, JUDGES.values()))
 _FIRST = dict(zip(JUDGES, accumulate(map(len, JUDGES.values()), initial=0), strict=False))  # judge → its first column
 _LANES = struct.Struct(f"<{COLUMNS}I")
 _HALF = 1 << 31
+_LANE = (1 << 32) - 1
 _OFFSET = sum(_HALF << (32 * column) for column in range(COLUMNS))  # makes every lane positive before it is cut out
 _REASONS = 5
 _MUTE = frozenset('.,;:-_/()*"')  # no reason a person could read
@@ -101,7 +102,8 @@ class Weighed:
         """What each word adds to the score of the value."""
         at = _FIRST[judge] + JUDGES[judge].index(value)
         by = scale(self.cut) * shipped().step[at]
-        return [by * unpack(place)[at] for place in self.places]
+        lane = 32 * at
+        return [by * (((place + _OFFSET >> lane) & _LANE) - _HALF) for place in self.places]
 
 
 @lru_cache(maxsize=64)
