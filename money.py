@@ -35,4 +35,4 @@ def spent(db: Session, account_id: int, at: datetime) -> int:
     """What the account has cost this month (UTC)."""
     first = at.astimezone(UTC).strftime("%Y-%m-01")
     total = select(func.coalesce(func.sum(Spending.micro_usd), 0))
-    return db.scalar(total.where(Spending.account_id == account_id, Spending.day >= first)) or 0
+    return int(db.scalar(total.where(Spending.account_id == account_id, Spending.day >= first)) or 0)
