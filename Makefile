@@ -48,8 +48,9 @@ corpus: $(READY) ## recorded feeds, answers and conversations through the collec
 	$(BIN)/python -m bench.corpus_wire $(CORPUS)/wire
 	$(BIN)/python -m bench.corpus_threads $(CORPUS)/text/twcs_threads
 
-bench: $(READY) ## memory and start-up time
+bench: $(READY) ## memory and start-up time, what watch queries cost
 	$(BIN)/python -m bench.idle
+	$(BIN)/python -m bench.watch
 
 bench-triage: $(READY) ## how well the judges do on labelled texts of others (CORPUS=FOLDER)
 	@test -d $(CORPUS)/text || { echo "There are no texts in $(CORPUS): name the folder that has them, make bench-triage CORPUS=FOLDER." >&2; exit 1; }

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from collectors.base import Attachment, Batch, SetAside, Snapshot
+from collectors.base import Attachment, AuthorData, Batch, SetAside, Snapshot
 from database import Database
 from errors import InvalidTransition
 from models import (
@@ -482,3 +482,25 @@ def test_what_a_person_found_there_is_not_counted_again_when_it_is_seen(database
         db.refresh(case)
         db.refresh(reply)
         assert (case.reply_count, reply.external_id) == (1, "r")
+
+
+def test_a_watch_query_asks_for_language_author_followers_and_links(database: Database) -> None:
+    swedish, danish = "Gatan är inte plogad och det är halt överallt", "Vejen er ikke ryddet, og der er glat overalt"
+    known = AuthorData("n", "Nils Berg", handle="nils", followers=5000)
+    sent = [
+        said("1", text=swedish),
+        said("2", text=danish),
+        replace(said("3", text=f"{danish} https://www.storby.se/vinter"), author=known),
+    ]
+
+    def found(match: str) -> set[str]:
+        with database.transaction() as db:  # a channel of its own, so that nothing is known yet
+            take(db, *sent, match=match, channel=match)
+            return set(db.scalars(select(Mention.external_id).where(Mention.channel == match)))
+
+    assert found("lang:sv") == {"1"}
+    assert found("lang:da") == {"2", "3"}
+    assert found("~gator") == {"1"}
+    assert found("author:anna NOT lang:sv") == {"2"}
+    assert found("author:berg followers>1000") == {"3"}
+    assert found("link:storby.se OR ~ploga") == {"1", "3"}

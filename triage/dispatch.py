@@ -6,7 +6,6 @@ queue until the clock finds somebody, and a queue that grows too long is told to
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -15,8 +14,7 @@ from sqlalchemy.orm import Session
 
 from database import Database
 from models import Absence, Case, CaseStatus, Mention, Notice, Team, TeamMember, User
-from settings import Category
-from triage import cases, clock, policy, routing, watch
+from triage import cases, clock, policy, routing, subject
 
 ACTOR = "routing"
 QUEUE_ALARM = "queue_alarm"
@@ -30,7 +28,7 @@ def sort_in(db: Session, case_id: int, mention: Mention, at: datetime) -> None:
     case = cases.get(db, case_id)
     if case.category is not None or "category" in case.settled:
         return
-    found = categorise(policy.read(db).categories, mention.title, mention.text)
+    found = next(iter(policy.read(db).watched_categories.matching(subject.of(mention, mention.language))), None)
     if found is None:
         return
     cases.classify(db, case_id, category=found.name, actor=ACTOR, at=at)
@@ -38,13 +36,6 @@ def sort_in(db: Session, case_id: int, mention: Mention, at: datetime) -> None:
         team = db.scalar(select(Team).where(Team.name == found.team))
         if team is not None:
             cases.assign_team(db, case_id, team=team, actor=ACTOR, at=at)
-
-
-def categorise(categories: Iterable[Category], *texts: str | None) -> Category | None:
-    """The first category whose query finds the text, the finer ones before those they are part of."""
-    ordered = sorted(categories, key=lambda category: category.parent is None)
-    text = watch.Text.of(*texts)
-    return next((one for one in ordered if one.match is not None and watch.parse(one.match).matches(text)), None)
 
 
 def give(db: Session, case_id: int, at: datetime) -> None:

@@ -39,7 +39,7 @@ from models import (
     SetAsideItem,
     Source,
 )
-from triage import cases, school, watch
+from triage import cases, school, subject, watch
 
 log = logging.getLogger("gensvar.intake")
 
@@ -199,12 +199,19 @@ class _Intake:
         """A watch query chooses what opens a case; what is said in a thread we follow always belongs to it."""
         if self.query is None or data.ours or data.context or data.repost:
             return True
-        if self.query.matches(watch.Text.of(data.title, data.text)):
+        if self.query.matches(subject.of(data, self._language(data))):
             return True
         above = [mention for id in (data.in_reply_to, data.thread) if id and (mention := self._find(id)) is not None]
         if any(mention.case_id is not None for mention in above):
             return True
         return data.in_reply_to is not None and self._reply_sent(data.in_reply_to) is not None
+
+    def _language(self, data: MentionData) -> str | None:
+        """Judged before it is stored, and only when the source's query asks for it."""
+        if self.query is None or not watch.asks_language(self.query):
+            return None
+        author = self.authors.get(data.author.external_id) if data.author else None
+        return school.language(self.db, data.title, data.text, author, self.source)
 
     def _store(self, data: MentionData) -> None:
         if data.author is None and self._reply_sent(data.external_id) is not None:

@@ -20,6 +20,7 @@ import settings
 from errors import InvalidInput, NotFoundError
 from models import Case, Definition, Team, TeamMember
 from settings import Calendar, CannedReply, Category, Organisation, RuleSettings, Settings, Sla, Strict, TeamSettings
+from triage.watchlist import Watchlist
 
 PARTS = ("calendars", "sla", "rules", "categories", "canned_replies")  # teams have a table of their own
 ORGANISATION = "organisation"  # kept beside them: its time zone is asked for where no calendar says more
@@ -66,6 +67,12 @@ class Policy:
     @cached_property
     def categories(self) -> tuple[Category, ...]:
         return tuple(cast(Category, entry.value) for entry in self.parts["categories"])
+
+    @cached_property
+    def watched_categories(self) -> Watchlist[Category]:
+        """Those with a query, the finer ones before those they are part of."""
+        ordered = sorted(self.categories, key=lambda category: category.parent is None)
+        return Watchlist({one: one.match for one in ordered if one.match is not None})
 
     @cached_property
     def canned_replies(self) -> dict[str, CannedReply]:

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
 from errors import NotFoundError
-from models import CaseEvent, Lesson, Mention, Source, User
+from models import Author, CaseEvent, Lesson, Mention, Source, User
 from triage import judges, learning, noise
 from triage.judges import Judgement
 
@@ -54,6 +54,13 @@ def judge(db: Session, mention: Mention, source: Source | None) -> None:
         for one in (author, source):
             if one is not None:
                 one.languages = {**one.languages, mention.language: one.languages.get(mention.language, 0) + 1}
+
+
+def language(db: Session, title: str | None, text: str, author: Author | None, source: Source | None) -> str:
+    """What ``judge`` will say of the language, before there is a mention to keep it on."""
+    whole = f"{title}\n{text}" if title else text
+    before = expected(author.languages if author else {}, source.languages if source else {})
+    return judges.detect(whole, expected=before, lessons=lessons(db)).value
 
 
 def _kept(said: Judgement) -> dict[str, Any]:
