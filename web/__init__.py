@@ -29,6 +29,7 @@ from web import (
     media,
     policy,
     promises,
+    review,
 )
 from web.context import is_at_least, secret_key
 
@@ -73,6 +74,7 @@ def create_app(house: House, *, clock: Callable[[], datetime] = lambda: datetime
         cases.pages,
         judgements.pages,
         promises.pages,
+        review.pages,
         admin.pages,
         policy.pages,
         absences.pages,

@@ -35,7 +35,7 @@ from models import (
 )
 from replies import outbox
 from triage import cases, states
-from web import judgements, labels, promises, targets
+from web import judgements, labels, promises, review, targets
 from web.context import house, now, user, whole_number, zone
 from web.i18n import gettext as _
 from web.i18n import number
@@ -47,6 +47,7 @@ from web.safe_html import clean, is_web, link_text
 pages = Blueprint("cases", __name__, url_prefix="/cases")
 
 MAX_NOTE = 20_000  # characters
+AGAIN = (ReplyStatus.cancelled, ReplyStatus.draft)  # answers whose text can be taken up again
 LONG = 1_200  # characters; a longer message is folded
 TWICE = timedelta(minutes=10)  # the same note by the same person within this time is the same click
 
@@ -70,6 +71,7 @@ class Composer:
 
 # What stands beside the thread, in this order: template -> what it needs.
 PANELS: Mapping[str, Callable[[Session, Case], dict[str, Any]]] = {
+    "_review.html": review.panel,
     "_targets.html": targets.panel,
     "_judgement.html": judgements.panel,
     "_promises.html": promises.panel,
@@ -83,7 +85,7 @@ def show(number: int) -> str:
         begun = Composer()
         if draft is not None:
             withdrawn = db.get(Reply, draft)
-            if withdrawn and withdrawn.case_id == number and withdrawn.status == ReplyStatus.cancelled:
+            if withdrawn and withdrawn.case_id == number and withdrawn.status in AGAIN:
                 begun = Composer(withdrawn.body, withdrawn.to_mention_id, withdrawn.private)
         return _page(db, number, begun, request.args.get("why"))
 

@@ -182,6 +182,8 @@ def notice(kind: str, detail: Mapping[str, object]) -> str:
         "sla_warning": _("A target is about to be missed"),
         "sla_breached": _("A target was missed"),
         "notified": _("A rule wants you to see this"),
+        "reply_proposed": _("A colleague wants you to look at an answer"),
+        "reply_returned": _("Your answer came back"),
         "story_alarm": _("A story is growing fast"),
     }
     if kind == "queue_alarm":
@@ -324,6 +326,12 @@ def action(value: str) -> str:
         "reply_in_doubt": _("the answer was not found on the network"),
         "reply_cancelled": _("withdrew the answer"),
         "reply_again": _("sent the answer again"),
+        "reply_proposed": _("wants a colleague to approve an answer"),
+        "reply_approved": _("approved the answer"),
+        "reply_returned": _("returned the answer"),
+        "unanswered": _("it has waited too long"),
+        "rule_refused": _("could not do everything"),
+        "webhook_failed": _("another system could not be told"),
         "answered_elsewhere": _("answered on the network"),
         "author_wrote": _("a message came in"),
         "edited": _("a message was edited at the source"),
@@ -371,6 +379,14 @@ def field(name: str) -> str:
         "absorbed": _("absorbed"),
         "split": _("split out"),
         "error": _("error"),
+        "waiting_since": _("waiting since"),
+        "webhook": _("other system"),
+        "notified": _("told"),
+        "effect": _("effect"),
+        "why": _("reason"),
+        "draft": _("proposed answer"),
+        "notify": _("told"),
+        "ignore": _("ignore"),
         "not_before": _("not before"),
         "flag": _("flag"),
         "subject": _("subject"),
@@ -390,6 +406,16 @@ def field(name: str) -> str:
     }.get(name, name.replace("_", " "))
 
 
+def refusal(code: str) -> str:
+    """Why an effect of a rule was not possible."""
+    return {
+        "unknown": _("there is none by that name"),
+        "status": _("not in this status"),
+        "others_wrote": _("somebody else's case"),
+        "too_many_tags": _("too many tags"),
+    }.get(code, code)
+
+
 def value(name: str, stored: object, names: Mapping[str, str]) -> str:
     """One side of a change, as people read it."""
     if stored is None or stored == "" or stored == []:
@@ -407,10 +433,12 @@ def value(name: str, stored: object, names: Mapping[str, str]) -> str:
         "urgency": urgency,
         "noise": noise,
         "target": target,
+        "effect": field,
+        "why": refusal,
     }
     if name in words:
         return words[name](str(stored))
-    if name.endswith("_at") or name == "not_before":
+    if name.endswith("_at") or name in ("not_before", "waiting_since"):
         return when(datetime.fromisoformat(str(stored)), "medium")
     return names.get(str(stored), str(stored))
 
@@ -419,7 +447,7 @@ def actor(value: str, names: Mapping[str, str]) -> str:
     """Who did it: a colleague's name, or the part of Gensvar that did."""
     if value in names:
         return names[value]
-    if value in {"system", "scheduler", "cli", "outbox", "intake", "routing", "sla", "stories"}:
+    if value in {"system", "scheduler", "cli", "outbox", "intake", "webhooks", "routing", "sla", "stories"}:
         return "Gensvar"
     if value.startswith("rule:"):
         return _("Rule %(name)s", name=value.removeprefix("rule:"))
