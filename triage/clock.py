@@ -28,11 +28,12 @@ _EARLY: dict[str, tuple[tuple[int, int] | int, ...]] = {
     "DK": ((6, 5), (12, 31)),  # Constitution Day
     "NO": (-4, (12, 24), (12, 31)),  # the Wednesday before Maundy Thursday
 }
-_SHUT: dict[str, tuple[tuple[int, int] | int, ...]] = {
-    "SE": ((12, 24), (12, 31)),  # and Midsummer Eve
-    "DK": ((12, 24),),
-    "NO": (),
+_SHUT: dict[str, dict[tuple[int, int], str]] = {
+    "SE": {(12, 24): "Julafton", (12, 31): "Nyårsafton"},  # and Midsummer Eve
+    "DK": {(12, 24): "Juleaften"},
+    "NO": {},
 }
+_LANGUAGE = {"SE": "sv", "DK": "da", "NO": "no"}  # else the library takes that of the machine
 
 
 @dataclass(frozen=True)
@@ -144,17 +145,18 @@ def _cut(spans: tuple[Span, ...], end: time) -> Iterator[Span]:
 
 
 @lru_cache(maxsize=256)
-def _special(country: str, year: int) -> tuple[dict[date, str | None], frozenset[date]]:
-    """The days it is shut, each with its name where the library knows one, and those on which it closes early."""
+def _special(country: str, year: int) -> tuple[dict[date, str], frozenset[date]]:
+    """The days it is shut, each with its name, and those on which it closes early."""
     import holidays  # 80 ms, and only calendars with holidays need it
 
-    public = holidays.country_holidays(country, years=year)
-    shut: dict[date, str | None] = dict(public.items())
+    public = holidays.country_holidays(country, years=year, language=_LANGUAGE[country])
+    shut: dict[date, str] = dict(public.items())
     easter = next(day for day in _sundays(year) if day + timedelta(days=1) in shut and day - timedelta(days=2) in shut)
-    for on in (_when(year, easter, each) for each in _SHUT[country]):
-        shut.setdefault(on, None)
+    for on, name in _SHUT[country].items():
+        shut.setdefault(date(year, *on), name)
     if country == "SE":
-        shut.setdefault(next(date(year, 6, n) for n in range(19, 26) if date(year, 6, n).weekday() == 4), None)
+        eve = next(date(year, 6, n) for n in range(19, 26) if date(year, 6, n).weekday() == 4)
+        shut.setdefault(eve, "Midsommarafton")
     early = frozenset(_when(year, easter, each) for each in _EARLY[country]) - shut.keys()
     return shut, early
 
