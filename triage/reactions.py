@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from database import Database, lock
 from errors import GensvarError
-from models import CaseEvent, Mention, Notice, PendingReaction, Reply, Team, User
+from models import CaseEvent, Mention, Notice, PendingReaction, Reply, Role, Team, TeamMember, User
 from settings import Sla
 from triage import cases, dispatch, ledger, policy, rulebook, school, story_memory, storyteller, targets
 from triage.states import Action
@@ -81,6 +81,15 @@ def _tell_writer(db: Session, event: CaseEvent, at: datetime) -> None:
         _tell(db, reply.user, event, at)
 
 
+def _tell_reviewers(db: Session, event: CaseEvent, at: datetime) -> None:
+    """An answer waits for a second pair of eyes: those of the team, or where there is none of whoever leads."""
+    case = event.case
+    in_team = select(TeamMember.email).where(TeamMember.team_id == case.team_id)
+    whose = User.role != Role.agent if case.team_id is None else User.email.in_(in_team)
+    for user in db.scalars(select(User).where(whose, User.disabled_at.is_(None), User.email != event.actor)):
+        _tell(db, user, event, at)
+
+
 def _tell_those_who_promised(db: Session, event: CaseEvent, at: datetime) -> None:
     """The day has come: the assignee is told, and whoever stood by a promise."""
     told = {user.id: user for user in ledger.owners_due(db, event.case_id, at)}
@@ -138,6 +147,9 @@ REACTIONS: Mapping[str, tuple[Reaction, ...]] = {
     Action.reply_keep: (ledger.propose,),
     Action.reply_wait: (ledger.propose,),
     Action.reply_resolve: (ledger.propose, ledger.resolved),
+    "reply_proposed": (_tell_reviewers,),
+    "reply_approved": (ledger.propose, ledger.resolved),
+    "reply_returned": (_tell_writer,),
     Action.resolve: (ledger.resolved,),
     "reply_seen": (ledger.propose,),
     "reply_cancelled": (ledger.withdraw,),
