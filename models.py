@@ -90,7 +90,7 @@ class Noise(StrEnum):
     bot = "bot"
 
 
-class PromiseStatus(StrEnum):
+class PromiseState(StrEnum):
     proposed = "proposed"  # found in an answer; nobody has said yes yet
     open = "open"
     kept = "kept"
@@ -767,13 +767,13 @@ class Promise(Base):
     words: Mapped[str]  # of the answer, that promise
     due_at: Mapped[datetime]
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"), index=True)
-    status: Mapped[str] = mapped_column(String(20))
+    state: Mapped[str] = mapped_column(String(20))
     made_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
     case: Mapped[Case] = relationship()
     owner: Mapped[User | None] = relationship()
     reply: Mapped[Reply] = relationship()
-    __table_args__ = (_among("status", PromiseStatus), Index(None, "status", "due_at"))
+    __table_args__ = (_among("state", PromiseState), Index(None, "state", "due_at"))
 
 
 # -- the house ------------------------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ def test_an_answer_that_promises_proposes_the_day_and_the_owner(storby: Database
     answer(storby, "Hej! Vi lagar den på fredag. /Eva")
     with storby.read() as db:
         promise = the_promise(db)
-        assert (promise.words, promise.due_at, promise.status) == ("Vi lagar den på fredag.", FRIDAY, "proposed")
+        assert (promise.words, promise.due_at, promise.state) == ("Vi lagar den på fredag.", FRIDAY, "proposed")
         assert promise.owner is not None
         assert promise.owner.name == "Eva"
         assert db.get_one(Case, promise.case_id).follow_up_at is None, "nothing comes back that nobody stands by"
@@ -94,7 +94,7 @@ def test_an_answer_that_never_went_out_promised_nothing(storby: Database) -> Non
         cases.cancel_reply(db, reply, actor="eva@storby.example", at=MORNING)
     follow(storby)
     with storby.read() as db:
-        assert the_promise(db).status == "dropped"
+        assert the_promise(db).state == "dropped"
 
 
 def test_stood_by_it_comes_back_on_its_day_and_its_owner_is_told(storby: Database) -> None:
@@ -135,7 +135,7 @@ def test_settling_the_matter_keeps_what_was_promised_before_but_not_what_the_sam
     accepted(storby)
     answer(storby, "Nu är den lagad. Vi ringer dig i morgon!", then=Then.resolve, at=MORNING + timedelta(hours=5))
     with storby.read() as db:
-        assert [promise.status for promise in db.scalars(select(Promise).order_by(Promise.id))] == ["kept", "proposed"]
+        assert [promise.state for promise in db.scalars(select(Promise).order_by(Promise.id))] == ["kept", "proposed"]
 
 
 def test_another_day_can_be_agreed_on_but_not_a_past_one(storby: Database) -> None:
@@ -182,4 +182,4 @@ def test_closing_by_age_keeps_no_promise(storby: Database) -> None:
         cases.change_status(db, the_promise(db).case_id, target=CaseStatus.resolved, actor="rule:x", at=MORNING)
     follow(storby)
     with storby.read() as db:
-        assert the_promise(db).status == "open"
+        assert the_promise(db).state == "open"

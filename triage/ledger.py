@@ -13,12 +13,12 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from errors import InvalidInput, InvalidTransition, NotFoundError
-from models import Case, CaseEvent, CaseStatus, Promise, PromiseStatus, Reply, User
+from models import Case, CaseEvent, CaseStatus, Promise, PromiseState, Reply, User
 from settings import Calendar
 from triage import cases, clock, policy, promises
 
 END_OF_DAY = time(17)  # a promise "on Friday" without a calendar
-LIVING = (PromiseStatus.proposed, PromiseStatus.open)
+LIVING = (PromiseState.proposed, PromiseState.open)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def propose(db: Session, event: CaseEvent, at: datetime) -> None:
             words=found.words,
             due_at=due_at,
             owner_id=reply.user_id or case.assignee_id,
-            status=PromiseStatus.proposed,
+            state=PromiseState.proposed,
             made_at=reply.sent_at or reply.created_at,
         )
     )
@@ -74,10 +74,10 @@ def _end_of(day: date, calendar: Calendar | None, zone: ZoneInfo) -> datetime:
 
 def withdraw(db: Session, event: CaseEvent, at: datetime) -> None:
     """An answer did not go out: what it would have promised was never said."""
-    unsaid = (Promise.reply_id == event.reply_id, Promise.status.in_(LIVING))
+    unsaid = (Promise.reply_id == event.reply_id, Promise.state.in_(LIVING))
     for promise in db.scalars(select(Promise).where(*unsaid)):
-        stood_by = promise.status == PromiseStatus.open
-        promise.status, promise.settled_at = PromiseStatus.dropped, at
+        stood_by = promise.state == PromiseState.open
+        promise.state, promise.settled_at = PromiseState.dropped, at
         if stood_by:
             _settled(db, promise, kept=False, actor="outbox", at=at)
 
@@ -86,14 +86,14 @@ def resolved(db: Session, event: CaseEvent, at: datetime) -> None:
     """The matter is done, so what was promised in it is: unless the same answer makes the promise."""
     if event.to_status != CaseStatus.resolved or "@" not in event.actor:
         return
-    stood_by = (Promise.case_id == event.case_id, Promise.status == PromiseStatus.open, Promise.made_at < event.at)
+    stood_by = (Promise.case_id == event.case_id, Promise.state == PromiseState.open, Promise.made_at < event.at)
     for promise in db.scalars(select(Promise).where(*stood_by)):
         _keep(db, promise, actor=event.actor, at=event.at)
 
 
 def owners_due(db: Session, case_id: int, at: datetime) -> list[User]:
     """Whose promises in this case are due."""
-    due = (Promise.case_id == case_id, Promise.status == PromiseStatus.open, Promise.due_at <= at)
+    due = (Promise.case_id == case_id, Promise.state == PromiseState.open, Promise.due_at <= at)
     return list(db.scalars(select(User).join(Promise, Promise.owner_id == User.id).where(*due).distinct()))
 
 
@@ -105,11 +105,11 @@ def accept(
 ) -> Promise:
     """Somebody stands by it: the case comes back on its day. Raises ``InvalidTransition``, ``InvalidInput``."""
     promise = _get(db, promise_id)
-    if promise.status != PromiseStatus.proposed:
-        raise InvalidTransition(f"The promise is {promise.status}: it cannot be stood by any more.")
+    if promise.state != PromiseState.proposed:
+        raise InvalidTransition(f"The promise is {promise.state}: it cannot be stood by any more.")
     if (due_at or promise.due_at) <= at:
         raise InvalidInput("The day of a promise lies in the future.", {"due_at": "must be later than now"})
-    promise.status, promise.owner_id, promise.due_at = PromiseStatus.open, owner.id, due_at or promise.due_at
+    promise.state, promise.owner_id, promise.due_at = PromiseState.open, owner.id, due_at or promise.due_at
     db.flush()
     cases.promise(db, promise.case_id, due_at=promise.due_at, words=promise.words, owner=owner, actor=actor, at=at)
     return promise
@@ -118,8 +118,8 @@ def accept(
 def keep(db: Session, promise_id: int, *, actor: str, at: datetime) -> Promise:
     """It was kept. Raises ``InvalidTransition`` unless somebody stood by it."""
     promise = _get(db, promise_id)
-    if promise.status != PromiseStatus.open:
-        raise InvalidTransition(f"The promise is {promise.status}: only one that somebody stands by can be kept.")
+    if promise.state != PromiseState.open:
+        raise InvalidTransition(f"The promise is {promise.state}: only one that somebody stands by can be kept.")
     _keep(db, promise, actor=actor, at=at)
     return promise
 
@@ -127,17 +127,17 @@ def keep(db: Session, promise_id: int, *, actor: str, at: datetime) -> Promise:
 def drop(db: Session, promise_id: int, *, actor: str, at: datetime) -> Promise:
     """It was no promise, or is none any more."""
     promise = _get(db, promise_id)
-    if promise.status not in LIVING:
-        raise InvalidTransition(f"The promise is {promise.status} already.")
-    stood_by = promise.status == PromiseStatus.open
-    promise.status, promise.settled_at = PromiseStatus.dropped, at
+    if promise.state not in LIVING:
+        raise InvalidTransition(f"The promise is {promise.state} already.")
+    stood_by = promise.state == PromiseState.open
+    promise.state, promise.settled_at = PromiseState.dropped, at
     if stood_by:
         _settled(db, promise, kept=False, actor=actor, at=at)
     return promise
 
 
 def _keep(db: Session, promise: Promise, *, actor: str, at: datetime) -> None:
-    promise.status, promise.settled_at = PromiseStatus.kept, at
+    promise.state, promise.settled_at = PromiseState.kept, at
     _settled(db, promise, kept=True, actor=actor, at=at)
 
 
@@ -160,12 +160,12 @@ def _get(db: Session, promise_id: int) -> Promise:
 def counts(db: Session, since: datetime, until: datetime, at: datetime) -> Counts:
     """Of the promises made from ``since`` up to ``until`` that somebody stood by, as they stand at ``at``."""
     made = (Promise.made_at >= since, Promise.made_at < until)
-    stood_by = Promise.status.in_((PromiseStatus.open, PromiseStatus.kept))
+    stood_by = Promise.state.in_((PromiseState.open, PromiseState.kept))
 
     def count(*what: ColumnElement[bool]) -> int:
         return db.scalar(select(func.count()).select_from(Promise).where(*made, stood_by, *what)) or 0
 
-    kept, is_open = Promise.status == PromiseStatus.kept, Promise.status == PromiseStatus.open
+    kept, is_open = Promise.state == PromiseState.kept, Promise.state == PromiseState.open
     return Counts(
         made=count(),
         kept_in_time=count(kept, Promise.settled_at <= Promise.due_at),
@@ -178,11 +178,11 @@ def counts(db: Session, since: datetime, until: datetime, at: datetime) -> Count
 def due_today(db: Session, user: User, at: datetime, zone: ZoneInfo) -> int:
     """How many promises of one person are due before the day is over, or late."""
     midnight = datetime.combine(at.astimezone(zone).date() + timedelta(days=1), time(), zone)
-    theirs = (Promise.status == PromiseStatus.open, Promise.due_at < midnight, Promise.owner_id == user.id)
+    theirs = (Promise.state == PromiseState.open, Promise.due_at < midnight, Promise.owner_id == user.id)
     return db.scalar(select(func.count()).select_from(Promise).where(*theirs)) or 0
 
 
 def of_case(db: Session, case: Case) -> list[Promise]:
     """Those of a case that are not dropped, the nearest first."""
-    shown = (Promise.case_id == case.id, Promise.status != PromiseStatus.dropped)
+    shown = (Promise.case_id == case.id, Promise.state != PromiseState.dropped)
     return list(db.scalars(select(Promise).where(*shown).order_by(Promise.due_at, Promise.id)))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, joinedload
 from werkzeug.wrappers import Response as BaseResponse
 
 from errors import InvalidInput
-from models import Case, Promise, PromiseStatus, User, UTCDateTime
+from models import Case, Promise, PromiseState, User, UTCDateTime
 from triage import ledger
 from web.context import house, now, user, whole_number, zone
 from web.i18n import gettext as _
@@ -50,13 +50,13 @@ def overview() -> str:
 def _page(db: Session, wanted: str, mine: bool, after: int | None) -> list[Promise]:
     """One more than a page, in the order of their days (kept ones: the latest first), by key."""
     midnight = datetime.combine(now().astimezone(zone()).date() + timedelta(days=1), time(), zone())
-    status, more = {
-        "due": (PromiseStatus.open, Promise.due_at < midnight),
-        "coming": (PromiseStatus.open, Promise.due_at >= midnight),
-        "proposed": (PromiseStatus.proposed, None),
-        "kept": (PromiseStatus.kept, None),
+    state, more = {
+        "due": (PromiseState.open, Promise.due_at < midnight),
+        "coming": (PromiseState.open, Promise.due_at >= midnight),
+        "proposed": (PromiseState.proposed, None),
+        "kept": (PromiseState.kept, None),
     }[wanted]
-    where: list[ColumnElement[bool]] = [Promise.status == status]
+    where: list[ColumnElement[bool]] = [Promise.state == state]
     if more is not None:
         where.append(more)
     if mine:

@@ -166,10 +166,10 @@ def upgrade() -> None:
         sa.Column("words", sa.Text(), nullable=False),
         sa.Column("due_at", models.UTCDateTime(timezone=True), nullable=False),
         sa.Column("owner_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("status", sa.String(length=20), nullable=False),
+        sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("made_at", models.UTCDateTime(timezone=True), nullable=False),
         sa.Column("settled_at", models.UTCDateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("status IN ('proposed', 'open', 'kept', 'dropped')", name=op.f("ck_promises_status")),
+        sa.CheckConstraint("state IN ('proposed', 'open', 'kept', 'dropped')", name=op.f("ck_promises_state")),
         sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_promises_case_id")),
         sa.ForeignKeyConstraint(["owner_id"], ["users.id"], name=op.f("fk_promises_owner_id")),
         sa.ForeignKeyConstraint(["reply_id"], ["replies.id"], name=op.f("fk_promises_reply_id")),
@@ -179,7 +179,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_promises_case_id"), ["case_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_promises_owner_id"), ["owner_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_promises_reply_id"), ["reply_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_promises_status_due_at"), ["status", "due_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_promises_state_due_at"), ["state", "due_at"], unique=False)
 
     op.create_table(
         "shared_answer_parts",
