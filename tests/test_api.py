@@ -428,11 +428,12 @@ def test_what_was_judged_narrows_too(api: Api, database: Database, clock: FakeCl
     one, two, three = (api.mention(name, f"word{name}")["case"] for name in ("1", "2", "3"))
     plain: Json = {"version": 1, "sentiment": "neutral", "language": "sv", "wants_answer": True, "kind": "other"}
     plain |= {"urgency": None, "noise": None, "category": None}
-    for number, change in [
+    changes: list[tuple[int, Json]] = [
         (one, {"sentiment": "negative", "urgency": "danger", "category": "Roads"}),
         (two, {"noise": "spam", "wants_answer": False, "language": "da"}),
         (three, {"urgency": "leak", "category": "Schools", "language": "und"}),
-    ]:
+    ]
+    for number, change in changes:
         case = api.call("PATCH", f"/cases/{number}", plain | change)
         assert {field: case[field] for field in change} == change
     with database.transaction() as db:

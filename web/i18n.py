@@ -116,12 +116,22 @@ def time_of_day(at: datetime) -> str:
     return str(format_time(at.astimezone(_zone()), "short", locale=_locale()))
 
 
-def duration(amount: timedelta) -> str:
+def weekday(at: datetime) -> str:
+    """When, on which day of the week: "Mon 23 Nov 12:00"."""
+    local = at.astimezone(_zone())
+    return f"{short_day(local.date())} {time_of_day(at)}"
+
+
+def short_day(on: date) -> str:
+    return str(format_date(on, "EEE d MMM", locale=_locale()))
+
+
+def duration(amount: timedelta, length: Literal["short", "narrow"] = "short") -> str:
     """To the minute: "4 h 30 min"."""
     hours, minutes = divmod(int(amount.total_seconds()) // 60, 60)
     parts = [(hours, "hour"), (minutes, "minute")]
-    shown = [format_unit(count, f"duration-{unit}", "short", locale=_locale()) for count, unit in parts if count]
-    return " ".join(shown) or str(format_unit(0, "duration-minute", "short", locale=_locale()))
+    shown = [format_unit(count, f"duration-{unit}", length, locale=_locale()) for count, unit in parts if count]
+    return " ".join(shown) or str(format_unit(0, "duration-minute", length, locale=_locale()))
 
 
 def length(distance: timedelta) -> str:
@@ -188,6 +198,8 @@ def install(jinja: Any) -> None:
         percent=percent,
         duration=duration,
         time_of_day=time_of_day,
+        weekday=weekday,
+        short_day=short_day,
         money=money,
         language_name=language_name,
     )

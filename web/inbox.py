@@ -11,7 +11,23 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
 import channels
-from models import Case, CaseEvent, CaseStatus, Heartbeat, Mention, Source, User
+from models import (
+    Case,
+    CaseEvent,
+    CaseStatus,
+    Heartbeat,
+    Kind,
+    Mention,
+    Noise,
+    Sentiment,
+    Source,
+    Team,
+    Urgency,
+    User,
+)
+from triage import policy
+from triage.learning import VALUES
+from web import labels
 from web.context import house, now, user
 from web.i18n import gettext as _
 from web.queries import CaseFilter, CasePage, Sort, cases_among, find_cases
@@ -21,6 +37,10 @@ pages = Blueprint("inbox", __name__)
 PAGE = 50
 PREVIEW = 220  # characters
 TO_DO = (CaseStatus.new, CaseStatus.open)
+NARROWING = (
+    "channel", "assignee", "source", "q", "kind", "sentiment", "language", "wants_answer", "urgency", "noise",
+    "category", "due", "team", "story",
+)  # fmt: skip
 FLAGGED = 50  # at most so many on top
 MAX_NEWS = 200  # events told one by one; after a longer sleep the whole list is asked for
 ALIVE = timedelta(seconds=15)  # older than this, and the collecting side is down
@@ -53,9 +73,23 @@ def wanted_cases(args: MultiDict[str, str], me: User) -> CaseFilter:
     elif "all" in status:
         status = []
     assignee = args.get("assignee") or None
+
+    def several(name: str) -> list[str]:
+        return [value for value in args.getlist(name) if value]
+
     return CaseFilter(
         status=status,
-        channel=[value for value in args.getlist("channel") if value],
+        channel=several("channel"),
+        kind=several("kind"),
+        sentiment=several("sentiment"),
+        language=several("language"),
+        urgency=[*Urgency] if "any" in several("urgency") else several("urgency"),
+        noise=[*Noise] if "any" in several("noise") else several("noise"),
+        category=several("category"),
+        wants_answer={"yes": True, "no": False}.get(args.get("wants_answer", "")),
+        team=several("team"),
+        story=args.get("story", type=int),
+        due_before={"late": now(), "soon": now() + labels.SOON}.get(args.get("due", "")),
         source=args.get("source") or None,
         assignee=me.email if assignee == "me" else assignee,
         q=args.get("q", "").strip() or None,
@@ -76,6 +110,7 @@ def inbox() -> str:
         rest = [found for found in page.cases if found.id not in on_top]
         rows = _rows(db, [*flagged.cases, *rest])
         sources = db.execute(select(Source.name, Source.error, Source.paused_at).order_by(Source.name)).all()
+        filters = _filters(db)
         people = db.scalars(select(User).where(User.disabled_at.is_(None)).order_by(User.name)).all()
         heartbeat = db.get(Heartbeat, "scheduler")
         views = _views(db, args, me)
@@ -91,16 +126,40 @@ def inbox() -> str:
         sources=sources,
         troubled=[source for source in sources if source.error],
         people=people,
+        filters=filters,
         channels=channels.CHANNELS.values(),
         sorts=sort_names(),
         sort=sort,
         args=args,
         args_without_cursor={name: values for name, values in args.to_dict(flat=False).items() if name != "cursor"},
-        filtered=any(args.get(name) for name in ("channel", "assignee", "source", "q")),
+        filtered=any(args.get(name) for name in NARROWING),
         any_case=any_case,
         collecting=collecting(heartbeat, now()),
         restarts=heartbeat.restarts if heartbeat else 0,
     )
+
+
+Choices = list[tuple[str, str]]  # value in the address -> words
+
+
+def _filters(db: Session) -> list[tuple[str, str, Choices]]:
+    """What else a list can be narrowed to: name in the address, label, choices. What has none to offer is left out."""
+    teams = list(db.scalars(select(Team.name).order_by(Team.name)))
+    categories = [category.name for category in policy.read(db).categories]
+    either: Choices = [("any", _("Any")), ("none", _("None"))]
+    judged: dict[str, Choices] = {
+        "kind": [(each, labels.kind(each)) for each in Kind],
+        "sentiment": [(each, labels.sentiment(each)) for each in Sentiment],
+        "language": [(each, labels.spoken(each)) for each in VALUES["language"]],
+        "wants_answer": [("yes", _("Yes")), ("no", _("No"))],
+        "urgency": [*either, *((each, labels.urgency(each)) for each in Urgency)],
+        "noise": [*either, *((each, labels.noise(each)) for each in Noise)],
+        "category": [*((each, each) for each in categories), *either[1:]] if categories else [],
+    }
+    found = [(name, labels.judge(name), choices) for name, choices in judged.items()]
+    found.append(("due", _("Due"), [("late", _("Late")), ("soon", _("Late or within two hours"))]))
+    found.append(("team", _("Team"), [(each, each) for each in teams]))
+    return [(name, label, choices) for name, label, choices in found if choices]
 
 
 def sort_names() -> dict[Sort, str]:

@@ -98,10 +98,10 @@ def panel(db: Session, case: Case) -> dict[str, Any]:
 
 
 def _judged(field: str, value: str, judgements: Sequence[tuple[int, Mapping[str, Any]]]) -> Judged:
-    """What the judge said who says the same; a case has its kind from what was said first, the rest from the last."""
-    said = [(id, *judgement[field]) for id, judgement in judgements if field in judgement]
-    if field != "kind":
-        said.reverse()
+    """What the judge said of the message that the case has it from (triage.cases): the first or the last, or for what
+    holds on, the last in which it was found."""
+    said = [(id, *judgement[field]) for id, judgement in reversed(judgements) if field in judgement]
+    said = said[-1:] if field == "kind" else said if field in MAY_LACK else said[:1]
     keys = [key for key, (judge, _value) in KEYS.items() if judge == field]
     for id, verdict, sure, because in said:
         if verdict == value:

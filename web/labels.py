@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from errors import NotFoundError
 from models import Case, CaseStatus, Kind, Noise, Priority, Reply, ReplyOrigin, ReplyStatus, Role, Sentiment, Urgency
 from triage.clock import Day
+from web.i18n import clock, language_name, length, when
 from web.i18n import gettext as _
-from web.i18n import language_name, length, when
 
 SOON = timedelta(hours=2)  # what is due within this is due soon
 
@@ -120,7 +120,7 @@ def target(name: str) -> str:
 
 
 def wants_answer(value: bool | None) -> str:
-    return _("yes") if value else _("no")
+    return _("Yes") if value else _("No")
 
 
 def judge(field: str) -> str:
@@ -144,14 +144,21 @@ def sure(confidence: float) -> str:
 
 
 def due(case: Case, now: datetime) -> str:
-    """How long a case has left, or is late: ``next_breach_at`` in a few words."""
+    """When a case is due, or how late it is, in a few words."""
     assert case.next_breach_at is not None
-    resolution = case.breach_kind == "resolution"
-    if case.next_breach_at <= now:
-        late = length(now - case.next_breach_at)
+    at, resolution = case.next_breach_at, case.breach_kind == "resolution"
+    if at <= now:
+        late = length(now - at)
         return _("resolution %(time)s late", time=late) if resolution else _("answer %(time)s late", time=late)
-    left = length(case.next_breach_at - now)
-    return _("resolve within %(time)s", time=left) if resolution else _("answer within %(time)s", time=left)
+    time = clock(at, now)
+    words = _("resolution due %(time)s", time=time) if resolution else _("answer due %(time)s", time=time)
+    return _("%(due)s, in %(left)s", due=words, left=length(at - now)) if at - now < timedelta(days=1) else words
+
+
+def read_as(case: Case) -> list[str]:
+    """What Gensvar makes of a case, in single words for a list."""
+    said = ((case.kind, kind), (case.sentiment, sentiment), (case.language, spoken))
+    return [words(value) for value, words in said if value]
 
 
 def due_colour(case: Case, now: datetime) -> str:
