@@ -59,4 +59,4 @@ def detect(text: str, *, expected: Mapping[str, float] = MappingProxyType({}), l
         return spoken
     sure = dict(zip(scores, model.likelihoods(list(scores.values())), strict=True))
     shares = [place[best] for place in taught.places]
-    return Verdict(best, round(sure[best], 3), model.telling(cut(text), shares))
+    return Verdict(best, round(sure[best], 3), model.telling(cut(text), shares, best))

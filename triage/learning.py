@@ -139,7 +139,7 @@ def verdict(
     shares = weighed.shares(judge, best)
     if taught is not None:
         shares = [share + place[best] for share, place in zip(shares, taught.places, strict=True)]
-    return Verdict(best, round(sure, 3), model.telling(weighed.cut, shares))
+    return Verdict(best, round(sure, 3), model.telling(weighed.cut, shares, language))
 
 
 def _in_order(lessons: Iterable[Lesson]) -> tuple[Lesson, ...]:

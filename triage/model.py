@@ -19,6 +19,7 @@ from pathlib import Path
 
 from triage.cutting import Cut, cut
 from triage.features import letters, marks
+from triage.lexicon import lexicon
 
 FILE = Path(__file__).parent / "words" / "judges.weights"
 JUDGES: Mapping[str, tuple[str, ...]] = {
@@ -35,6 +36,8 @@ _HALF = 1 << 31
 _LANE = (1 << 32) - 1
 _OFFSET = sum(_HALF << (32 * column) for column in range(COLUMNS))  # makes every lane positive before it is cut out
 _REASONS = 5
+_LITTLE = frozenset({"function", "telling", "aux", "me", "us", "others"})  # roles of words that say nothing alone
+_SAYS = {"": 1.0}  # a word in no list says something
 _MUTE = frozenset('.,;:-_/()*"')  # no reason a person could read
 
 
@@ -132,18 +135,23 @@ def likelihoods(scores: Sequence[float]) -> list[float]:
     return [power / total for power in powers]
 
 
-def telling(cut: Cut, shares: Sequence[float]) -> tuple[str, ...]:
-    """The words with the largest positive shares, those in a row as one phrase, the most telling first."""
+def telling(cut: Cut, shares: Sequence[float], language: str) -> tuple[str, ...]:
+    """The words with the largest positive shares, those in a row as one phrase, the most telling first.
+
+    Little words by themselves ("is", "har") tell a reader nothing and are left out where there is more to name.
+    """
     floor = 0.2 * max(shares, default=0)
     ranked = sorted(range(len(shares)), key=lambda place: (-shares[place], place))
     best = [at for at in ranked if shares[at] > max(floor, 0) and cut.words[at] not in _MUTE][: _REASONS + 2]
     chosen = set(best)
-    found: dict[str, None] = {}
+    roles = lexicon(language).roles
+    found: dict[str, bool] = {}
     for first in best:
         last = first
         while first - 1 in chosen:
             first -= 1
         while last + 1 in chosen:
             last += 1
-        found[" ".join(cut.shown[first : last + 1])] = None
-    return tuple(found)[:_REASONS]
+        little = all(_LITTLE.issuperset(roles.get(word, _SAYS)) for word in cut.words[first : last + 1])
+        found[" ".join(cut.shown[first : last + 1])] = not little
+    return tuple(words for words, tells in found.items() if tells or not any(found.values()))[:_REASONS]
