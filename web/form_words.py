@@ -29,10 +29,6 @@ def words(part: str, path: str) -> Words:
     return Words(steps[-1].replace("_", " "))
 
 
-def _opening_time() -> str:
-    return _("4h: four opening hours; 30m: half an hour; 2d: two opening days.")
-
-
 _WORDS: dict[str, Callable[[], Words]] = {
     "name": lambda: Words(_("Name")),
     "calendar": lambda: Words(_("Calendar"), "", _("The first calendar")),
@@ -69,30 +65,32 @@ _WORDS: dict[str, Callable[[], Words]] = {
     "sla.when": lambda: Words(
         _("For which cases"), _("A case must meet every line that is filled in. Nothing filled in: every case.")
     ),
-    "first_response": lambda: Words(_("First answer within"), _opening_time()),
-    "next_response": lambda: Words(_("Every later answer within"), _opening_time()),
-    "resolution": lambda: Words(_("Resolved within"), _opening_time()),
+    "first_response": lambda: Words(
+        _("First answer within"), _("4h: four opening hours; 30m: half an hour; 2d: two opening days.")
+    ),
+    "next_response": lambda: Words(_("Every later answer within")),
+    "resolution": lambda: Words(_("Resolved within")),
     "warn_before": lambda: Words(
         _("Warn so long before"), _("30m: half an hour of opening time before it is too late.")
     ),
     "escalate": lambda: Words(_("When a target is missed")),
     # conditions
-    "channel": lambda: Words(_("Channel"), "", _("any")),
-    "source": lambda: Words(_("Source"), "", _("any")),
-    "kind": lambda: Words(_("Kind"), "", _("any")),
-    "priority": lambda: Words(_("Priority"), "", _("any")),
-    "team": lambda: Words(_("Team"), "", _("any")),
-    "tag": lambda: Words(_("Tag"), "", _("any")),
-    "language": lambda: Words(_("Language"), "", _("any")),
+    "channel": lambda: Words(_("Channel")),
+    "source": lambda: Words(_("Source")),
+    "kind": lambda: Words(_("Kind")),
+    "priority": lambda: Words(_("Priority")),
+    "team": lambda: Words(_("Team")),
+    "tag": lambda: Words(_("Tag")),
+    "language": lambda: Words(_("Language")),
     "match": lambda: Words(_("Watch query"), _("For example: storby AND (snow* OR road*). Empty: everything.")),
     "categories.match": lambda: Words(
         _("Sort in what matches"), _("For example: snow* OR plough*. Empty: only people sort cases in here.")
     ),
-    "status": lambda: Words(_("Status"), "", _("any")),
-    "sentiment": lambda: Words(_("Sentiment"), "", _("any")),
-    "urgency": lambda: Words(_("Urgency"), "", _("any")),
-    "noise": lambda: Words(_("Noise"), "", _("any")),
-    "category": lambda: Words(_("Category"), "", _("any")),
+    "status": lambda: Words(_("Status")),
+    "sentiment": lambda: Words(_("Sentiment")),
+    "urgency": lambda: Words(_("Urgency")),
+    "noise": lambda: Words(_("Noise")),
+    "category": lambda: Words(_("Category")),
     "wants_answer": lambda: Words(_("Wants an answer"), "", _("either way")),
     "assigned": lambda: Words(_("Somebody has it"), "", _("either way")),
     "answered": lambda: Words(_("Has been answered"), "", _("either way")),
@@ -103,7 +101,7 @@ _WORDS: dict[str, Callable[[], Words]] = {
     "story_over": lambda: Words(_("More mentions in its story than")),
     "unanswered_for": lambda: Words(_("Unanswered for"), _("Such as 4h or 2d, by the clock on the wall.")),
     "opening_hours": lambda: Words(_("Within opening hours"), "", _("either way")),
-    "days": lambda: Words(_("Day of the week"), "", _("any")),
+    "days": lambda: Words(_("Day of the week")),
     "if.hours": lambda: Words(_("Time of day"), _("Such as 22:00-24:00 00:00-06:00.")),
     # rules
     "rules.when": lambda: Words(_("When")),
@@ -120,7 +118,7 @@ _WORDS: dict[str, Callable[[], Words]] = {
     "assignee": lambda: Words(_("Assign to"), "", _("leave it as it is")),
     "draft": lambda: Words(_("Propose the prepared answer"), "", _("none")),
     "review": lambda: Words(_("A colleague approves the answer before it goes out")),
-    "notify": lambda: Words(_("Tell")),
+    "notify": lambda: Words(_("Tell colleagues")),
     "webhook": lambda: Words(
         _("Call another system"), _("The address that takes it, such as https://www.example.org/hook.")
     ),

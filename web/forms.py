@@ -41,6 +41,7 @@ VOCABULARY = {
 OPEN = ("tags", "people")  # what is not there yet may be named too
 # Conditions that few rules have: folded away while nothing stands in them.
 RARE = ("noise", "days", "hours", "author", "answered", "assigned", "messages_over", "spread_over", "story_over")
+FIRST = ("name", "match")
 YES_NO = {"true": True, "false": False}
 
 Posted = MultiDict[str, str]
@@ -202,9 +203,15 @@ def controls(
     problems: Sequence[ConfigProblem] = (),
     prefix: str = "",
 ) -> list[Control]:
-    """The controls of a form with what stands in them, ``name`` first, and what is wrong at each."""
-    found = [_control(part, field, posted, choices) for field in _fields(model, prefix)]
+    """The controls of a form with what stands in them, and what is wrong at each."""
+    fields = sorted(_fields(model, prefix), key=lambda field: field.key not in FIRST)
+    found = [_control(part, field, posted, choices) for field in fields]
     return [_with_problems(control, problems) for control in found]
+
+
+def wrong(found: Sequence[Control]) -> list[Control]:
+    """Those with something wrong, in the order they stand on the page."""
+    return [one for control in found for one in ([control] if control.problems else []) + wrong(control.parts)]
 
 
 def unplaced(found: Sequence[Control], problems: Sequence[ConfigProblem]) -> list[str]:

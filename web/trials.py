@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from settings import Calendar, OpeningTime, Sla, Strict, duration_text, opening_text
 from triage import clock, policy, sla
 from web.context import zone
+from web.i18n import day
 from web.i18n import gettext as _
 
 DAYS_AHEAD = 60
@@ -33,19 +34,20 @@ class Example:
 
     name: str
     amount: str
-    due_at: datetime
-    warn_at: datetime | None
+    due: str
+    warning: str | None
     lines: list[Line]
     left_out: int = 0
 
 
 @dataclass(frozen=True)
 class Trial:
-    """``days``: of a calendar. ``examples``: of a policy, for a case that began ``at``, local time in ``zone``."""
+    """``days``: of a calendar. ``examples``: of a policy, for a case that began ``at``; all times in ``zone``."""
 
     days: list[Line] | None = None
     examples: list[Example] | None = None
     at: datetime | None = None
+    start: str = ""
     zone: str = ""
     calendar: str | None = None
 
@@ -65,10 +67,10 @@ def _days(calendar: Calendar, at: datetime) -> Iterator[Line]:
         yield _line(calendar, clock.day(calendar, today + ahead * clock.DAY))
 
 
-def _line(calendar: Calendar, day: clock.Day, counted: str = "") -> Line:
+def _line(calendar: Calendar, on: clock.Day, counted: str = "") -> Line:
     local = ZoneInfo(calendar.timezone)
-    spans = (f"{opens.astimezone(local):%H:%M}–{_end(closes.astimezone(local))}" for opens, closes in day.openings)
-    return Line(day, ", ".join(spans), counted)
+    spans = (f"{opens.astimezone(local):%H:%M}–{_end(closes.astimezone(local))}" for opens, closes in on.openings)
+    return Line(on, ", ".join(spans), counted)
 
 
 def _end(closes: datetime) -> str:
@@ -83,19 +85,35 @@ def _examples(laid_down: policy.Policy, given: Sla, example: str, at: datetime) 
     except ValueError:
         start = at.replace(second=0, microsecond=0)
     targets = ((name, getattr(given, name)) for name in (sla.FIRST, sla.NEXT, sla.RESOLUTION))
-    found = [_example(given, calendar, name, amount, start) for name, amount in targets if amount]
+    found = [_example(given, calendar, name, amount, start, local) for name, amount in targets if amount]
     return Trial(
-        examples=found, at=start.astimezone(local), zone=local.key, calendar=calendar.name if calendar else None
+        examples=found,
+        at=start.astimezone(local),
+        start=_told(start, local),
+        zone=local.key,
+        calendar=calendar.name if calendar else None,
     )
 
 
-def _example(given: Sla, calendar: Calendar | None, name: str, amount: OpeningTime, start: datetime) -> Example:
+def _told(at: datetime, zone: ZoneInfo) -> str:
+    local = at.astimezone(zone)
+    return f"{day(local.date())} {local:%H:%M}"
+
+
+def _example(
+    given: Sla, calendar: Calendar | None, name: str, amount: OpeningTime, start: datetime, local: ZoneInfo
+) -> Example:
     due = clock.add(calendar, start, amount)
-    target = sla.Target(name, amount, start, due)
+    warning = sla.warn_at(given, calendar, sla.Target(name, amount, start, due))
     lines = list(_lines(calendar, start, amount, due)) if calendar else []
     shown = lines if len(lines) <= MOST_LINES else [*lines[: MOST_LINES - 1], lines[-1]]
     return Example(
-        name, opening_text(amount), due, sla.warn_at(given, calendar, target), shown, len(lines) - len(shown)
+        name,
+        opening_text(amount),
+        _told(due, local),
+        _told(warning, local) if warning else None,
+        shown,
+        len(lines) - len(shown),
     )
 
 
