@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from database import Database
 from errors import InvalidInput
-from models import Case, Mention
-from triage import watch
+from models import Author, Case, Mention
+from triage import subject, watch
 from web.queries import CaseFilter, MentionFilter, find_cases, find_mentions
-from web.search import found_in_case
+from web.search import found_in_case, found_in_mention
 
 AT = datetime(2026, 11, 24, 8, tzinfo=UTC)
 
@@ -32,15 +33,35 @@ QUERIES = [
     "snö", "SNÖ", "snö*", "#snö", "#SNÖ*", "ågatan", "ÆRE", "ære være", '"ære være"', "NOT snö", "snö AND is", "snö is",
     "snö OR nere", "snö AND NOT is", '"is på vägen"', '"is vägen"', "is NEAR/2 snö", "is NEAR/0 snö", "snö NEAR/1 is",
     "is NEAR/1 #snö", "ingen NEAR/0 #snö", "snö* NEAR/1 tack", "storby.se", "e-post", "(snö OR ære) NOT tack", "100",
-    "привет", "post", "a_b", "x",
+    "привет", "post", "a_b", "x", "12:30", "https://www.nt.se/",
+    "lang:sv", "lang:no", "NOT lang:sv", "lang:und", "author:anna", "author:ÖBERG*", 'author:"anna öberg"',
+    "author:@anna.o", "author:anna.o", "author:ann*", "author:a", "NOT author:anna", "author:snö", "site:storby.se",
+    "site:blogg.storby.se", "site:se", "site:by.se", "site:malmö.example", "NOT site:storby.se", "link:nt.se", "link:t.se",
+    "link:nyheter/snökaos", "link:snö*", "link:felanmälan", "link:bild.example", "NOT link:nt.se", "followers>1000", "followers>=1200",
+    "followers<1200", "NOT followers>0", "~snö", "~ligga", "~vägar", "~snöröjning", "~gata", "~svara NEAR/3 e-post",
+    "NOT ~snö", "#~snö", "~skola", "(lang:sv OR followers>5) ~snö NOT site:se", "~haus", "lang:de ~haus",
 ]  # fmt: skip
+LANGUAGES = ["sv", "sv", "sv", "da", "und", "nb", "sv", None, "en", "und"]
+PEOPLE = [("anna", "Anna Öberg", "@Anna.O", 1200), ("bo", "SNÖ-Bo Annas", "bo", 5), ("eva", "Eva", None, None)]
+URLS = [
+    "https://blogg.storby.se/2026/1", "http://www.STORBY.se:8080", None, "https://anna@storby.se?x", "https://by.se/storby.se",
+    "https://xn--malm-8qa.example/a", "https://Malmö.example", "storby.se", "https://se.storby.example/se", "https://storby.se.",
+]  # fmt: skip
+LINKS: dict[int, dict[str, Any]] = {
+    1: {"text": "SNÖRÖJNINGEN, tack. Ingen #snö här https://www.nt.se/nyheter/sn%C3%B6kaos?utm=1 12:30"},
+    2: {"html": '<p><a href="https://nt.se/felanm%C3%A4lan?a=1&amp;b=2">nt</a>'},
+    4: {"attachments": [{"type": "link", "url": "https://bild.example/snö.jpg"}, {"type": "photo", "url": None}]},
+    5: {"html": "<p>nt.se och snö, ingen adress</p>"},
+    7: {"title": "Die Häuser"},
+}
 
 
 def test_it_finds_what_the_grammar_finds(texts: Database) -> None:
     wrong = []
     with texts.read() as db:
+        told = [subject.of(mention, mention.language) for mention in db.scalars(select(Mention).order_by(Mention.id))]
         for query in QUERIES:
-            expected = {number for number, text in enumerate(TEXTS) if watch.matches(query, text)}
+            expected = {number for number, text in enumerate(told) if watch.parse(query).matches(text)}
             mentions = {int(mention.external_id) for mention in find_mentions(db, MentionFilter(q=query)).mentions}
             cases = {int(case.subject.split("-")[1]) for case in find_cases(db, CaseFilter(q=query)).cases}
             if not mentions == cases == expected:
@@ -65,10 +86,25 @@ def test_words_may_stand_in_different_mentions_of_one_case(texts: Database) -> N
 
 
 @pytest.mark.parametrize("q", ["(snö", '"snö', "AND", "-snö", "*", "x" * 201, "ord " * 17])
-def test_what_cannot_be_read_or_is_too_much_says_so_for_the_field(q: str) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        found_in_case(q)
+def test_what_cannot_be_read_or_is_too_much_says_so_for_the_field(texts: Database, q: str) -> None:
+    with texts.read() as db, pytest.raises(InvalidInput) as refused:
+        found_in_case(db, q)
     assert set(refused.value.fields) == {"q"}
+
+
+def test_too_much_to_read_is_refused_and_said(texts: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.search.MAX_ASKED", 1)
+    with texts.read() as db, pytest.raises(InvalidInput, match="More than 1 ") as refused:
+        found_in_mention(db, "~snö")
+    assert set(refused.value.fields) == {"q"}
+
+
+def test_a_language_that_a_person_set_right_is_found(texts: Database) -> None:
+    with texts.transaction() as db:
+        case = db.scalars(select(Case).where(Case.subject == "subject-7")).one()
+        case.language = "fi"
+    with texts.read() as db:
+        assert [found.id for found in find_cases(db, CaseFilter(q="lang:fi")).cases] == [case.id]
 
 
 @pytest.fixture
@@ -78,9 +114,17 @@ def texts(database: Database) -> Database:
             case = Case(
                 channel="api", subject=f"subject-{number}", status="new", opened_at=AT, seen_at=AT, last_activity_at=AT
             )
-            db.add(case)
+            id, name, handle, followers = PEOPLE[number % 3]
+            author = db.scalar(select(Author).where(Author.external_id == id)) or Author(
+                channel="api", external_id=id, name=name, handle=handle, followers=followers, first_seen_at=AT
+            )
+            db.add_all([case, author])
             db.flush()
-            db.add(_mention(case, str(number), text))
+            mention = _mention(case, str(number), text)
+            mention.language, mention.author, mention.url = LANGUAGES[number], author if number else None, URLS[number]
+            for field, value in LINKS.get(number, {}).items():
+                setattr(mention, field, value)
+            db.add(mention)
     return database
 
 

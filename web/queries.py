@@ -122,21 +122,22 @@ def find_cases(
     """One page of the cases wanted. Raises ``InvalidInput`` for a cursor or query that cannot be read."""
     stretches = _stretches(sort, wanted)
     first, place = _read_place(cursor, sort, stretches)
+    found_by_words = _found(db, wanted)
     rows: list[tuple[Case, str, list[Any]]] = []  # each with its stretch and its place there
     for number, stretch in enumerate(stretches[first:], first):
-        query = _read_stretch(wanted, stretch, place if number == first else None)
+        query = _read_stretch(wanted, stretch, place if number == first else None).where(*found_by_words)
         found = db.execute(query.options(*_case_options()).limit(limit + 1 - len(rows))).all()
         rows += [(row[0], f"{sort}{number}", list(row[1:])) for row in found]
         if len(rows) > limit:
             break
-    total = db.scalar(select(func.count()).select_from(Case).where(*_case_conditions(wanted))) or 0
+    total = db.scalar(select(func.count()).select_from(Case).where(*_case_conditions(wanted), *found_by_words)) or 0
     next_cursor = _write_cursor(*rows[limit - 1][1:]) if len(rows) > limit else None
     return CasePage([row[0] for row in rows[:limit]], next_cursor, total)
 
 
 def cases_among(db: Session, numbers: Sequence[int], wanted: CaseFilter) -> set[int]:
     """Which of these cases ``find_cases`` would list."""
-    return set(db.scalars(select(Case.id).where(Case.id.in_(numbers), *_case_conditions(wanted))))
+    return set(db.scalars(select(Case.id).where(Case.id.in_(numbers), *_case_conditions(wanted), *_found(db, wanted))))
 
 
 def get_case(db: Session, number: int) -> Case:
@@ -188,7 +189,7 @@ def find_mentions(db: Session, wanted: MentionFilter, *, limit: int = 50, cursor
     if wanted.external_id is not None:
         query = query.where(Mention.external_id == wanted.external_id)
     if wanted.q:
-        query = query.where(found_in_mention(wanted.q))
+        query = query.where(found_in_mention(db, wanted.q))
     if cursor is not None:
         query = query.where(Mention.id < _read_cursor(cursor, {"mentions": [int]})[1][0])
     rows = list(db.scalars(query))
@@ -301,9 +302,12 @@ def _case_conditions(wanted: CaseFilter, *, by_status: bool = True) -> list[Colu
     elif wanted.assignee is not None:
         user = select(User.id).where(User.email == wanted.assignee.lower())
         conditions.append(Case.assignee_id == user.scalar_subquery())
-    if wanted.q:
-        conditions.append(found_in_case(wanted.q))
     return conditions
+
+
+def _found(db: Session, wanted: CaseFilter) -> list[ColumnElement[bool]]:
+    """What ``q`` asks for, apart from the rest: it may cost a look into the texts, and is asked once for a page."""
+    return [found_in_case(db, wanted.q)] if wanted.q else []
 
 
 @dataclass(frozen=True)

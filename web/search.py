@@ -1,24 +1,28 @@
 """Search: the watch grammar as conditions on the tables, the same on both databases.
 
 Every word becomes a regular expression that spells out its letters in both cases and what a letter is, since SQLite
-folds only ASCII and PostgreSQL only what its locale knows.
+folds only ASCII and PostgreSQL only what its locale knows. What no expression can say (the forms of a word, addresses
+linked to) is asked of the database as nearly as it can and then of the watch query itself, so that the answer is exact.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
-from sqlalchemy import ColumnElement, and_, func, not_, or_, select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import BindParameter, ColumnElement, Text, and_, bindparam, cast, false, func, not_, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from errors import InvalidInput, QueryError
-from models import Case, Mention
-from triage import watch
+from models import Author, Case, Mention
+from triage import stems, subject, watch
+from web.i18n import gettext as _
+from web.i18n import number
 
 MAX_LENGTH = 200  # characters
 MAX_TERMS = 16
 MAX_GAP = 255  # words in a NEAR: the most PostgreSQL repeats
+MAX_ASKED = 20_000  # texts that are read to see whether they are meant
 
 NUMBER = re.compile(r"#?([0-9]{1,18})")
 # What a word is made of: \w depends on the locale in PostgreSQL, so the scripts are named.
@@ -26,18 +30,19 @@ LETTERS = "0-9A-Za-z_ªµºÀ-ÖØ-öø-\u1fff\u2c00-\u2dff\u3040-\ud7ff\uf900-\
 LETTER, OTHER = f"[{LETTERS}]", f"[^{LETTERS}]"
 
 Condition = ColumnElement[bool]
+Column = ColumnElement[str] | InstrumentedAttribute[str]
 
 
-def found_in_case(q: str) -> Condition:
+def found_in_case(db: Session, q: str) -> Condition:
     """Cases with that number, or with the words in their subject or any mention. Raises ``InvalidInput``."""
-    words = _condition(_parse(q), _in_case)
-    number = NUMBER.fullmatch(q.strip())
-    return or_(Case.id == int(number[1]), words) if number else words
+    words = _condition(_parse(q), lambda leaf: _in_case(db, leaf))
+    named = NUMBER.fullmatch(q.strip())
+    return or_(Case.id == int(named[1]), words) if named else words
 
 
-def found_in_mention(q: str) -> Condition:
+def found_in_mention(db: Session, q: str) -> Condition:
     """Mentions that hold the words in title or text. Raises ``InvalidInput``."""
-    return _condition(_parse(q), _in_mention)
+    return _condition(_parse(q), lambda leaf: _in_mention(db, leaf))
 
 
 def _parse(q: str) -> watch.Node:
@@ -50,8 +55,7 @@ def _parse(q: str) -> watch.Node:
         raise InvalidInput(str(error), {"q": f"{error} (at character {error.position + 1})"}) from error
 
 
-def _condition(node: watch.Node, holds: Callable[[str, str], Condition]) -> Condition:
-    """``holds(pattern, word)``: where the pattern is found, and ``word`` with it, which is quicker to look for."""
+def _condition(node: watch.Node, holds: Callable[[watch.Leaf], Condition]) -> Condition:
     match node:
         case watch.And(parts):
             return and_(*(_condition(part, holds) for part in parts))
@@ -59,33 +63,122 @@ def _condition(node: watch.Node, holds: Callable[[str, str], Condition]) -> Cond
             return or_(*(_condition(part, holds) for part in parts))
         case watch.Not(what):
             return not_(_condition(what, holds))
-        case watch.Near(left, right, gap):
-            pattern = f"{_near(left, right, gap)}|{_near(right, left, gap)}"
-            return holds(pattern, max((*left.words, *right.words), key=len))
-        case watch.Term():
-            return holds(_begin(node) + _words(node) + _end(node), max(node.words, key=len))
+        case _:
+            return holds(node)
 
 
-def _in_case(pattern: str, word: str) -> Condition:
-    holding = select(Mention.case_id).where(_in_mention(pattern, word), Mention.case_id.is_not(None))
-    return or_(_in_text(Case.subject, pattern, word), Case.id.in_(holding))
+def _in_case(db: Session, leaf: watch.Leaf) -> Condition:
+    """In its subject, or in any of its mentions."""
+    holding = select(Mention.case_id).where(_in_mention(db, leaf), Mention.case_id.is_not(None))
+    return or_(_in_subject(db, leaf), Case.id.in_(holding))
 
 
-def _in_mention(pattern: str, word: str) -> Condition:
-    return or_(_in_text(Mention.text, pattern, word), _in_text(func.coalesce(Mention.title, ""), pattern, word))
+def _in_subject(db: Session, leaf: watch.Leaf) -> Condition:
+    match leaf:
+        case watch.Term() | watch.Near():
+            near = _in_text(Case.subject, leaf)
+            if not watch.inflected(leaf):
+                return near
+            rows = db.execute(select(Case.id, Case.subject, Case.language).where(near).limit(MAX_ASKED + 1)).all()
+            texts = [(id, watch.Text.of(title, language=language)) for id, title, language in rows]
+            return Case.id.in_(_meant(leaf, texts))
+        case watch.Lang(languages):  # a person may have set it right
+            return and_(Case.language.is_not(None), Case.language.in_(languages))
+        case _:
+            return false()
 
 
-def _in_text(text: ColumnElement[str] | InstrumentedAttribute[str], pattern: str, word: str) -> Condition:
-    """The databases compare ASCII alike and fast; for any other letter stands "any one character" until the pattern."""
-    like = "".join(letter if letter.isascii() else "_" for letter in word)
-    return and_(text.ilike(f"%{like}%"), text.regexp_match(pattern))
+def _in_mention(db: Session, leaf: watch.Leaf) -> Condition:
+    match leaf:
+        case watch.Term() | watch.Near():
+            near = or_(_in_text(Mention.text, leaf), _in_text(func.coalesce(Mention.title, ""), leaf))
+            return _asked(db, leaf, near) if watch.inflected(leaf) else near
+        case watch.Lang(languages):
+            return and_(Mention.language.is_not(None), Mention.language.in_(languages))
+        case watch.Author(handle, name):
+            return _by(or_(_in_handle(handle, name.prefix), _in_text(Author.name, name)))
+        case watch.Followers(sign, count):
+            return _by(watch.COMPARE[sign](Author.followers, count))
+        case watch.Site(host):
+            return _on_site(host)
+        case watch.Link(words):
+            return _asked(db, leaf, _linking(max(words.words, key=len)))
+
+
+def _by(author: Condition) -> Condition:
+    return and_(Mention.author_id.is_not(None), Mention.author_id.in_(select(Author.id).where(author)))
+
+
+def _in_handle(handle: str, prefix: bool) -> Condition:
+    column = func.coalesce(Author.handle, "")
+    return and_(_like(column, handle), column.regexp_match(f"^@?{_spelt(handle)}" + ("" if prefix else "$")))
+
+
+def _on_site(host: str) -> Condition:
+    """As ``subject.host_of`` takes it from an address."""
+    column = func.coalesce(Mention.url, "")
+    spellings = subject.spellings(host)
+    spelt = "|".join(map(_spelt, spellings))
+    pattern = f"^[A-Za-z][A-Za-z0-9+.-]*://([^/?#@]*@)?([^/?#:]+[.])?({spelt})[.]*([:/?#]|$)"
+    return and_(or_(*(_like(column, each) for each in spellings)), column.regexp_match(pattern))
+
+
+def _linking(word: str) -> Condition:
+    """Where a word stands that an address may hold; a letter beyond ASCII may be written in several."""
+    holding = (Mention.text, Mention.title, Mention.html, cast(Mention.attachments, Text))
+    return or_(*(_like(func.coalesce(column, ""), word, "%") for column in holding))
+
+
+def _asked(db: Session, leaf: watch.Leaf, near: Condition) -> Condition:
+    """Of the mentions that come near, those the watch query finds."""
+    columns = (Mention.id, Mention.title, Mention.text, Mention.language)
+    more = (Mention.html, Mention.attachments) if isinstance(leaf, watch.Link) else ()
+    rows = db.execute(select(*columns, *more).where(near).limit(MAX_ASKED + 1).execution_options(yield_per=500))
+
+    def texts() -> Iterator[tuple[int, watch.Text]]:
+        for id, title, text, language, *links in rows:
+            html, attachments = links or (None, ())
+            addresses = (each["url"] for each in attachments)
+            yield id, watch.Text.of(title, text, language=language, more=(html, *addresses))
+
+    return Mention.id.in_(_meant(leaf, texts()))
+
+
+def _meant(leaf: watch.Leaf, texts: Iterable[tuple[int, watch.Text]]) -> BindParameter[list[int]]:
+    """The ids of the texts that are meant. Raises ``InvalidInput`` when there are too many to ask."""
+    ids = []
+    for asked, (id, text) in enumerate(texts):
+        if asked == MAX_ASKED:
+            message = _("More than %(n)s texts would have to be read for this.", n=number(MAX_ASKED))
+            raise InvalidInput(message, {"q": "choose a longer or rarer word"})
+        if leaf.matches(text):
+            ids.append(id)
+    return bindparam(None, ids, expanding=True, literal_execute=True)
+
+
+def _in_text(text: Column, leaf: watch.Term | watch.Near) -> Condition:
+    """Quickly the longest word, then the pattern. Of the forms of a word: whatever begins like one."""
+    if isinstance(leaf, watch.Near):
+        pattern = f"{_near(leaf.left, leaf.right, leaf.gap)}|{_near(leaf.right, leaf.left, leaf.gap)}"
+        terms = [leaf.left, leaf.right]
+    else:
+        pattern, terms = _begin(leaf) + _words(leaf) + _end(leaf), [leaf]
+    words = [word for term in terms for word in (term.words[:-1] if term.inflected else term.words)]
+    matched = text.regexp_match(pattern)
+    return and_(_like(text, max(words, key=len)), matched) if words else matched
+
+
+def _like(text: Column, word: str, other: str = "_") -> Condition:
+    """The databases compare ASCII alike and fast; for any other letter stands "any one character"."""
+    return text.ilike(
+        "%" + "".join(letter if letter.isalnum() and letter.isascii() else other for letter in word) + "%"
+    )
 
 
 def _near(first: watch.Term, second: watch.Term, gap: int) -> str:
     between = f"({OTHER}+{LETTER}+){{0,{min(gap, MAX_GAP)}}}" + (f"{OTHER}*#" if second.tag else f"{OTHER}+")
-    return (
-        _begin(first) + _words(first) + (f"{LETTER}*" if first.prefix else "") + between + _words(second) + _end(second)
-    )
+    goes_on = f"{LETTER}*" if first.prefix or first.inflected else ""
+    return _begin(first) + _words(first) + goes_on + between + _words(second) + _end(second)
 
 
 def _begin(term: watch.Term) -> str:
@@ -93,11 +186,22 @@ def _begin(term: watch.Term) -> str:
 
 
 def _words(term: watch.Term) -> str:
-    return f"{OTHER}+".join("".join(map(_either_case, word)) for word in term.words)
+    *firsts, last = map(_spelt, term.words)
+    if term.inflected:
+        word = term.words[-1]
+        heads = {head for each in stems.ALL for stem in stems.stems(each, word) for head in stems.heads(each, stem)}
+        shortest = {head for head in heads if not any(head.startswith(other) for other in heads - {head})}
+        last = f"({'|'.join(map(_spelt, sorted(shortest)))})"
+    return f"{OTHER}+".join([*firsts, last])
 
 
 def _end(term: watch.Term) -> str:
-    return "" if term.prefix else f"({OTHER}|$)"
+    return "" if term.prefix or term.inflected else f"({OTHER}|$)"
+
+
+def _spelt(word: str) -> str:
+    """Letter by letter in both cases."""
+    return "".join(_either_case(letter) if letter.isalnum() else re.escape(letter) for letter in word)
 
 
 def _either_case(letter: str) -> str:
