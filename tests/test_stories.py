@@ -285,7 +285,7 @@ def test_what_is_old_is_forgotten() -> None:
     for day in range(120):
         for each in storm()[:20]:
             gatherer.add(day * 100 + each.id, each.at + timedelta(days=day), fingerprint(each))
-        indexes = (gatherer._keys, gatherer._texts, gatherer._bands, gatherer._told, gatherer._seen)
+        indexes = (gatherer._echoes, gatherer._told, gatherer._seen, gatherer._order)
         sizes.append((len(gatherer), *(len(index) for index in indexes)))
     assert len(gatherer) <= 20 * 15
     assert all(now <= then * 1.1 for now, then in zip(sizes[-1], sizes[30], strict=True)), (sizes[30], sizes[-1])
@@ -363,7 +363,7 @@ def test_lessons_win_whenever_they_come(
 # -- how it spreads
 
 
-def test_the_way_from_blog_to_press_to_social() -> None:
+def test_the_way_from_article_to_press_to_social() -> None:
     story = [
         item(4, "har ni sett", 90, author="c", channel="square"),
         item(1, "Min väg är oplogad", 0, author="a", channel="blog", url="https://anna.example/vag"),
@@ -374,7 +374,7 @@ def test_the_way_from_blog_to_press_to_social() -> None:
     told = timeline(story, {"a": 10, "c": 500, "p": 9000}, press={"posten.example"}, sites={"blog"})
     assert (told.first, told.author, told.spreaders) == (1, "a", (("c", 2), ("b", 1), ("p", 1)))
     assert [(each.name, each.first, each.mentions) for each in told.stages] == [
-        ("blog", 1, 1),
+        ("article", 1, 1),
         ("comment", 2, 1),
         ("press", 3, 1),
         ("social", 4, 2),

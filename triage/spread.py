@@ -20,7 +20,7 @@ Usual = Callable[[datetime], float] | Mapping[tuple[int, int], float]  # (weekda
 
 @dataclass(frozen=True)
 class Stage:
-    """``blog``, ``comment``, ``press`` or ``social``: when the story came there, with which mention, how many since."""
+    """``article``, ``comment``, ``press`` or ``social``: when the story came there, with which mention, how many."""
 
     name: str
     at: datetime
@@ -97,7 +97,7 @@ def stage(item: Item, press: Collection[str], sites: Collection[str]) -> str:
     if any(host == each or host.endswith("." + each) for each in press):
         return "comment" if item.quotes else "press"
     if item.channel in sites:
-        return "comment" if item.quotes else "blog"
+        return "comment" if item.quotes else "article"
     return "social"
 
 

@@ -8,15 +8,14 @@ single mentions that tell of the same event in other words make a *story*. Where
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TypeVar
 
-from triage.fingerprints import APART, Fingerprint, Item, Kin, contrary, fingerprint, kinship, near_equal, worth
+from triage.echoes import Echoes
+from triage.fingerprints import APART, Fingerprint, Item, Kin, contrary, fingerprint, kinship, worth
 from triage.spread import Alarm, Growth, Stage, Timeline, alarming, growth, timeline
 
 __all__ = [
@@ -47,8 +46,6 @@ FADES = timedelta(days=2)  # in which the likeness to a silent story halves
 DOUBTED = 0.5  # what a word is worth between stories a person has taken apart
 LOOKED_AT = 60  # stories per word, the latest active first
 TELLING = 24  # words of a mention or story that are looked up, the weightiest
-TEXTS = 50  # different texts per word pair, the latest
-BANDS = 8  # word pairs a text is found by
 PROFILE = 300  # words a story is known by; beyond, the weaker half goes
 KIN = 5  # named in a placing
 
@@ -84,10 +81,6 @@ class _Mention:
     print: Fingerprint
 
 
-_Times = list[tuple[datetime, int]]
-_Key = TypeVar("_Key", int, str)
-
-
 class Gatherer:
     """The mentions of the last two silences, and which belong together. Give it the lessons and the stored mentions
     first, these in order of time."""
@@ -95,12 +88,9 @@ class Gatherer:
     def __init__(self, silence: timedelta = SILENCE) -> None:
         self.silence = silence
         self._mentions: dict[int, _Mention] = {}
-        self._order: _Times = []
+        self._order: list[tuple[datetime, int]] = []
         self._story: dict[int, _Story] = {}
-        self._echo: dict[int, set[int]] = {}
-        self._keys: dict[str, _Times] = defaultdict(list)
-        self._texts: dict[int, _Times] = defaultdict(list)
-        self._bands: dict[int, dict[int, None]] = defaultdict(dict)  # word pair -> texts, the latest last
+        self._echoes = Echoes(silence)
         self._told: dict[str, dict[_Story, None]] = defaultdict(dict)  # word -> stories, the latest active last
         self._seen: Counter[str] = Counter()
         self._everyday: Counter[str] = Counter()  # the same, in the first `_aged` mentions: those older than a day
@@ -110,6 +100,9 @@ class Gatherer:
 
     def __len__(self) -> int:
         return len(self._mentions)
+
+    def __contains__(self, id: int) -> bool:
+        return id in self._mentions
 
     def rarity(self, feature: str) -> float:
         """What an hour is full of still tells, what every day is full of does not: concepts as they were a day ago."""
@@ -127,21 +120,39 @@ class Gatherer:
         found = self._story.get(story) or next((each for each in self._story.values() if each.id == story), None)
         return frozenset(found.members) if found and found.id == story else frozenset()
 
+    def beside(self, id: int) -> frozenset[int]:
+        """All that are in one story with it, itself included."""
+        return frozenset(self._story[id].members if id in self._story else (id,))
+
     def echo(self, id: int) -> frozenset[int]:
         """The mentions that surely pass on the same message; does not depend on the order of arrival."""
-        return frozenset(self._echo.get(id, ()))
+        return self._echoes.of(id)
 
     def add(self, id: int, at: datetime, print: Fingerprint) -> Placing:
-        """Costs what LOOKED_AT and TEXTS allow, however much has been stored. The same id again changes nothing."""
+        """Costs what LOOKED_AT and the echoes allow, whatever has been stored. The same id again changes nothing."""
+        return self._place(id, at, print, judge=True)
+
+    def restore(self, id: int, at: datetime, print: Fingerprint, beside: int | None) -> None:
+        """A mention placed earlier, and one it stood with: what is sure joins as ever, words decide nothing."""
+        self._place(id, at, print, judge=False)
+        if beside is not None:
+            self.unite(id, beside)
+
+    def unite(self, a: int, b: int) -> None:
+        """They are together, as was found elsewhere; no lesson, and nothing where a lesson says otherwise."""
+        if a in self._story and b in self._story:
+            self._unite(self._story[a], self._story[b])
+
+    def _place(self, id: int, at: datetime, print: Fingerprint, judge: bool) -> Placing:
         if id in self._mentions:
-            return Placing(self.story(id), (), (), min(self._echo[id]))
+            return Placing(self.story(id), (), (), min(self._echoes.of(id)))
         self._mentions[id] = _Mention(at, print)
         self._note(at, id)
-        self._echo[id] = {id}
-        sure = sorted(self._sure(id), key=lambda kin: (-kin[1].strength, -kin[0]))
-        for other, _ in sure:
-            self._same_message(id, other)
-        self._remember(id)
+        others = self._echoes.add(id, at, print)
+        related = ((other, kinship(print, self._mentions[other].print, self.rarity)) for other in others)
+        sure = sorted(
+            ((other, kin) for other, kin in related if kin), key=lambda found: (-found[1].strength, -found[0])
+        )
         self._alone(id)
         before = {id}
         kin = sure[:KIN]
@@ -152,15 +163,16 @@ class Gatherer:
             there = self._story[other].id
             if self._unite(self._story[id], self._story[other]):
                 before.add(there)
-        kin += self._by_words(id, before)
-        self._settle(self._story[id], before)
+        if judge:
+            kin += self._by_words(id, before)
+            self._settle(self._story[id], before)
         story = self._story[id]
         alone = len(story.members) == 1 and story.id == id
         placing = Placing(
             story=None if alone else story.id,
             kin=tuple((other, why) for other, why in kin if self._story[other] is story),  # not where a person said no
             joins=tuple(sorted(before - {story.id, id})),
-            echo=min(self._echo[id]),
+            echo=min(self._echoes.of(id)),
         )
         self._forget(self._order[-1][0] - 2 * self.silence)
         return placing
@@ -197,47 +209,6 @@ class Gatherer:
             for one, other in ((a, b), (b, a)):
                 self._story[one].foes.add(other)
                 self._story[one].doubts |= self._shared(a, b)
-
-    # -- what surely belongs together
-
-    def _sure(self, id: int) -> Iterator[tuple[int, Kin]]:
-        at, print = self._mentions[id].at, self._mentions[id].print
-        others: set[int] = set()
-        for key in print.keys:
-            others.update(self._beside(self._keys.get(key, []), at))
-        texts = Counter(text for pair in print.pairs[:BANDS] for text in self._bands.get(pair, ()))
-        for text, bands in texts.items() if print.text else ():
-            said = self._texts[text]
-            if bands >= min(2, len(print.pairs)) and near_equal(print, self._mentions[said[-1][1]].print):
-                others.update(self._beside(said, at))
-        for other in others:
-            kin = kinship(print, self._mentions[other].print, self.rarity)
-            if kin:
-                yield other, kin
-
-    def _beside(self, times: _Times, at: datetime) -> list[int]:
-        """The last before and the first after, if no silence lies between: through them it joins all the others."""
-        place = bisect_left(times, (at, 0))
-        return [id for when, id in times[max(0, place - 1) : place + 1] if abs(when - at) <= self.silence]
-
-    def _same_message(self, a: int, b: int) -> None:
-        few, many = sorted((self._echo[a], self._echo[b]), key=len)
-        if few is not many:
-            many |= few
-            for each in few:
-                self._echo[each] = many
-
-    def _remember(self, id: int) -> None:
-        at, print = self._mentions[id].at, self._mentions[id].print
-        for key in print.keys:
-            insort(self._keys[key], (at, id))
-        if print.text:
-            insort(self._texts[print.text], (at, id))
-            for pair in print.pairs[:BANDS]:
-                band = self._bands[pair]
-                band[print.text] = None
-                if len(band) > TEXTS:
-                    del band[next(iter(band))]
 
     # -- the same event in other words
 
@@ -397,7 +368,7 @@ class Gatherer:
             for other in sorted(self._together.get(id, set()) & self._mentions.keys()):
                 self._unite(self._story[id], self._story[other])
         for id in order:
-            for other in sorted(self._echo[id] & ids, reverse=True):
+            for other in sorted(self._echoes.of(id) & ids, reverse=True):
                 self._unite(self._story[id], self._story[other])
             self._by_words(id, set())
 
@@ -412,15 +383,7 @@ class Gatherer:
         self._aged -= len(gone)
         for at, id in gone:
             print = self._mentions.pop(id).print
-            for key in print.keys:
-                _drop(self._keys, key, (at, id))
-            if print.text:
-                _drop(self._texts, print.text, (at, id))
-                for pair in print.pairs[:BANDS] if print.text not in self._texts else ():
-                    self._bands[pair].pop(print.text, None)
-                    if not self._bands[pair]:
-                        del self._bands[pair]
-            self._echo.pop(id).discard(id)
+            self._echoes.forget(id, at, print)
             story = self._story.pop(id)
             story.members.discard(id)
             for feature, _ in print.features():
@@ -431,9 +394,3 @@ class Gatherer:
             if not story.members:
                 for feature in story.profile:
                     self._untell(feature, story)
-
-
-def _drop(times: dict[_Key, _Times], key: _Key, entry: tuple[datetime, int]) -> None:
-    times[key].remove(entry)
-    if not times[key]:
-        del times[key]

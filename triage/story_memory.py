@@ -29,42 +29,11 @@ _memories: WeakKeyDictionary[Engine, Memory] = WeakKeyDictionary()
 _turn = threading.Lock()
 
 
-class _Stored(Gatherer):
-    """A gatherer that can be told what has been placed already: it then decides nothing."""
-
-    _placed = False
-
-    def restore(self, id: int, at: datetime, print: stories.Fingerprint, beside: int | None) -> None:
-        self._placed = True
-        self.add(id, at, print)
-        self._placed = False
-        if beside is not None:
-            self.unite(id, beside)
-
-    def unite(self, a: int, b: int) -> None:
-        if a in self._story and b in self._story:
-            self._unite(self._story[a], self._story[b])
-
-    def beside(self, id: int) -> frozenset[int]:
-        """All that are together with it, itself included."""
-        return frozenset(self._story[id].members if id in self._story else (id,))
-
-    def __contains__(self, id: int) -> bool:
-        return id in self._mentions
-
-    def _by_words(self, id: int, before: set[int]) -> list[tuple[int, stories.Kin]]:
-        return [] if self._placed else super()._by_words(id, before)
-
-    def _settle(self, story: stories._Story, before: set[int]) -> None:
-        if not self._placed:
-            super()._settle(story, before)
-
-
 class Memory:
     """Bounded by ``MOST``. Used under the lock of the reactions, by one at a time."""
 
     def __init__(self) -> None:
-        self.gatherer = _Stored()
+        self.gatherer = Gatherer()
         self.story: dict[int, int] = {}  # mention -> its row in stories
         self.placed_at = LONG_AGO  # of the latest fingerprint known here
         self.event = 0  # the latest event known here
