@@ -30,6 +30,7 @@ from web import (
     policy,
     promises,
     review,
+    stories,
 )
 from web.context import is_at_least, secret_key
 
@@ -74,6 +75,7 @@ def create_app(house: House, *, clock: Callable[[], datetime] = lambda: datetime
         cases.pages,
         judgements.pages,
         promises.pages,
+        stories.pages,
         review.pages,
         admin.pages,
         policy.pages,

@@ -88,6 +88,13 @@ class CasesQuery(Asked):
     cursor: Line | None = None
 
 
+class StoriesQuery(Asked):
+    alarmed: bool = Field(False, description="only those that grew faster than is usual")
+    active_since: Instant | None = Field(None, description="only those told since")
+    limit: int = Field(50, ge=1, le=MAX_LIMIT)
+    cursor: Line | None = None
+
+
 class MentionsQuery(Asked):
     channel: Several = []
     source: Line | None = None

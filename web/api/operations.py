@@ -20,8 +20,8 @@ from events import event_shape
 from house import House
 from models import CaseStatus, Mention, Reply, Role, Team, User
 from replies import outbox
-from triage import cases, intake, policy, school
-from web import queries, safe_html
+from triage import cases, intake, policy, school, storyteller
+from web import queries, safe_html, story_facts
 from web.api import bodies, shapes
 
 CHANNEL = "api"  # the channel without a network, that POST /mentions writes to
@@ -368,6 +368,40 @@ def create_mention(call: Call) -> tuple[shapes.MentionTakenShape, int]:
         raise NotFoundError("The mention was set aside and not stored.")
     shape = shapes.mention_shape(mention, _clean)
     return {"mention": shape, "case": shape["case"]}, 201 if new else 200
+
+
+@_operation(
+    "GET",
+    "/stories",
+    "Stories, the one told last first, a page at a time",
+    query=bodies.StoriesQuery,
+    answers={200: shapes.StoriesShape},
+)
+def list_stories(call: Call) -> tuple[shapes.StoriesShape, int]:
+    asked: bodies.StoriesQuery = call.query
+    found, next_cursor = queries.find_stories(
+        call.db, alarmed=asked.alarmed, active_since=asked.active_since, limit=asked.limit, cursor=asked.cursor
+    )
+    glances = story_facts.glances(call.db, found, call.at)
+    return {
+        "stories": [shapes.whole_story_shape(glance, call.base_url) for glance in glances],
+        "next_cursor": next_cursor,
+    }, 200
+
+
+@_operation(
+    "GET",
+    "/stories/<int:number>",
+    "A story and how it went; one that was made part of another gives that",
+    answers={200: shapes.StoryWithTimelineShape},
+    errors=(404,),
+)
+def get_story(call: Call, number: int) -> tuple[shapes.StoryWithTimelineShape, int]:
+    _known(number, "story")
+    story = storyteller.get(call.db, number)
+    (glance,) = story_facts.glances(call.db, [story], call.at)
+    told = story_facts.told(call.db, story)
+    return shapes.story_with_timeline(glance, told.timeline if told else None, call.base_url), 200
 
 
 @_operation(

@@ -30,7 +30,9 @@ from models import (
     Urgency,
     User,
 )
+from triage.stories import Timeline
 from web.queries import Entry
+from web.story_facts import Glance
 
 Breach = Literal["first_response", "next_response", "resolution"]
 
@@ -54,6 +56,60 @@ class StoryShape(TypedDict):
     id: int
     title: str
     size: int
+
+
+class StageShape(TypedDict):
+    """Where a story was told: ``blog``, ``comment``, ``press`` or ``social``, since when, and how often."""
+
+    name: str
+    at: str
+    mentions: int
+
+
+class HourShape(TypedDict):
+    at: str
+    mentions: int
+
+
+class AlarmShape(TypedDict):
+    """So many mentions by so many authors within an hour; `usual`: mentions of any kind then; `size`: of the story."""
+
+    mentions: int
+    authors: int
+    usual: float
+    size: int
+    since: str
+
+
+class WholeStoryShape(StoryShape):
+    """`alarm`: the figures behind it. `unanswered`: cases where somebody waits for an answer."""
+
+    authors: int
+    reach: int
+    opened_at: str
+    last_at: str
+    alarmed_at: str | None
+    alarm: AlarmShape | None
+    channels: list[str]
+    languages: list[str]
+    cases: int
+    unanswered: int
+    mentions_last_hour: int
+    mentions_usual: float
+    url: str
+
+
+class StoryWithTimelineShape(WholeStoryShape):
+    """`hours`: full hours in which it was told; those without are left out."""
+
+    began_with: int | None
+    stages: list[StageShape]
+    hours: list[HourShape]
+
+
+class StoriesShape(TypedDict):
+    stories: list[WholeStoryShape]
+    next_cursor: str | None
 
 
 class CaseShape(TypedDict):
@@ -354,6 +410,39 @@ def lesson_shape(lesson: Lesson) -> LessonShape:
         "user": lesson.user.email if lesson.user else None,
         "at": rfc3339(lesson.at),
         "withdrawn_at": maybe(lesson.withdrawn_at),
+    }
+
+
+def whole_story_shape(glance: Glance, base_url: str) -> WholeStoryShape:
+    story = glance.story
+    return {
+        "id": story.id,
+        "title": story.title,
+        "size": story.size,
+        "authors": story.authors,
+        "reach": story.reach,
+        "opened_at": rfc3339(story.opened_at),
+        "last_at": rfc3339(story.last_at),
+        "alarmed_at": maybe(story.alarmed_at),
+        "alarm": AlarmShape(**story.alarm) if story.alarm else None,  # type: ignore[typeddict-item]
+        "channels": glance.channels,
+        "languages": glance.languages,
+        "cases": glance.cases,
+        "unanswered": glance.unanswered,
+        "mentions_last_hour": glance.growth.mentions,
+        "mentions_usual": round(glance.growth.usual, 1),
+        "url": f"{base_url.rstrip('/')}/stories/{story.id}",
+    }
+
+
+def story_with_timeline(glance: Glance, line: Timeline | None, base_url: str) -> StoryWithTimelineShape:
+    stages = line.stages if line else ()
+    hours = line.hours if line else ()
+    return {
+        **whole_story_shape(glance, base_url),
+        "began_with": line.first if line else None,
+        "stages": [{"name": each.name, "at": rfc3339(each.at), "mentions": each.mentions} for each in stages],
+        "hours": [{"at": rfc3339(at), "mentions": n} for at, n in hours],
     }
 
 
