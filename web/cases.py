@@ -34,8 +34,8 @@ from models import (
     User,
 )
 from replies import outbox
-from triage import cases, states
-from web import judgements, labels, promises, review, targets
+from triage import cases, policy, states
+from web import judgements, labels, promises, review, stories, targets
 from web.context import house, now, user, whole_number, zone
 from web.i18n import gettext as _
 from web.i18n import number
@@ -46,6 +46,7 @@ from web.safe_html import clean, is_web, link_text
 
 pages = Blueprint("cases", __name__, url_prefix="/cases")
 
+NEAREST = {"nn": ("nb", "da"), "nb": ("nn", "da"), "da": ("nb",)}  # whose readers read it as their own
 MAX_NOTE = 20_000  # characters
 AGAIN = (ReplyStatus.cancelled, ReplyStatus.draft)  # answers whose text can be taken up again
 LONG = 1_200  # characters; a longer message is folded
@@ -74,6 +75,7 @@ PANELS: Mapping[str, Callable[[Session, Case], dict[str, Any]]] = {
     "_review.html": review.panel,
     "_targets.html": targets.panel,
     "_judgement.html": judgements.panel,
+    "_story.html": stories.panel,
     "_promises.html": promises.panel,
 }
 
@@ -162,6 +164,7 @@ def _page(db: Session, number: int, composer: Composer, why: str | None = None) 
         teams=db.scalars(select(Team).order_by(Team.name)).all(),
         priorities=list(Priority),
         presets=follow_up_presets(),
+        proposed=proposed(db, case),
         collecting=collecting(heartbeat, now()),
         restarts=heartbeat.restarts if heartbeat else 0,
     )
@@ -206,6 +209,39 @@ def follow_up_presets() -> list[tuple[str, datetime]]:
     monday = today + timedelta(days=7 - today.weekday())
     days = [(_("Tomorrow 08:00"), today + timedelta(days=1)), (_("Monday 08:00"), monday)]
     return [(label, datetime.combine(day, time(8), zone())) for label, day in days]
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """A canned reply that a rule proposed for a case."""
+
+    name: str
+    language: str
+    text: str
+
+
+def proposed(db: Session, case: Case) -> Proposed | None:
+    """In the language of who wrote, or the nearest there is."""
+    canned = policy.read(db).canned_replies.get(case.canned_reply or "")
+    if canned is None:
+        return None
+    spoken = case.language or ""
+    near = [spoken, *NEAREST.get(spoken, ()), *house().settings.organisation.languages, *canned.texts]
+    language = next(tag for tag in near if tag in canned.texts)
+    return Proposed(canned.name, language, canned.texts[language])
+
+
+@pages.post("/<int:number>/proposed")
+def take_proposed(number: int) -> str:
+    """The proposed answer in the composer, under what has been written there already."""
+    with house().database.read() as db:
+        offered = proposed(db, get_case(db, number))
+        parts = (_body().rstrip(), offered.text if offered else "")
+        composer = Composer(
+            "\n\n".join(filter(None, parts)), whole_number("to_mention"), "private" in request.form,
+            request.form.get("key", ""), whole_number("version"),
+        )  # fmt: skip
+        return _page(db, number, composer)
 
 
 # -- counting -------------------------------------------------------------------------------------------------------

@@ -59,6 +59,13 @@
 
   document.addEventListener("click", (event) => {
     if (event.target.matches?.("[data-select]")) event.target.select();
+    const offered = event.target.closest?.("[data-insert]");
+    if (!offered) return;
+    event.preventDefault(); // a proposed text goes under what is written already
+    const field = offered.form.querySelector("textarea");
+    field.value = [field.value.trimEnd(), offered.dataset.insert].filter(Boolean).join("\n\n");
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+    field.focus();
   });
 
   // -- undo countdown -----------------------------------------------------------------------------------------------
