@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
@@ -30,8 +31,9 @@ from models import (
     User,
     Webhook,
 )
-from settings import RuleConditions, RuleSettings
+from settings import Calendar, RuleConditions, RuleSettings
 from triage import cases, policy, rules, subject
+from triage.policy import Policy
 from triage.rules import Fired, Known, Situation
 from triage.states import Action
 
@@ -85,6 +87,7 @@ def situations(db: Session, listed: Sequence[Case], at: datetime) -> dict[int, S
     ):
         sources[number or 0].add(name)
     said, sizes = _said(db, numbers), _story_sizes(db, listed)
+    calendars = {case.id: laid_down.calendar(case.team.calendar if case.team else None) for case in listed}
     return {
         case.id: Situation(
             at=at,
@@ -112,10 +115,15 @@ def situations(db: Session, listed: Sequence[Case], at: datetime) -> dict[int, S
             spread=case.spread,
             story=sizes.get(case.story_id or 0, 0),
             waiting_since=case.waiting_since,
-            calendar=laid_down.calendar(case.team.calendar if case.team else None),
+            calendar=calendars[case.id],
+            zone=_zone(calendars[case.id], laid_down),
         )
         for case in listed
     }
+
+
+def _zone(calendar: Calendar | None, laid_down: Policy) -> ZoneInfo:
+    return ZoneInfo(calendar.timezone) if calendar else laid_down.zone
 
 
 def came_in(now: Situation, mention: Mention, case: Case) -> Situation:

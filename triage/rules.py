@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 from errors import InvalidTransition
 from models import CaseStatus
@@ -31,7 +30,7 @@ class Situation:
 
     ``texts``: the mention that came in; where none did, what the case began with and the last thing said. ``joined``:
     somebody wrote in the case of somebody else. ``author``: the names who wrote is known by, in small letters.
-    ``calendar``: whose opening hours and time zone count; None: always open, UTC.
+    ``calendar``: whose opening hours count, None: always open; ``zone``: what the clock on the wall shows.
     """
 
     at: datetime
@@ -61,6 +60,7 @@ class Situation:
     story: int = 0
     waiting_since: datetime | None = None
     calendar: Calendar | None = None
+    zone: tzinfo = UTC
 
 
 @dataclass(frozen=True)
@@ -155,10 +155,9 @@ def _waited(when: RuleConditions, case: Situation) -> bool:
 
 
 def _on_the_wall(when: RuleConditions, case: Situation) -> bool:
-    """Day and time of day, as the clock of the calendar shows them."""
     if not when.days and not when.hours:
         return True
-    here = case.at.astimezone(ZoneInfo(case.calendar.timezone) if case.calendar else UTC)
+    here = case.at.astimezone(case.zone)
     if when.days and DAYS[here.weekday()] not in when.days:
         return False
     time = here.time()
