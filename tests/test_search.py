@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import select
 
 from database import Database
 from errors import InvalidInput
 from models import Author, Case, Mention
+from tests import slow_watch
 from triage import subject, watch
 from web.queries import CaseFilter, MentionFilter, find_cases, find_mentions
 from web.search import found_in_case, found_in_mention
@@ -36,11 +40,13 @@ QUERIES = [
     "привет", "post", "a_b", "x", "12:30", "https://www.nt.se/",
     "lang:sv", "lang:no", "NOT lang:sv", "lang:und", "author:anna", "author:ÖBERG*", 'author:"anna öberg"',
     "author:@anna.o", "author:anna.o", "author:ann*", "author:a", "NOT author:anna", "author:snö", "site:storby.se",
-    "site:blogg.storby.se", "site:se", "site:by.se", "site:malmö.example", "NOT site:storby.se", "link:nt.se", "link:t.se",
-    "link:nyheter/snökaos", "link:snö*", "link:felanmälan", "link:bild.example", "NOT link:nt.se", "followers>1000", "followers>=1200",
-    "followers<1200", "NOT followers>0", "~snö", "~ligga", "~vägar", "~snöröjning", "~gata", "~svara NEAR/3 e-post",
-    "NOT ~snö", "#~snö", "~skola", "(lang:sv OR followers>5) ~snö NOT site:se", "~haus", "lang:de ~haus",
+    "site:blogg.storby.se", "site:se", "site:by.se", "site:malmö.example", "NOT site:storby.se", "link:nt.se",
+    "link:t.se", "link:nyheter/snökaos", "link:snö*", "link:felanmälan", "link:bild.example", "NOT link:nt.se",
+    "followers>1000", "followers>=1200", "followers<1200", "NOT followers>0", "~snö", "~ligga", "~vägar",
+    "~snöröjning", "~gata", "~svara NEAR/3 e-post", "NOT ~snö", "#~snö", "~skola",
+    "(lang:sv OR followers>5) ~snö NOT site:se", "~haus", "lang:de ~haus",
 ]  # fmt: skip
+NUMBERS = itertools.count()
 LANGUAGES = ["sv", "sv", "sv", "da", "und", "nb", "sv", None, "en", "und"]
 PEOPLE = [("anna", "Anna Öberg", "@Anna.O", 1200), ("bo", "SNÖ-Bo Annas", "bo", 5), ("eva", "Eva", None, None)]
 URLS = [
@@ -105,6 +111,30 @@ def test_a_language_that_a_person_set_right_is_found(texts: Database) -> None:
         case.language = "fi"
     with texts.read() as db:
         assert [found.id for found in find_cases(db, CaseFilter(q="lang:fi")).cases] == [case.id]
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_it_finds_what_the_grammar_finds_whatever_is_asked_and_said(database: Database, data: st.DataObject) -> None:
+    with database.transaction() as db:
+        for told in data.draw(st.lists(slow_watch.told, min_size=10, max_size=10)):
+            number = str(next(NUMBERS))
+            handle, url = told.handle and f"@{told.handle.upper()}", told.host and f"http://www.{told.host}:80/x"
+            author = Author(channel="api", external_id=number, name=told.name or "-", handle=handle, first_seen_at=AT)
+            author.followers = told.followers
+            text, title, *_ = (*told.parts, "", "")
+            mention = Mention(
+                channel="api", external_id=number, text=text, title=title, language=told.language, url=url
+            )
+            mention.author, mention.html = author, " ".join(f'<a href="{link}">' for link in told.links)
+            mention.published_at = mention.collected_at = AT
+            db.add(mention)
+    with database.read() as db:
+        said = {each.id: subject.of(each, each.language) for each in db.scalars(select(Mention))}
+        for asked in data.draw(st.lists(slow_watch.asked, min_size=10, max_size=10)):
+            query = slow_watch.written(asked)
+            found = set(db.scalars(select(Mention.id).where(found_in_mention(db, query))))
+            assert found == {id for id, text in said.items() if watch.parse(query).matches(text)}, query
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ class Text:
 def of(said: Mention | MentionData, language: str | None) -> Text:
     """A mention as queries see it; ``language`` as judged, None when nobody has asked."""
     author = said.author
-    links = (each["url"] if isinstance(each, dict) else each.url for each in said.attachments)
+    links = (each.get("url") if isinstance(each, dict) else each.url for each in said.attachments)
     return Text.of(
         said.title,
         said.text,

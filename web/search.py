@@ -138,7 +138,7 @@ def _asked(db: Session, leaf: watch.Leaf, near: Condition) -> Condition:
     def texts() -> Iterator[tuple[int, watch.Text]]:
         for id, title, text, language, *links in rows:
             html, attachments = links or (None, ())
-            addresses = (each["url"] for each in attachments)
+            addresses = (each.get("url") for each in attachments)
             yield id, watch.Text.of(title, text, language=language, more=(html, *addresses))
 
     return Mention.id.in_(_meant(leaf, texts()))
