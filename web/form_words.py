@@ -116,7 +116,7 @@ _WORDS: dict[str, Callable[[], Words]] = {
     "then.team": lambda: Words(_("Give to the team"), "", _("leave it as it is")),
     "escalate.team": lambda: Words(_("Give to the team"), "", _("leave it as it is")),
     "assignee": lambda: Words(_("Assign to"), "", _("leave it as it is")),
-    "draft": lambda: Words(_("Propose the prepared answer"), "", _("none")),
+    "draft": lambda: Words(_("Propose the canned reply"), "", _("none")),
     "review": lambda: Words(_("A colleague approves the answer before it goes out")),
     "notify": lambda: Words(_("Tell colleagues")),
     "webhook": lambda: Words(
@@ -134,9 +134,9 @@ def part(key: str) -> str:
     return {
         "rules": _("Rules"),
         "calendars": _("Calendars"),
-        "sla": _("Response targets"),
+        "sla": _("Targets for response times"),
         "categories": _("Categories"),
-        "canned_replies": _("Prepared answers"),
+        "canned_replies": _("Canned replies"),
         "teams": _("Teams"),
     }[key]
 
@@ -145,9 +145,9 @@ def new(key: str) -> str:
     return {
         "rules": _("New rule"),
         "calendars": _("New calendar"),
-        "sla": _("New response target"),
+        "sla": _("New target"),
         "categories": _("New category"),
-        "canned_replies": _("New prepared answer"),
+        "canned_replies": _("New canned reply"),
         "teams": _("New team"),
     }[key]
 
