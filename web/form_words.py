@@ -246,7 +246,9 @@ def _remedies() -> dict[str, str]:
             "Write a whole number."
         ),
         r"input should be greater than or equal to (?P<least>\d+)": _("Write a number not below %(least)s."),
-        r"input should be a valid date.*": _("Begin each line with a date such as 2026-12-23."),
+        r"(input should be a valid date|datetimes provided to dates).*": _(
+            "Begin each line with a date such as 2026-12-23."
+        ),
         r"it is never open.*": _("It is never open; give at least one day its hours."),
         r"it has no target.*": _("It has no target; fill in one of the three times."),
         r"on time it needs to know how much.*": _("When time passes, it must know how much: fill in “Unanswered for”."),

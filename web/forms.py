@@ -327,4 +327,4 @@ def _widget(key: str, bare: Any, optional: bool) -> Widget:
 
 def _default(field: _Field) -> bool:
     """Does leaving it out mean something else than leaving it empty?"""
-    return not field.info.is_required() and bool(field.info.get_default()) and field.widget not in ("group", "tick")
+    return not field.info.is_required() and bool(field.info.get_default()) and field.widget in ("text", "ticks")
