@@ -312,6 +312,15 @@ def test_together_joins_and_apart_parts() -> None:
     assert gatherer.story(2) == 1, "the latest word counts"
 
 
+def test_apart_holds_before_the_second_has_come() -> None:
+    gatherer = gathered(item(1, "Strömavbrott på Sågholmen"))
+    gatherer.apart(1, 2)
+    for id in (2, 3):
+        later = item(id, "Strömavbrott på Sågholmen", id)
+        gatherer.add(id, later.at, fingerprint(later))
+    assert gatherer.story(1) != gatherer.story(2) and {gatherer.story(3)} <= {1, 2}
+
+
 def test_words_that_joined_what_is_apart_count_less_between_the_two() -> None:
     def likeness(part: bool) -> float:
         gatherer = gathered(

@@ -203,12 +203,12 @@ class Gatherer:
                 self._together[other].add(a)
         self._apart[a].add(b)
         self._apart[b].add(a)
-        if a in self._story and b in self._story:
-            if self._story[a] is self._story[b]:
-                self._regather(self._story[a].members)
-            for one, other in ((a, b), (b, a)):
+        if a in self._story and self._story[a] is self._story.get(b):
+            self._regather(self._story[a].members)
+        for one, other in ((a, b), (b, a)):
+            if one in self._story:
                 self._story[one].foes.add(other)
-                self._story[one].doubts |= self._shared(a, b)
+        self._doubt(a, b)
 
     # -- the same event in other words
 
@@ -220,12 +220,18 @@ class Gatherer:
         story.profile = {feature: weight / length for feature, weight in weights.items()}
         story.square = sum(weight ** (2 * EVEN) for weight in story.profile.values())
         story.marks.update(mention.print.told_apart())
-        for foe in story.foes & self._mentions.keys():
-            story.doubts |= self._shared(id, foe)
         self._story[id] = story
+        for foe in story.foes:
+            self._doubt(id, foe)
         for feature in story.profile:
             self._told[feature][story] = None
         return story
+
+    def _doubt(self, a: int, b: int) -> None:
+        if a in self._story and b in self._story:
+            shared = self._shared(a, b)
+            self._story[a].doubts |= shared
+            self._story[b].doubts |= shared
 
     def _shared(self, a: int, b: int) -> set[str]:
         mine, yours = ({feature for feature, _ in self._mentions[each].print.features()} for each in (a, b))
