@@ -20,6 +20,7 @@ from house import House
 from models import (
     Case,
     CaseEvent,
+    Lesson,
     LoginSession,
     Mention,
     Note,
@@ -32,12 +33,14 @@ from models import (
 from sandbox.base import serving
 from tests import screens
 from tests.conftest import FakeClock
-from triage import cases
+from triage import cases, reactions, targets
 from triage.states import Action
 from web import STATIC, create_app, labels, passwords
 from web.i18n import LANGUAGES, catalogue
+from web.judgements import KEYS, marked
 from web.safe_html import clean, link_text
 
+TEMPLATES = [path.read_text() for path in (STATIC.parent / "templates").glob("*.html")]
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
 
 
@@ -270,6 +273,229 @@ def test_our_files_travel_packed_and_once(browser: Browser) -> None:
     assert client.get("/static/no/such.css?v=1").status_code == 404
 
 
+# -- what Gensvar makes of a case ------------------------------------------------------------------------------------
+
+OFFICE = {
+    "name": "office",
+    "timezone": "Europe/Stockholm",
+    "holidays": "SE",
+    "hours": {"mon-fri": ["08:00-12:00", "13:00-17:00"]},
+    "exceptions": {"2026-12-28": [], "2026-12-29": ["10:00-12:00"]},
+}
+
+
+def events(house: House, number: int) -> list[CaseEvent]:
+    with house.database.read() as db:
+        return list(db.scalars(select(CaseEvent).where(CaseEvent.case_id == number).order_by(CaseEvent.version)))
+
+
+def in_force(house: House) -> list[tuple[str, str]]:
+    with house.database.read() as db:
+        found = select(Lesson).where(Lesson.withdrawn_at.is_(None)).order_by(Lesson.id)
+        return [(lesson.judge, lesson.value) for lesson in db.scalars(found)]
+
+
+def chosen(page: str, field: str) -> str:
+    """What a select on the page shows as chosen."""
+    select_of = re.search(rf'<select[^>]* name="{field}".*?</select>', page, re.DOTALL)
+    assert select_of, f"the page has no choice of {field}"
+    found = re.search(r'<option value="([^"]*)" selected>', select_of[0])
+    assert found, f"nothing is chosen for {field}"
+    return found[1]
+
+
+def test_what_was_judged_stands_beside_the_case_with_its_words(anna: FlaskClient, storby: House) -> None:
+    case = screens.case_of(storby, "1003")
+    page = text_of(anna.get(f"/cases/{case.id}"))
+    assert chosen(page, "kind") == case.kind
+    assert chosen(page, "language") == "nb"
+    assert re.search(r"(sure|unsure) \(\d\d%\)", page), "it does not say how sure it is"
+    assert "<q>" in page, "the words that decided are not shown"
+    with storby.database.read() as db:
+        said = db.scalars(select(Mention).where(Mention.external_id == "1003")).one().judgement
+    assert said is not None
+    word = said["language"][2][0]
+    marked = text_of(anna.get(f"/cases/{case.id}?why=language"))
+    assert f"<mark>{word}</mark>" in marked
+    assert "<mark>" not in page
+    assert "<mark>" not in text_of(anna.get(f"/cases/{case.id}?why=nonsense"))
+
+
+def test_words_are_marked_where_they_stand_and_nothing_else_gets_in() -> None:
+    assert marked("Is <b>på vägen</b>, is!", ("is", "på vägen")) == (
+        "Is &lt;b&gt;<mark>på vägen</mark>&lt;/b&gt;, <mark>is</mark>!"
+    )
+    assert marked("visst, is", ("is",)) == "visst, <mark>is</mark>", "a part of a word was marked"
+    assert marked("<i>", ()) == "&lt;i&gt;"
+    assert marked("(.*) ???", ("???", ".*")) == "(<mark>.*</mark>) <mark>???</mark>"
+
+
+@pytest.mark.parametrize(
+    ("key", "field", "first", "second"),
+    [
+        ("1", "kind", "question", "question"),
+        ("5", "kind", "other", "other"),
+        ("+", "sentiment", "positive", "positive"),
+        ("0", "sentiment", "neutral", "neutral"),
+        ("6", "urgency", "danger", None),
+        ("9", "urgency", "leak", None),
+        ("!", "noise", "spam", None),
+        ("l", "language", "sv", "en"),
+    ],
+)
+def test_one_key_corrects_and_what_it_gave_it_takes_away(
+    anna: FlaskClient, storby: House, clock: FakeClock, key: str, field: str, first: str, second: str | None
+) -> None:
+    number = screens.case_of(storby, "1003").id  # a Norwegian question about the power
+    with storby.database.transaction() as db:
+        cases.classify(
+            db, number, kind="idea", sentiment="negative", urgency="none", noise="none", actor="t", at=clock()
+        )
+    for expected in (first, second):
+        assert anna.post(f"/cases/{number}/classify", data={"key": key}).status_code == 303
+        assert getattr(screens.case_of(storby, "1003"), field) == expected
+    assert events(storby, number)[-1].actor == "anna@storby.example"
+
+
+def test_a_key_that_means_nothing_is_refused(anna: FlaskClient) -> None:
+    for data in ({"key": "q"}, {"key": ""}, {"kind": "complaint"}, {"sentiment": "none"}, {"category": "<b>"}):
+        assert anna.post("/cases/1/classify", data=data).status_code == 400, data
+    assert anna.post("/cases/999/classify", data={"key": "1"}).status_code == 404
+
+
+def test_a_correction_is_a_lesson_and_undone_it_is_forgotten(
+    anna: FlaskClient, storby: House, clock: FakeClock
+) -> None:
+    case = screens.case_of(storby, "1004")  # praise, in Norwegian
+    assert case.kind == "praise"
+    said = text_of(anna.post(f"/cases/{case.id}/classify", data={"key": "1"}, headers={"HX-Request": "true"}))
+    assert "Kind: Question." in " ".join(said.split())
+    assert "Gensvar has learnt from this." in said
+    reactions.react(storby.database, clock())
+    assert in_force(storby) == [("kind", "question")]
+    page = text_of(anna.get(f"/cases/{case.id}"))
+    assert "set by Anna Åberg" in page
+    assert "Gensvar had said: Praise" in page
+    fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', said))
+    assert fields == {"undo": "1", "kind": "praise"}
+    undone = anna.post(f"/cases/{case.id}/classify", data=fields, headers={"HX-Request": "true"})
+    assert "What was learnt from it is forgotten." in text_of(undone)
+    reactions.react(storby.database, clock())
+    assert in_force(storby) == []
+    assert screens.case_of(storby, "1004").kind == "praise"
+    again = text_of(anna.post(f"/cases/{case.id}/classify", data={"key": "4"}, headers={"HX-Request": "true"}))
+    assert "It says so already." in again
+
+
+def test_without_a_script_the_way_back_stands_on_the_page(anna: FlaskClient, storby: House) -> None:
+    page = text_of(anna.post("/cases/1/classify", data={"key": "4"}, follow_redirects=True))
+    assert "Gensvar has learnt from this." in page
+    assert '<input type="hidden" name="undo" value="1">' in page
+    assert "Gensvar has learnt from this." not in text_of(anna.get("/cases/1")), "it is said twice"
+
+
+def test_the_keys_are_told_and_clash_with_no_other(anna: FlaskClient) -> None:
+    for path in ("/", "/cases/1"):
+        page = text_of(anna.get(path))
+        told = re.search(r'data-judging="([^"]*)"', page)
+        assert told and set(told[1]) == set(KEYS)
+    script = (STATIC / "gensvar.js").read_text()
+    taken = set(re.findall(r'(?:^|[,{])\s*"?([a-zA-Z?])"?: \(\) =>', script, re.MULTILINE))
+    pressed = set(re.findall(r'data-shortcut="(.)"', "".join(map(str, TEMPLATES))))
+    assert {"j", "k", "o", "u", "r", "n", "?"} <= taken
+    assert {"c", "y", "z"} <= pressed
+    assert not taken & set(KEYS) and not pressed & (taken | set(KEYS))
+
+
+def test_a_target_is_told_in_words_and_its_calculation_day_by_day(
+    make_house: Callable[..., House], clock: FakeClock
+) -> None:
+    clock.at = datetime(2026, 12, 23, 14, 0, tzinfo=UTC)  # the day before Christmas Eve, 15:00 in Stockholm
+    sla = {"name": "standard", "calendar": "office", "first_response": "3h", "resolution": "3d"}
+    house = screens.storby(make_house, clock(), calendars=[OFFICE], sla=[sla])
+    number = screens.collect(house, screens.mention(1, "När kommer ni?", clock()), at=clock())[0]
+    reactions.react(house.database, clock())
+    client = create_app(house, clock=clock).test_client()
+    client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "en"
+    client.post("/login", data={"email": "anna@storby.example", "password": screens.PASSWORD})
+    page = " ".join(text_of(client.get(f"/cases/{number}")).split())
+    # The 23rd is a half-day and over; then Christmas, a weekend, a day off of our own, and two hours on the 29th.
+    assert "within 3 hrs of opening time" in page
+    assert "Due Wed 30 Dec 09:00." in page
+    for told in (
+        "half-day: closes early",
+        "holiday: Juldagen",
+        "closed on this weekday",
+        "own exception: closed",
+        "10:00–12:00 · own exception",
+        "Policy standard",
+        "opening hours of office",
+    ):
+        assert told in page, told
+    assert "answer due 30 Dec 09:00" in page
+    clock.at = datetime(2026, 12, 30, 7, 30, tzinfo=UTC)
+    client.post("/login", data={"email": "anna@storby.example", "password": screens.PASSWORD})
+    assert "answer due 09:00, in 30 mins" in text_of(client.get("/"))
+    clock.at = datetime(2026, 12, 30, 10, 0, tzinfo=UTC)
+    client.post("/login", data={"email": "anna@storby.example", "password": screens.PASSWORD})
+    assert "answer 2 hrs late" in text_of(client.get("/"))
+    assert "2 hrs late: it was due 09:00" in text_of(client.get(f"/cases/{number}"))
+    assert numbers(text_of(client.get("/?due=late"))) == [number]
+    assert "Nothing matches the filter" in text_of(client.get("/?due=late&kind=praise"))
+
+
+def test_the_inbox_is_filtered_by_what_was_judged(anna: FlaskClient, storby: House, clock: FakeClock) -> None:
+    spam, hurry = screens.case_of(storby, "1004").id, screens.case_of(storby, "1003").id
+    with storby.database.transaction() as db:
+        cases.classify(db, spam, noise="spam", wants_answer=False, actor="t", at=clock())
+        cases.classify(db, hurry, urgency="danger", language="nb", sentiment="negative", actor="t", at=clock())
+        for number in {1, 2, 3, 4, 5} - {hurry}:
+            cases.classify(db, number, urgency="none", language="sv", sentiment="neutral", actor="t", at=clock())
+    page = text_of(anna.get("/"))
+    assert spam in numbers(page), "noise is not shown"
+    assert ">Spam</span>" in page
+    assert "wants no answer" in page
+    assert "Danger to people or property" in page
+    assert numbers(text_of(anna.get("/?noise=any"))) == [spam]
+    assert spam not in numbers(text_of(anna.get("/?noise=none")))
+    assert numbers(text_of(anna.get("/?urgency=any"))) == [hurry]
+    assert numbers(text_of(anna.get("/?urgency=danger&language=nb&sentiment=negative"))) == [hurry]
+    assert numbers(text_of(anna.get("/?wants_answer=no&noise=spam"))) == [spam]
+    assert numbers(text_of(anna.get("/?language=nonsense&story=x&due=never&team=%FF"))) == []
+    last = max(event.id for event in events(storby, hurry))
+    news = anna.get(f"/live?after={last - 1}&urgency=danger").get_json()["rows"]
+    assert {row["case"]: row["in"] for row in news}[hurry] is True
+    elsewhere = anna.get(f"/live?after={last - 1}&urgency=leak").get_json()["rows"]
+    assert not any(row["in"] for row in elsewhere)
+
+
+def test_a_proposed_answer_is_offered_in_the_authors_language_and_overwrites_nothing(
+    make_house: Callable[..., House], clock: FakeClock
+) -> None:
+    canned = {"name": "ploughing", "texts": {"en": "We plough.", "sv": "Vi plogar.", "nb": "Vi brøyter."}}
+    house = screens.storby(make_house, clock(), canned_replies=[canned])
+    screens.a_morning(house, clock())
+    app = create_app(house, clock=clock)
+    client = app.test_client()
+    client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "en"
+    client.post("/login", data={"email": "anna@storby.example", "password": screens.PASSWORD})
+    number = screens.case_of(house, "1001").id
+    assert "Proposed answer" not in text_of(client.get(f"/cases/{number}"))
+    with house.database.transaction() as db:
+        cases.propose_reply(db, number, name="ploughing", actor="rule:Snow", at=clock())
+    for language, text in [("sv", "Vi plogar."), ("nn", "Vi brøyter."), ("da", "Vi brøyter."), ("fi", "Vi plogar.")]:
+        with house.database.transaction() as db:
+            cases.classify(db, number, language=language, actor="t", at=clock())
+        page = text_of(client.get(f"/cases/{number}"))
+        assert f'data-insert="{text}"' in page, language
+    form = {"body": "Hej Eva!", "key": "k1", "version": hidden(page, "version")}
+    taken = text_of(client.post(f"/cases/{number}/proposed", data=form))
+    assert "Hej Eva!\n\nVi plogar.</textarea>" in taken
+    with house.database.transaction() as db:
+        cases.propose_reply(db, number, name="no longer there", actor="rule:Snow", at=clock())
+    assert "Proposed answer" not in text_of(client.get(f"/cases/{number}"))
+
+
 # -- the inbox ------------------------------------------------------------------------------------------------------
 
 
@@ -325,6 +551,8 @@ def test_the_number_of_queries_does_not_grow_with_the_list(anna: FlaskClient, st
     def count(_c: object, _u: object, statement: str, *_rest: object) -> None:
         asked.append(statement)
 
+    anna.get("/")  # what is laid down is read once
+    asked.clear()
     anna.get("/")
     few = len(asked)
     at = clock() - timedelta(days=2)
@@ -513,12 +741,17 @@ def test_two_people_do_not_undo_each_others_details(anna: FlaskClient, browser: 
     mats = browser("mats@storby.example")
     with storby.database.read() as db:
         me = db.scalar(select(User.id).where(User.email == "mats@storby.example"))
-    seen = {"was_assignee": "", "was_kind": "", "was_priority": "normal", "was_tags": ""}
-    mats.post("/cases/1/details", data={**seen, "assignee": str(me), "kind": "", "priority": "normal", "tags": ""})
-    anna.post("/cases/1/details", data={**seen, "assignee": "", "kind": "problem", "priority": "urgent", "tags": "snö"})
+    seen = {"was_assignee": "", "was_priority": "normal", "was_tags": ""}
+    mats.post("/cases/1/details", data={**seen, "assignee": str(me), "priority": "normal", "tags": ""})
+    anna.post("/cases/1/details", data={**seen, "assignee": "", "priority": "urgent", "tags": "snö"})
     case = screens.case_of(storby, "1001")
-    assert (case.assignee_id, case.kind, case.priority) == (me, "problem", "urgent")
-    assert anna.post("/cases/1/details", data={"was_kind": "", "kind": "<b>"}).status_code == 400
+    assert (case.assignee_id, case.priority) == (me, "urgent")
+    assert anna.post("/cases/1/details", data={"was_priority": "", "priority": "<b>"}).status_code == 400
+    judged = {"was_kind": "problem", "kind": "idea", "was_sentiment": "negative", "sentiment": "negative"}
+    mats.post("/cases/1/classify", data={"was_sentiment": "negative", "sentiment": "positive"})
+    anna.post("/cases/1/classify", data=judged)
+    case = screens.case_of(storby, "1001")
+    assert (case.kind, case.sentiment) == ("idea", "positive")
 
 
 def test_what_is_not_there_is_404(anna: FlaskClient, storby: House) -> None:
@@ -808,7 +1041,11 @@ def test_every_code_the_house_uses_has_words(storby: House, clock: FakeClock) ->
         wordless = {next(filter(None, found)) for found in reasons if labels.cannot_reply("".join(found)) == unknown}
         assert reasons
         assert not wordless
-        actions = set(re.findall(r'_(?:write|said)\(db, \w+(?:\(db, \w+\))?, (?:reply, )?"(\w+)"', code)) | set(Action)
+        recorded = re.findall(r'record\(\s*db, [\w.]+, "(\w+)"', code)
+        actions = {*recorded, targets.WARNING, targets.BREACHED} | set(
+            re.findall(r'_(?:write|said)\(db, \w+(?:\(db, \w+\))?, (?:reply, )?"(\w+)"', code)
+        )
+        actions |= set(Action)
         assert {action for action in actions if labels.action(action) == action.replace("_", " ")} == set()
 
 

@@ -35,7 +35,7 @@ from models import (
 )
 from replies import outbox
 from triage import cases, policy, states
-from web import judgements, labels, promises, review, stories, targets
+from web import judgements, labels, promises, review, shared, stories, targets
 from web.context import house, now, user, whole_number, zone
 from web.i18n import gettext as _
 from web.i18n import number
@@ -76,6 +76,7 @@ PANELS: Mapping[str, Callable[[Session, Case], dict[str, Any]]] = {
     "_targets.html": targets.panel,
     "_judgement.html": judgements.panel,
     "_story.html": stories.panel,
+    "_offered.html": shared.panel,
     "_promises.html": promises.panel,
 }
 
@@ -222,7 +223,7 @@ class Proposed:
 
 def proposed(db: Session, case: Case) -> Proposed | None:
     """In the language of who wrote, or the nearest there is."""
-    canned = policy.read(db).canned_replies.get(case.canned_reply or "")
+    canned = policy.read(db).canned_replies.get(case.canned_reply) if case.canned_reply else None
     if canned is None:
         return None
     spoken = case.language or ""
