@@ -206,6 +206,10 @@ def asks_language(node: Node) -> bool:
     return any(isinstance(leaf, Lang) or inflected(leaf) for leaf, _ in leaves(node))
 
 
+def asks_links(node: Node) -> bool:
+    return any(isinstance(leaf, Link) for leaf, _ in leaves(node))
+
+
 def inflected(leaf: Leaf) -> bool:
     return any(term.inflected for term in _terms(leaf))
 

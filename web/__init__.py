@@ -28,8 +28,10 @@ from web import (
     login,
     media,
     policy,
+    preview,
     promises,
     review,
+    shared,
     stories,
 )
 from web.context import is_at_least, secret_key
@@ -76,9 +78,11 @@ def create_app(house: House, *, clock: Callable[[], datetime] = lambda: datetime
         judgements.pages,
         promises.pages,
         stories.pages,
+        shared.pages,
         review.pages,
         admin.pages,
         policy.pages,
+        preview.pages,
         absences.pages,
         lessons.pages,
         media.pages,
@@ -102,6 +106,7 @@ def create_app(house: House, *, clock: Callable[[], datetime] = lambda: datetime
             "is_admin": is_at_least(Role.admin),
             "is_manager": is_at_least(Role.manager),
             "promises_due": promises.waiting,
+            "answers_of": shared.answers_of,
         }
 
     return app

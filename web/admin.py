@@ -166,7 +166,7 @@ def _preview() -> Draft:
     try:
         query = watch.parse(typed.match) if typed.match else None
     except QueryError as error:
-        typed = replace(typed, query_error=str(error), position=error.position)
+        typed = replace(typed, query_error=labels.query_problem(error), position=error.position)
     if not url:
         return replace(typed, error=_("Write the address of the blog."))
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from errors import NotFoundError
+from errors import NotFoundError, QueryError
 from models import Case, CaseStatus, Kind, Noise, Priority, Reply, ReplyOrigin, ReplyStatus, Role, Sentiment, Urgency
 from triage.clock import Day
 from web.i18n import clock, language_name, length, when
@@ -262,6 +262,26 @@ def cannot_reply(code: str | None) -> str:
         "gone": _("It has been deleted at the source."),
     }
     return known.get(code or "", _("The network does not let us answer this from here."))
+
+
+def left_out(code: str) -> str:
+    """One sentence: why a case gets no answer for all."""
+    known: Mapping[str, str] = {
+        "closed": _("The case is closed."),
+        "ignored": _("The case is ignored."),
+        "noise": _("It is spam, an advertisement or a machine."),
+        "too_long": _("The text is too long for the network."),
+        "repeats": _("The network refuses the same words twice: a name or a number in the text makes it another."),
+        "budget": _("The month's budget for the account does not allow it."),
+        "stale": _("Somebody has written there since it was looked at."),
+        "not_possible": _("The case had changed and could not be answered any more."),
+    }
+    return known.get(code) or cannot_reply(code)
+
+
+def query_problem(error: QueryError) -> str:
+    """What is wrong with a watch query, in the reader's language."""
+    return _(error.text, **error.values)
 
 
 def reason(code: str | None) -> str:

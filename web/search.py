@@ -16,6 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from errors import InvalidInput, QueryError
 from models import Author, Case, Mention
 from triage import stems, subject, watch
+from web import labels
 from web.i18n import gettext as _
 from web.i18n import number
 
@@ -47,12 +48,18 @@ def found_in_mention(db: Session, q: str) -> Condition:
 
 def _parse(q: str) -> watch.Node:
     if len(q) > MAX_LENGTH or len(q.split()) > MAX_TERMS:
-        message = f"A search may have {MAX_LENGTH} characters and {MAX_TERMS} words at most."
+        message = _(
+            "A search may have %(letters)s characters and %(words)s words at most.",
+            letters=number(MAX_LENGTH),
+            words=number(MAX_TERMS),
+        )
         raise InvalidInput(message, {"q": "make it shorter"})
     try:
         return watch.parse(q)
     except QueryError as error:
-        raise InvalidInput(str(error), {"q": f"{error} (at character {error.position + 1})"}) from error
+        raise InvalidInput(
+            labels.query_problem(error), {"q": f"{error} (at character {error.position + 1})"}
+        ) from error
 
 
 def _condition(node: watch.Node, holds: Callable[[watch.Leaf], Condition]) -> Condition:
