@@ -272,7 +272,7 @@
   function press(key) {
     const part = document.querySelector(`[data-shortcut="${CSS.escape(key)}"]`);
     if (!part) return false;
-    if (part.matches("button, a")) part.click();
+    if (part.matches("button, a, summary")) part.click();
     else part.focus();
     return true;
   }
