@@ -47,8 +47,12 @@ def storby(make_house: Callable[..., House], clock: FakeClock) -> House:
 def anna(storby: House, clock: FakeClock) -> FlaskClient:
     client = create_app(storby, clock=clock).test_client()
     client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "en"
-    client.post("/login", data={"email": "anna@storby.example", "password": screens.PASSWORD})
+    log_in(client)
     return client
+
+
+def log_in(client: FlaskClient) -> None:
+    client.post("/login", data={"email": "anna@storby.example", "password": screens.PASSWORD})
 
 
 def page(client: FlaskClient, path: str) -> str:
@@ -78,6 +82,7 @@ def test_the_list_tells_what_is_told_now_and_what_alarmed(anna: FlaskClient, sto
     assert SNOW in alarmed
     assert "Det forsar" not in alarmed
     clock.forward(days=3)
+    log_in(anna)
     assert "No story is being told" in page(anna, "/stories")
     assert SNOW in page(anna, "/stories?show=all")
     assert snow.size + ice.size == 8

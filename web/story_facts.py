@@ -96,7 +96,8 @@ class Told:
     timeline: Timeline
     first: Mention
     starter: Voice | None
-    spreaders: list[Voice]
+    spreaders: list[Voice]  # most mentions first, then most followers
+    began: dict[int, str]  # the first mention of each stage -> who wrote it
     whole: bool
 
 
@@ -117,13 +118,16 @@ def told(db: Session, story: Story) -> Told | None:
     line = timeline(items, followers, influence.hosts(), SITES)
     first = db.get_one(Mention, line.first, options=[joinedload(Mention.author)])
     voices = Counter(item.author for item in items)
-    spreaders = [int(author) for author, _ in line.spreaders[:SPREADERS]]
+    most = sorted(line.spreaders, key=lambda each: (-each[1], -followers.get(each[0], 0)))
+    spreaders = [int(author) for author, _ in most[:SPREADERS]]
+    openers = select(Mention.id, Author.name).join(Author, Author.id == Mention.author_id)
     known_by = {author.id: author for author in db.scalars(select(Author).where(Author.id.in_(spreaders)))}
     return Told(
         line,
         first,
         Voice(first.author, voices[str(first.author_id)], reasons(db, first.author, story)) if first.author else None,
         [Voice(known_by[id], voices[str(id)], reasons(db, known_by[id], story)) for id in spreaders],
+        {id: name for id, name in db.execute(openers.where(Mention.id.in_([each.first for each in line.stages])))},
         len(items) < TOLD,
     )
 
@@ -149,9 +153,10 @@ def reasons(db: Session, author: Author, story: Story | None) -> list[influence.
 
 @dataclass(frozen=True)
 class Bar:
-    """``at``: when the hour or day begins."""
+    """``at``: when the hour or day begins; ``place``: from the left."""
 
     at: datetime
+    place: int
     mentions: int
 
 
@@ -162,12 +167,13 @@ def bars(line: Timeline, zone: object, most: int = 48) -> tuple[list[Bar], bool]
     if span <= most:
         counted = dict(line.hours)
         hours = [first + n * HOUR for n in range(span)]
-        return [Bar(hour, counted.get(hour, 0)) for hour in hours], True
+        return [Bar(hour, place, counted.get(hour, 0)) for place, hour in enumerate(hours)], True
     days: Counter[datetime] = Counter()
     for hour, n in line.hours:
         local = hour.astimezone(zone)  # type: ignore[arg-type]
         days[local.replace(hour=0)] += n
-    return [Bar(day, n) for day, n in sorted(days.items())][-most:], False
+    latest = sorted(days.items())[-most:]
+    return [Bar(day, place, n) for place, (day, n) in enumerate(latest)], False
 
 
 @dataclass(frozen=True)

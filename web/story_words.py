@@ -50,7 +50,7 @@ def alarm(figures: Mapping[str, Any]) -> str:
 
 def stage(name: str) -> str:
     return {
-        "blog": _("Blogs"),
+        "article": _("Blogs"),
         "comment": _("Comments"),
         "press": _("The press"),
         "social": _("Social networks"),

@@ -59,7 +59,7 @@ class StoryShape(TypedDict):
 
 
 class StageShape(TypedDict):
-    """Where a story was told: ``blog``, ``comment``, ``press`` or ``social``, since when, and how often."""
+    """Where a story was told: ``article``, ``comment``, ``press`` or ``social``, since when, and how often."""
 
     name: str
     at: str
