@@ -143,6 +143,21 @@ def test_the_languages_of_author_and_source_help(database: Database) -> None:
         assert school.expected(mention.author.languages, from_source.languages) == {"nn": 1.0}
 
 
+def test_small_talk_does_not_take_the_wish_for_an_answer_back(database: Database) -> None:
+    with database.transaction() as db:
+        take(db, said("a", text="När öppnar badhuset på lördagar?", minutes=0))
+        take(db, said("b", "bo", text="Haha, fint väder i dag", to="a", minutes=1))
+        case = db.get_one(Case, number(db, "a"))
+        small_talk = db.scalars(select(Mention).where(Mention.external_id == "b")).one()
+        assert small_talk.judgement is not None
+        assert small_talk.judgement["wants_answer"][0] == "no"
+        assert case.wants_answer is True
+        take(db, said("us", "us", text="Klockan nio", ours=True, to="a", minutes=2))
+        take(db, said("c", text="Haha, fint väder i dag", to="us", minutes=3))
+        db.refresh(case)
+        assert case.wants_answer is False, "what was asked has been answered"
+
+
 def test_an_urgent_mention_raises_the_priority_and_never_lowers_it(database: Database) -> None:
     with database.transaction() as db:
         take(db, said("a", text="Lekplatsen är fin"))

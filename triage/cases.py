@@ -451,7 +451,8 @@ def _new_case(
 def _judged(case: Case, mention: Mention) -> dict[str, Any]:
     """What the judges say of the case now that this has been said: never what a person or a rule has set.
 
-    Its kind is that of what it began with; language, feeling and whether it wants an answer are those of the last word.
+    Its kind is that of what it began with; language and feeling are those of the last word. It wants an answer as long
+    as anything does that has had none.
     """
     if mention.judgement is None:
         return {}
@@ -459,7 +460,7 @@ def _judged(case: Case, mention: Mention) -> dict[str, Any]:
     values: dict[str, Any] = {
         "language": said["language"],
         "sentiment": said["sentiment"],
-        "wants_answer": said["wants_answer"] == "yes",
+        "wants_answer": said["wants_answer"] == "yes" or bool(case.wants_answer and case.waiting_since),
         "kind": case.kind or said["kind"],
         "noise": case.noise or said.get("noise"),
         "urgency": said.get("urgency") or case.urgency,
