@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from errors import QueryError
 from settings import DAYS
+from triage import watch
 from web import i18n, labels
 from web.i18n import gettext as _
 
@@ -217,6 +219,15 @@ def remedy(text: str) -> str:
     found = ((match, told) for pattern, told in patterns if (match := re.fullmatch(pattern, said)))
     told = next((told % match.groupdict() if match.groupdict() else told for match, told in found), said)
     return f"{told} {_('Did you mean %(name)s?', name=meant.removesuffix('?'))}" if meant else told
+
+
+def of_query(query: str) -> str | None:
+    """What is wrong with a watch query, if anything is."""
+    try:
+        watch.parse(query)
+    except QueryError as error:
+        return labels.query_problem(error)
+    return None
 
 
 def _remedies() -> dict[str, str]:

@@ -147,7 +147,7 @@ def read(model: type[BaseModel], posted: Posted, prefix: str = "") -> dict[str, 
         value = _read(field, posted)
         if value not in (None, "", [], {}) or field.info.is_required():
             found[field.key] = value
-        elif _default(field):
+        elif _default(field) and (field.widget == "ticks" or field.path in posted):
             found[field.key] = [] if value == [] else "none"
     return found
 
@@ -232,7 +232,9 @@ def _with_problems(control: Control, problems: Sequence[ConfigProblem]) -> Contr
     parts = tuple(_with_problems(part, problems) for part in control.parts)
     own = [each for each in problems if _about(each, control.path)]
     own = [each for each in own if not any(_about(each, part.path) for part in parts)]
-    return replace(control, parts=parts, problems=tuple(form_words.remedy(each.remedy) for each in own))
+    query = control.text if control.path.split(".")[-1] == "match" else ""
+    told = ((query and form_words.of_query(query)) or form_words.remedy(each.remedy) for each in own)
+    return replace(control, parts=parts, problems=tuple(told))
 
 
 def _control(part: str, field: _Field, posted: Posted, choices: Choices) -> Control:
