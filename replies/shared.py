@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 import channels
@@ -69,10 +69,18 @@ class Part:
 
 
 def preview(
-    db: Session, house: House, story_id: int, texts: Mapping[str, str], *, user: User, at: datetime
+    db: Session,
+    house: House,
+    story_id: int,
+    texts: Mapping[str, str],
+    *,
+    user: User,
+    at: datetime,
+    chosen: Collection[int] | None = None,
 ) -> list[Part]:
     """What every living case of a story would get, in the order in which it would be sent. Nothing is written.
 
+    ``chosen``: the cases that are to get it; they alone have a turn and use the budget. None: those that are advised.
     Raises ``InvalidInput`` for a text that is empty or names an unknown variable.
     """
     texts = _checked(texts)
@@ -85,7 +93,8 @@ def preview(
         same = (case.account_id, part.body)
         if part.problem is None and abilities.once and same in said:
             part = replace(part, problem="repeats", advised=False)
-        if part.problem is None:
+        wanted = part.advised if chosen is None else case.id in chosen
+        if part.problem is None and wanted:
             problem, turn = pace.next(case, part.micro_usd)
             part = replace(part, problem=problem, not_before=turn, advised=part.advised and problem is None)
             said.add(same)
@@ -202,13 +211,17 @@ def submit(
     story_id: int,
     *,
     texts: Mapping[str, str],
-    chosen: Collection[int],
+    chosen: Collection[int] | None,
     key: str,
     then: Then,
     user: User,
     at: datetime,
+    seen: Mapping[int, int] | None = None,
 ) -> SharedAnswer:
     """Take one answer for the chosen cases; the same ``key`` again gives the same. ``work_off`` queues it.
+
+    ``chosen`` None: every case that is advised. ``seen``: the versions of the cases as they were previewed; where
+    somebody has written since, nothing is sent.
 
     Raises ``InvalidInput`` where nothing could be sent, ``NotFoundError``.
     """
@@ -217,7 +230,8 @@ def submit(
         return known
     if db.get(Story, story_id) is None:
         raise NotFoundError(f"There is no story {story_id}.")
-    parts = [part for part in preview(db, house, story_id, texts, user=user, at=at) if part.case.id in set(chosen)]
+    looked = preview(db, house, story_id, texts, user=user, at=at, chosen=chosen)
+    parts = [part for part in looked if (part.advised if chosen is None else part.case.id in chosen)]
     if not parts:
         raise InvalidInput("No case was chosen. Nothing was sent.", {"cases": "choose at least one"})
     answer = SharedAnswer(story_id=story_id, user_id=user.id, key=key, texts=_checked(texts), then=then, created_at=at)
@@ -229,7 +243,7 @@ def submit(
                 shared_answer_id=answer.id,
                 case_id=part.case.id,
                 body=part.body,
-                version=part.case.version,
+                version=(seen or {}).get(part.case.id, part.case.version),
                 skipped=part.problem,
             )
         )
@@ -309,12 +323,13 @@ def stop(db: Session, answer_id: int, *, actor: str, at: datetime) -> int:
     if answer is None:
         raise NotFoundError(f"There is no answer {answer_id}.")
     answer.stopped_at = answer.stopped_at or at
-    held = (
+    unsent = (
         select(Reply.id)
         .join(SharedAnswerPart, SharedAnswerPart.reply_id == Reply.id)
-        .where(SharedAnswerPart.shared_answer_id == answer_id, Reply.status == ReplyStatus.held)
+        .where(SharedAnswerPart.shared_answer_id == answer_id)
+        .where(Reply.status.in_((ReplyStatus.held, ReplyStatus.in_review)))
     )
-    stopped = list(db.scalars(held.order_by(Reply.case_id)))
+    stopped = list(db.scalars(unsent.order_by(Reply.case_id)))
     for reply_id in stopped:
         cases.cancel_reply(db, reply_id, actor=actor, at=at)
     return len(stopped)
@@ -338,6 +353,8 @@ class Progress:
 
 
 def progress(db: Session, answer_id: int) -> Progress:
+    """Raises ``NotFoundError``."""
+    answer = get(db, answer_id)
     rows = db.execute(
         select(Reply.status, SharedAnswerPart.skipped, func.count(), func.max(Reply.not_before))
         .select_from(SharedAnswerPart)
@@ -350,24 +367,48 @@ def progress(db: Session, answer_id: int) -> Progress:
         if skipped is None:
             by_status[status] = by_status.get(status, 0) + count
     turns = [turn for status, _, _, turn in rows if status in _UNSENT and turn is not None]
+    never = by_status.pop(None, 0) if answer.stopped_at is not None else 0  # stopped before it was queued
     return Progress(
         total=sum(count for _, _, count, _ in rows),
         waiting=sum(by_status.get(status, 0) for status in (None, *_UNSENT, ReplyStatus.in_review)),
         sent=by_status.get(ReplyStatus.sent, 0),
         failed=by_status.get(ReplyStatus.failed, 0),
         uncertain=by_status.get(ReplyStatus.uncertain, 0),
-        undone=by_status.get(ReplyStatus.cancelled, 0) + by_status.get(ReplyStatus.draft, 0),
+        undone=never + by_status.get(ReplyStatus.cancelled, 0) + by_status.get(ReplyStatus.draft, 0),
         skipped={skipped: count for _, skipped, count, _ in rows if skipped is not None},
         until=max(turns, default=None),
     )
+
+
+def get(db: Session, answer_id: int) -> SharedAnswer:
+    """Raises ``NotFoundError``."""
+    found = db.get(SharedAnswer, answer_id)
+    if found is None:
+        raise NotFoundError(f"There is no answer {answer_id}.")
+    return found
+
+
+def of_story(db: Session, story_id: int, limit: int) -> list[SharedAnswer]:
+    """What was sent in a story, or in one that it took up; the latest first."""
+    told = select(Story.id).where(or_(Story.id == story_id, Story.merged_into_id == story_id))
+    sent = select(SharedAnswer).where(SharedAnswer.story_id.in_(told)).order_by(SharedAnswer.id.desc())
+    return list(db.scalars(sent.limit(limit)))
 
 
 def offered(db: Session, case: Case) -> SharedAnswer | None:
     """The latest answer for all of the story a case belongs to, if the case has not had it: worth sending there too."""
     if case.story_id is None or case.waiting_since is None:
         return None
-    latest = select(SharedAnswer).where(SharedAnswer.story_id == case.story_id, SharedAnswer.stopped_at.is_(None))
-    answer = db.scalar(latest.order_by(SharedAnswer.id.desc()).limit(1))
-    if answer is None or db.get(SharedAnswerPart, (answer.id, case.id)) is not None:
+    answer = next(iter(of_story(db, case.story_id, 1)), None)
+    if answer is None or answer.stopped_at is not None or db.get(SharedAnswerPart, (answer.id, case.id)) is not None:
         return None
     return answer
+
+
+def newcomers(db: Session, answer: SharedAnswer, story_id: int) -> int:
+    """How many cases of its story wait for an answer and have not had this one."""
+    had = select(SharedAnswerPart.case_id).where(SharedAnswerPart.shared_answer_id == answer.id)
+    waiting = (Case.story_id == story_id, Case.merged_into_id.is_(None), Case.waiting_since.is_not(None))
+    alive = (Case.status.not_in((CaseStatus.closed, CaseStatus.ignored)), Case.noise.is_(None))
+    counted = select(func.count()).select_from(Case).where(*waiting, *alive, Case.id.not_in(had))
+    return db.scalar(counted) or 0
