@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+import triage
 from triage.influence import Reason
 from triage.stories import Growth
 from web.i18n import gettext as _
-from web.i18n import ngettext, number, when
+from web.i18n import language, ngettext, number, when
 from web.story_facts import Member
 
 
@@ -77,8 +80,26 @@ def because(member: Member) -> str:
 
 
 def _telling(words: list[str]) -> str:
-    """The words that decided; those with a ``¤`` are matters, named in English in the dictionary."""
-    return ", ".join(word.lstrip("¤").replace("_", " ") for word in words[:4])
+    """The words that decided, each once. Those with a ``¤`` are matters, which have a name in most languages."""
+    names = [_matter(word[1:], language()) if word.startswith("¤") else word for word in words]
+    return ", ".join(list(dict.fromkeys(names))[:4])
+
+
+def _matter(concept: str, language: str) -> str:
+    """Its first word in the dictionary; of one made of others, that of the thing."""
+    said = _dictionary().get((concept, language))
+    made = _dictionary().get((concept, "="))
+    if said is None and made is not None:
+        said = _dictionary().get((made.partition(" + ")[0], language))
+    return said or concept.replace("_", " ")
+
+
+@cache
+def _dictionary() -> dict[tuple[str, str], str]:
+    """(concept, language) -> the first it is called."""
+    lines = (Path(triage.__file__).parent / "words" / "concepts.tsv").read_text(encoding="utf-8").splitlines()
+    rows = (line.split("\t") for line in lines if line and not line.startswith("#"))
+    return {(concept, language): said.split(", ")[0].rstrip("*") for concept, language, said in rows}
 
 
 def heard(reason: Reason) -> str:
