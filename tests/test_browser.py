@@ -16,8 +16,9 @@ from sqlalchemy import select, update
 from house import House
 from models import CaseStatus, Reply, ReplyStatus, User
 from sandbox.base import serving
+from settings import CannedReply
 from tests import screens
-from triage import cases
+from triage import cases, policy
 from web import create_app, passwords
 
 pytestmark = pytest.mark.browser
@@ -238,3 +239,58 @@ def uncertain_answer(house: House, number: int) -> None:
         cases.reply_uncertain(db, made.id, error="cut", lookup_at=None, actor="outbox", at=datetime.now(UTC))
         db.execute(update(Reply).where(Reply.id == made.id).values(attempts=1))
     assert number == mention.id
+
+
+def corrected(here: Desk, external_id: str, field: str) -> object:
+    return getattr(screens.case_of(here.house, external_id), field)
+
+
+def test_one_key_corrects_the_case_or_the_row_and_z_takes_it_back(desk: Open) -> None:
+    here = desk()
+    page, said = here.page, here.page.locator("#said")
+    number = screens.case_of(here.house, "1004").id
+    before = corrected(here, "1004", "kind")
+    row = page.locator(f"#case-{number}")
+    row.locator("a").focus()
+    page.keyboard.press("3")
+    expect(said).to_contain_text("Kind: Idea")
+    expect(row.locator(".read")).to_contain_text("Idea", timeout=5000)
+    assert corrected(here, "1004", "kind") == "idea"
+    expect(row.locator("a")).to_be_focused()
+    page.keyboard.press("z")
+    expect(said).to_contain_text("is forgotten")
+    assert corrected(here, "1004", "kind") == before
+    expect(page).to_have_url(here.base + "/")
+    page.keyboard.press("o")
+    page.wait_for_url(f"**/cases/{number}")
+    page.keyboard.press("-")
+    expect(said).to_contain_text("Tone: Negative")
+    expect(page.locator("#judged-sentiment")).to_have_value("negative", timeout=5000)
+    page.locator("#body").fill("")
+    page.locator("#body").press("1")
+    expect(page.locator("#body")).to_have_value("1")
+    assert corrected(here, "1004", "kind") == before, "a key acted while somebody was typing"
+    assert here.complaints == []
+
+
+def test_reasons_are_marked_and_a_proposed_answer_goes_under_what_is_written(desk: Open) -> None:
+    here = desk()
+    page, number = here.page, screens.case_of(here.house, "1003").id
+    with here.house.database.transaction() as db:
+        policy.put(
+            db,
+            "canned_replies",
+            CannedReply(name="power", texts={"nb": "Vi feilsøker nå."}),
+            by="t",
+            at=datetime.now(UTC),
+        )
+        cases.propose_reply(db, number, name="power", actor="rule:Power", at=datetime.now(UTC))
+    here.go(f"/cases/{number}")
+    page.locator("#body").fill("Hei!")
+    page.locator("#why-language a").click()
+    expect(page.locator(".thread mark").first).to_be_visible()
+    expect(page.locator("#body")).to_have_value("Hei!")
+    page.locator("#main").focus()
+    page.keyboard.press("y")
+    expect(page.locator("#body")).to_have_value("Hei!\n\nVi feilsøker nå.")
+    assert here.complaints == []
