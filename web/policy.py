@@ -191,7 +191,7 @@ def _take(page: Page) -> str | Response | BaseResponse:
             raise ConfigError([ConfigProblem("name", name, _("There is already one of this name."))])
         if request.form.get("do") == "try":
             with house().database.read() as db:
-                trial = trials.of(db, value, request.form.get("example", ""), now())
+                trial = _trial(db, value, instead_of)
             return _page(replace(page, trial=trial))
         with house().database.transaction() as db:
             policy.put(db, page.part, value, instead_of=instead_of, by=user().email, at=now())
@@ -203,6 +203,12 @@ def _take(page: Page) -> str | Response | BaseResponse:
         return make_response(_page(replace(page, problems=[problem])), 422)
     flash(_("%(name)s is in force.", name=name))
     return redirect(url_for("policy.listing", slug=_slug(page.part)), 303)
+
+
+def _trial(db: Session, value: settings.Strict, instead_of: str | None) -> trials.Trial | None:
+    if isinstance(value, settings.RuleSettings):
+        return trials.of_rule(db, value, instead_of, now())
+    return trials.of(db, value, request.form.get("example", ""), now())
 
 
 def _page(page: Page) -> str:

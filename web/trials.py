@@ -1,21 +1,26 @@
-"""What a definition would mean, before anybody relies on it: coming days of a calendar, an example of a target."""
+"""What a definition would mean, before anybody relies on it: days, examples, effects."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from settings import Calendar, OpeningTime, Sla, Strict, duration_text, opening_text
-from triage import clock, policy, sla
+from models import User
+from settings import Calendar, OpeningTime, RuleSettings, Sla, Strict, duration_text, opening_text
+from triage import clock, policy, rehearsal, sla
+from web import labels
 from web.context import zone
 from web.i18n import day
 from web.i18n import gettext as _
 
 DAYS_AHEAD = 60
+DAYS_BACK = 30
 MOST_LINES = 80  # of a calculation; a target of many months is not followed day by day
 
 
@@ -41,8 +46,20 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Change:
+    """What a rule would have done to a case, in words: (field, before, after), and what it could not do (what, why)."""
+
+    case_id: int
+    subject: str
+    at: datetime
+    changes: list[tuple[str, str, str]]
+    refused: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
 class Trial:
-    """``days``: of a calendar. ``examples``: of a policy, for a case that began ``at``; all times in ``zone``."""
+    """``days``: of a calendar. ``examples``: of a policy, for a case that began ``at``; all times in ``zone``.
+    ``changes``: of a rule in the last days, among ``looked_at`` events; ``whole``: there are no more."""
 
     days: list[Line] | None = None
     examples: list[Example] | None = None
@@ -50,15 +67,44 @@ class Trial:
     start: str = ""
     zone: str = ""
     calendar: str | None = None
+    changes: list[Change] | None = None
+    looked_at: int = 0
+    whole: bool = True
 
 
 def of(db: Session, value: Strict, example: str, at: datetime) -> Trial | None:
-    """What can be shown of a definition, in force or not; ``example``: the moment a person chose, local time."""
+    """What is shown of a definition, in force or not; ``example``: the moment a person chose, local time."""
     if isinstance(value, Calendar):
         return Trial(days=list(_days(value, at)), zone=value.timezone)
     if isinstance(value, Sla):
         return _examples(policy.read(db), value, example, at)
     return None
+
+
+def of_rule(db: Session, rule: RuleSettings, instead_of: str | None, at: datetime) -> Trial:
+    """What it would have done lately, compared with the one it takes the place of."""
+    found = rehearsal.rehearsal(db, rule, instead_of=instead_of, since=at - DAYS_BACK * clock.DAY, until=at)
+    people = {user.email: user.name for user in db.scalars(select(User))}
+    changes = [_change(each, people) for each in found.found]
+    return Trial(changes=changes, looked_at=found.looked_at, whole=found.whole)
+
+
+def _change(found: rehearsal.Difference, people: Mapping[str, str]) -> Change:
+    pairs = ((name, _value(name, old, people), _value(name, new, people)) for name, (old, new) in found.changes.items())
+    changes = [(_field(name), old, new) for name, old, new in pairs]
+    refused = [(_field(name), labels.refusal(why)) for name, why in found.refused.items()]
+    return Change(found.case_id, found.subject, found.at, changes, refused)
+
+
+def _field(name: str) -> str:
+    return labels.field("review_wanted" if name == "review" else name)
+
+
+def _value(name: str, value: Any, people: Mapping[str, str]) -> str:
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    several = isinstance(value, (frozenset, tuple))
+    return labels.value(name, sorted(people.get(each, each) for each in value) if several else value, people)
 
 
 def _days(calendar: Calendar, at: datetime) -> Iterator[Line]:
