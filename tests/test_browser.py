@@ -294,3 +294,20 @@ def test_reasons_are_marked_and_a_proposed_answer_goes_under_what_is_written(des
     page.keyboard.press("y")
     expect(page.locator("#body")).to_have_value("Hei!\n\nVi feilsøker nå.")
     assert here.complaints == []
+
+
+def test_a_watch_query_is_tried_while_it_is_typed(desk: Open) -> None:
+    here = desk(who="admin@storby.example")
+    for path, name in (("/admin/sources", "match"), ("/admin/rules/new", "if.match")):
+        here.go(path)
+        typed = here.page.locator(f"[id='{name}']")
+        typed.press_sequentially("~almgata AND (")
+        result = here.page.locator(".tried .live")
+        expect(result).to_contain_text("The query ends where a word should stand.")
+        expect(result.locator("pre")).to_have_text("~almgata AND (\n              ^")
+        typed.fill("almgatan OR ~fjellvei")
+        expect(result).to_contain_text("Would have found 2 of the last")
+        expect(result.locator("mark")).to_have_text(["Fjellveien", "Almgatan"])
+        typed.fill("")
+        expect(result).to_be_empty()
+    assert here.sideways() == 0 and here.complaints == []
