@@ -273,6 +273,23 @@ def test_a_target_is_calculated_step_by_step_for_a_chosen_moment(admin: FlaskCli
     assert odd.status_code == 200, "a moment that cannot be read is now"
 
 
+def test_a_rule_is_tried_on_the_last_days_and_changes_nothing(
+    admin: FlaskClient, storby: House, clock: FakeClock
+) -> None:
+    [number] = screens.collect(storby, screens.mention(1, "Det är halkigt på Almgatan", clock()), at=clock())
+    clock.forward(hours=1)
+    page = text_of(admin.post("/admin/rules/new", data={**NEW["rules"], "if.match": "halkig*", "do": "try"}))
+    trial = page.split('id="trial"')[1]
+    assert "changed something 1 time." in trial
+    assert f"/cases/{number}" in trial
+    assert "is, snö" in trial
+    nothing = text_of(admin.post("/admin/rules/new", data={**NEW["rules"], "if.match": "solsken", "do": "try"}))
+    assert "It would have changed nothing." in nothing
+    assert list(entries(storby, "rules")) == ["fara"]
+    with storby.database.read() as db:
+        assert db.get_one(Case, number).tags == []
+
+
 # -- who is away -------------------------------------------------------------------------------------------------------
 
 
