@@ -19,7 +19,7 @@ import channels
 import money
 import pulls
 from collectors.base import MentionData
-from collectors.blog_discovery import Found, discover
+from collectors.blog_discovery import Found, Preview, discover
 from errors import ChannelError, ConfigError, GensvarError, InvalidInput, NotFoundError, QueryError
 from models import (
     Account,
@@ -35,7 +35,7 @@ from models import (
     User,
 )
 from settings import SourceSettings
-from triage import watch
+from triage import language, watch
 from web import labels
 from web.context import house, is_at_least, now, user
 from web.i18n import gettext as _
@@ -173,9 +173,15 @@ def _preview() -> Draft:
         found = discover(url, house().http)
     except ChannelError as error:
         return replace(typed, error=f"{labels.reason(error.reason)}: {error}")
-    kept = [query.matches(watch.Text.of(item.title, item.text)) for item in found.items] if query else None
+    kept = [query.matches(_text(item, asked=watch.asks_language(query))) for item in found.items] if query else None
     named = NAME.sub("-", (found.title or url.partition("://")[2]).lower()).strip("-")[:40]
     return replace(typed, name=typed.name or named, found=found, kept=kept)
+
+
+def _text(item: Preview, *, asked: bool) -> watch.Text:
+    """An entry as a watch query sees it; ``asked``: whether its language matters."""
+    spoken = language.detect(f"{item.title}\n{item.text}").value if asked else None
+    return watch.Text.of(item.title, item.text, language=spoken, name=item.author, url=item.url)
 
 
 @pages.post("/sources/add")
