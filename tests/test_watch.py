@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from errors import QueryError
+from settings import Category
 from tests import slow_watch
-from triage import watch
+from triage import policy, stems, watch
 from triage.subject import Text
 from triage.watchlist import Watchlist
 from web.i18n import LANGUAGES, catalogue
@@ -300,6 +301,24 @@ def test_a_watchlist_tries_only_what_may_hold() -> None:
     assert watched.everywhere == ("all",)
     assert watched.matching(Text.of("Storby annat7", language="sv")) == ["7", "all", "any"]
     assert len(watched._whole["word"]["storby"]) == 1, "what all ask for is nobody's anchor who has another"
+
+
+def test_the_finer_categories_come_first_and_ask_for_fields() -> None:
+    categories = [
+        Category(name="Roads", match="~gata OR ~väg"),
+        Category(name="Snow", parent="Roads", match="~gata lang:sv plog*"),
+        Category(name="By hand"),
+    ]
+    entries = tuple(policy.Entry(number, each.name, False, each) for number, each in enumerate(categories))
+    watched = policy.Policy({"categories": entries}).watched_categories
+    assert [each.name for each in watched.matching(Text.of("Gatan är inte plogad", language="sv"))] == ["Snow", "Roads"]
+    assert [each.name for each in watched.matching(Text.of("Gatan är inte plogad", language="nb"))] == []
+
+
+@pytest.mark.parametrize("stemmer", stems.ALL)
+@given(word=st.text(alphabet="abdegiklmnoprstuvyåäöæøüß", min_size=3, max_size=12))
+def test_a_word_begins_as_words_with_its_stem_may(stemmer: str, word: str) -> None:
+    assert all(word.startswith(stems.heads(stemmer, stem)) for stem in stems.stems(stemmer, word))
 
 
 @given(st.text(max_size=60))
