@@ -10,6 +10,7 @@ stay as they were.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -25,7 +26,9 @@ from triage.verdicts import Verdict
 ROUNDS = 5
 MARGIN = 1.5  # how far ahead the taught value shall be, in log-odds
 MOST = 12.0  # how far one lesson may move the scores of its own text, each way; lessons that contradict stop there
-_LITTLE = 0.15  # of a little word's weight, where a word that says something has 1
+# What a mark counts where a word that says something counts 1. What stands in every other text must count little:
+# corrections are made where a verdict was wrong, and would else drive its kind of text away where it was right.
+_LITTLE, _EMOJI, _PAIR, _GENERAL = 0.15, 0.3, 0.4, 0.1
 _STEM = 5  # letters that words of one stem begin with
 
 
@@ -212,20 +215,21 @@ def _vector(text: str, language: str) -> _Vector:
     lists = lexicon(language)
     found: dict[tuple[int, str], float] = {}
     for place, word in enumerate(pieces.words):
-        if "function" in lists.roles.get(word, ()) or (not word[0].isalpha() and not word[0] > "\u2000"):
+        if not word[0].isalpha():
+            found[place, "=" + word] = _EMOJI if word[0] > "\u2000" else _LITTLE
+        elif "function" in lists.roles.get(word, ()):
             found[place, "=" + word] = _LITTLE
         else:
             found[place, "=" + word] = 1.0
             if len(word) > _STEM:
                 found[place, "<" + word[:_STEM]] = 0.6
     for place, mark in marks(pieces, language):
-        found[place, mark] = 0.4 if " " in mark else 0.3
-    total: dict[str, float] = {}
-    for (_, mark), weight in found.items():
-        total[mark] = total.get(mark, 0.0) + weight
+        found[place, mark] = _PAIR if " " in mark else _GENERAL
+    times = Counter(mark for _, mark in found)
+    total = {mark: weight for (_, mark), weight in found.items()}  # once, however often it stands there
     length = math.sqrt(sum(weight * weight for weight in total.values())) or 1.0
     return _Vector(
         len(pieces.words),
-        tuple((place, mark, weight / length) for (place, mark), weight in found.items()),
+        tuple((place, mark, weight / times[mark] / length) for (place, mark), weight in found.items()),
         {mark: weight / length for mark, weight in total.items()},
     )
