@@ -27,6 +27,7 @@ from web import (
     lessons,
     login,
     media,
+    notices,
     policy,
     preview,
     promises,
@@ -86,6 +87,7 @@ def create_app(house: House, *, clock: Callable[[], datetime] = lambda: datetime
         absences.pages,
         lessons.pages,
         media.pages,
+        notices.pages,
     ):
         app.register_blueprint(pages)
     api.register(app, house)

@@ -27,7 +27,7 @@ from models import (
 )
 from triage import policy
 from triage.learning import VALUES
-from web import labels
+from web import labels, notices
 from web.context import house, now, user
 from web.i18n import gettext as _
 from web.queries import CaseFilter, CasePage, Sort, cases_among, find_cases
@@ -114,6 +114,7 @@ def inbox() -> str:
         people = db.scalars(select(User).where(User.disabled_at.is_(None)).order_by(User.name)).all()
         heartbeat = db.get(Heartbeat, "scheduler")
         views = _views(db, args, me)
+        told, told_in_all = notices.unseen(db, me.id)
         any_case = bool(rows) or db.scalar(select(Case.id).limit(1)) is not None
     return render_template(
         "inbox.html",
@@ -127,6 +128,8 @@ def inbox() -> str:
         troubled=[source for source in sources if source.error],
         people=people,
         filters=filters,
+        notices=told,
+        notice_count=told_in_all,
         channels=channels.CHANNELS.values(),
         sorts=sort_names(),
         sort=sort,

@@ -98,10 +98,10 @@ def panel(db: Session, case: Case) -> dict[str, Any]:
 
 
 def _judged(field: str, value: str, judgements: Sequence[tuple[int, Mapping[str, Any]]]) -> Judged:
-    """What the judge said of the message that the case has it from (triage.cases): the first or the last, or for what
-    holds on, the last in which it was found."""
+    """What the judge said of the message that the case has it from: its kind from the first, language and feeling from
+    the last, and what holds on once it was found (triage.cases) from the last that has it."""
     said = [(id, *judgement[field]) for id, judgement in reversed(judgements) if field in judgement]
-    said = said[-1:] if field == "kind" else said if field in MAY_LACK else said[:1]
+    said = said[-1:] if field == "kind" else said[:1] if field in ("language", "sentiment") else said
     keys = [key for key, (judge, _value) in KEYS.items() if judge == field]
     for id, verdict, sure, because in said:
         if verdict == value:

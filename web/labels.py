@@ -188,7 +188,7 @@ def notice(kind: str, detail: Mapping[str, object]) -> str:
         "reply_uncertain": _("It is not known whether your answer was sent"),
         "sla_warning": _("A target is about to be missed"),
         "sla_breached": _("A target was missed"),
-        "notified": _("A rule wants you to see this"),
+        "notified": _("Rule %(name)s wants you to see this", name=detail.get("rule", "")),
         "reply_proposed": _("A colleague wants you to look at an answer"),
         "reply_returned": _("Your answer came back"),
         "story_alarm": _("A story is growing fast"),
