@@ -76,7 +76,7 @@ def _in_words(target: Target, at: datetime) -> tuple[str, str]:
     if target.lapsed:
         return _("no longer asked for: the case was put away"), "neutral"
     if due is None:
-        return _("stands still while the case waits"), "neutral"
+        return _("stands still while we wait for the author"), "neutral"
     if due <= at:
         return _("%(late)s late: it was due %(time)s", late=length(at - due), time=shown(due, at)), "danger"
     words = _("due %(time)s, in %(left)s", time=shown(due, at), left=length(due - at))
