@@ -169,6 +169,27 @@ def test_the_author_answers_or_somebody_else_writes(laid_down: Laid) -> None:
     assert [tag.tag for tag in case_(house, number).tags] == ["answer", "mention"]
 
 
+def test_what_has_become_part_of_another_case_is_found_there(laid_down: Laid) -> None:
+    house = laid_down({"if": {"match": "läcka"}, "then": {"priority": "urgent", "ignore": True}})
+    with house.database.transaction() as db:
+        for mention in (
+            said("one", "anna", to="top", minutes=1),
+            said("two", "bo", to="top", minutes=2, text="en läcka"),
+            said("top", "anna", minutes=0),  # what both answer: they are one case after all
+        ):
+            take(db, mention, at=MORNING)
+        number = case_of(db, "two") or 0
+        assert number == case_of(db, "one")
+    follow(house.database)
+    case = case_(house, number)
+    assert (case.priority, case.status) == ("urgent", "new")
+
+
+def test_who_is_not_known_can_be_ignored_too(laid_down: Laid) -> None:
+    house = laid_down({"then": {"ignore": True}})
+    assert case_(house, came(house, author=None)).status == "ignored"
+
+
 def test_a_change_of_status(laid_down: Laid) -> None:
     house = laid_down({"when": "status", "if": {"status": "resolved"}, "then": {"tags": ["done"]}})
     number = came(house)

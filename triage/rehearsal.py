@@ -173,15 +173,11 @@ def _compare_events(db: Session, stage: _Stage, page: Sequence[CaseEvent]) -> It
     for event in page:
         case = past.cases[event.case_id]
         mention = mentions.get(event.mention_id or 0)
-        happened = rules.triggers(
-            event.action,
-            event.from_status,
-            event.to_status,
-            by_author=mention is not None and mention.author_id is not None and mention.author_id == case.author_id,
-        )
+        by_author = mention is not None and rulebook.is_by_author(mention, case)
+        happened = rules.triggers(event.action, event.from_status, event.to_status, by_author=by_author)
         now = past.situation(case, event.at, lambda later, event=event: later.version > event.version)  # type: ignore[misc]
         if mention is not None:
-            now = rulebook.came_in(now, mention, case)
+            now = rulebook.came_in(now, mention, joined=not by_author and event.action != "opened")
         yield stage.compare(case, happened, now)
 
 

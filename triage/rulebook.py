@@ -35,7 +35,6 @@ from settings import Calendar, RuleConditions, RuleSettings
 from triage import cases, policy, rules, subject
 from triage.policy import Policy
 from triage.rules import Fired, Known, Situation
-from triage.states import Action
 
 BY_RULE = "rule:"  # how the actor of what a rule does begins
 UNANSWERED, NOTIFIED, CALLED, REFUSED = "unanswered", "notified", "webhook", "rule_refused"
@@ -46,31 +45,23 @@ ON_THE_CASE = ("channel", "kind", "priority", "language", "sentiment", "urgency"
 
 def apply(db: Session, event: CaseEvent, at: datetime) -> None:
     """Do what the rules say about an event."""
-    happened = triggers(db, event)
-    listening = rules.wanted(policy.read(db).rules, happened) if happened else []
-    if not listening:
+    if event.actor.startswith(BY_RULE):
         return
-    case = cases.get(db, event.case_id)
-    if case.imported:
-        return  # history is no news
+    mention = db.get(Mention, event.mention_id) if event.mention_id is not None else None
+    # Where the mention is now: meanwhile its case may have become part of another.
+    case = mention.case if mention is not None and mention.case is not None else event.case
+    by_author = mention is not None and is_by_author(mention, case)
+    happened = rules.triggers(event.action, event.from_status, event.to_status, by_author=by_author)
+    listening = rules.wanted(policy.read(db).rules, happened) if happened else []
+    if not listening or case.imported:  # history is no news
+        return
+    case = cases.get(db, case.id)
     situation = situations(db, [case], event.at)[case.id]
-    if event.mention_id is not None:
-        situation = came_in(situation, db.get_one(Mention, event.mention_id), case)
+    if mention is not None:
+        joined = not by_author and (event.action != "opened" or event.case_id != case.id)
+        situation = came_in(situation, mention, joined=joined)
     for fired in rules.decide(listening, situation, known(db, listening)):
         _carry_out(db, case, fired, event, at)
-
-
-def triggers(db: Session, event: CaseEvent) -> frozenset[rules.Trigger]:
-    """What an event is to rules: nothing, if a rule made it."""
-    if event.actor.startswith(BY_RULE):
-        return frozenset()
-    author = event.case.author_id
-    by_author = (
-        event.action == Action.author_wrote
-        and author is not None
-        and db.scalar(select(Mention.author_id).where(Mention.id == event.mention_id)) == author
-    )
-    return rules.triggers(event.action, event.from_status, event.to_status, by_author=by_author)
 
 
 # -- what is known -----------------------------------------------------------------------------------------------------
@@ -126,15 +117,20 @@ def _zone(calendar: Calendar | None, laid_down: Policy) -> ZoneInfo:
     return ZoneInfo(calendar.timezone) if calendar else laid_down.zone
 
 
-def came_in(now: Situation, mention: Mention, case: Case) -> Situation:
+def came_in(now: Situation, mention: Mention, *, joined: bool) -> Situation:
     """The same where a mention has just come in: then it is this one that is asked about, and who wrote it."""
     return replace(
         now,
         texts=(subject.of(mention, mention.language),),
         author=_names(mention.author),
         followers=mention.author.followers if mention.author else None,
-        joined=mention.author_id != case.author_id,
+        joined=joined,
     )
+
+
+def is_by_author(mention: Mention, case: Case) -> bool:
+    """Whether who wrote it began the case; who is not known did not."""
+    return mention.author_id is not None and mention.author_id == case.author_id
 
 
 def _names(author: Author | None) -> frozenset[str]:
