@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -192,7 +191,7 @@ def stored(database: Database) -> list[tuple[str, int, list[object]]]:
         return [(id, names.setdefault(story, len(names)), because) for id, story, because in db.execute(rows)]
 
 
-@pytest.mark.parametrize("order", list(permutations(range(4)))[::5])
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 1, 2, 0), (2, 3, 0, 1)])
 def test_copies_are_one_story_in_whatever_order_they_come(database: Database, order: tuple[int, ...]) -> None:
     copies = [
         said("0", "anna", text=SNOW, minutes=0),
@@ -208,13 +207,13 @@ def test_copies_are_one_story_in_whatever_order_they_come(database: Database, or
 
 def test_two_processes_and_one_that_is_killed_place_as_one_does(database: Database) -> None:
     with database.transaction() as db:
-        take(db, *storm(24))
+        take(db, *storm(18))
     other = Database(database.url.render_as_string(hide_password=False))
     mine = [database, other]
     turns = 0
     while reactions._react_to_next(mine[turns % 2], MORNING + timedelta(hours=1)):
         turns += 1
-        if turns % 7 == 0:  # as after kill -9: nothing in memory
+        if turns % 5 == 0:  # as after kill -9: nothing in memory
             story_memory.forget(mine[turns % 2].engine)
     other.close()
     check(database)
@@ -258,7 +257,7 @@ def test_what_was_rolled_back_is_not_remembered(database: Database, monkeypatch:
 
 def test_memory_is_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(story_memory, "MOST", 3)
-    for n in range(12):
+    for n in range(9):
         tell(database, said(f"{n}", f"a{n}", text=f"{SNOW} {LINK if n % 2 else ''}"))
         assert len(story_memory._memories[database.engine].gatherer) <= 7
     check(database)
@@ -393,7 +392,7 @@ def test_an_alarm_goes_to_managers_and_to_the_teams_once_and_again_when_it_has_t
         team = db.scalars(select(Team)).one()
         cases.assign_team(db, case_of(db, "0") or 0, team=team, actor="eva@storby.example", at=MORNING)
     people = 1
-    for more, told in ((3, 0), (1, 2), (9, 2), (1, 4), (4, 4)):
+    for more, told in ((3, 0), (1, 2), (9, 2), (2, 4)):
         some = range(people, people := people + more)
         tell(database, *(said(f"{n}", f"a{n}", text=SNOW, minutes=n) for n in some))
         assert len(notices(database)) == told, f"when {people} have told"
