@@ -88,7 +88,7 @@ def item(db: Session, mention: Mention) -> stories.Item:
         thread=None if above else mention.external_id,
         author=str(mention.author_id) if mention.author_id else None,
         channel=mention.channel,
-        url=mention.url,
+        url=mention.url if "#" not in (mention.url or "") else None,  # without its fragment it is the article above
     )
 
 
