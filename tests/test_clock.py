@@ -193,3 +193,34 @@ def test_without_a_calendar_it_is_always_open() -> None:
     assert clock.add(None, FIRST, OpeningTime(1, timedelta(hours=2))) == FIRST + timedelta(hours=26)
     assert clock.is_open(None, FIRST)
     assert clock.next_opening(None, FIRST) == FIRST
+
+
+@settings(max_examples=60, deadline=None)
+@given(calendars(), instants(), st.integers(1, 600), st.integers(0, 4 * 1440))
+def test_backwards_it_is_the_last_moment_from_which_so_much_is_open(
+    calendar: Calendar, end: datetime, amount: int, before: int
+) -> None:
+    since = end - before * MINUTE
+    start = clock.subtract(calendar, end, OpeningTime(0, amount * MINUTE), since=since)
+    wanted = end
+    left = amount
+    while left and wanted > since:
+        wanted -= MINUTE
+        left -= open_by_the_wall(calendar, wanted)
+    assert start == wanted
+
+
+@pytest.mark.parametrize(
+    ("end", "amount", "start"),
+    [
+        ("2026-03-09T08:20", OpeningTime(0, timedelta(minutes=30)), "2026-03-06T14:50"),  # back over a weekend
+        ("2026-03-09T10:00", OpeningTime(1, timedelta()), "2026-03-06T10:00"),  # an opening day, not 24 hours of it
+        ("2026-03-09T16:00", OpeningTime(1, timedelta(hours=1)), "2026-03-06T14:00"),  # Friday closes earlier
+        ("2026-12-28T10:00", OpeningTime(5, timedelta()), "2026-12-17T10:00"),
+    ],
+)
+def test_when_to_warn(end: str, amount: OpeningTime, start: str) -> None:
+    long_ago = wall("SE", "2026-01-01T08:00")
+    assert clock.subtract(office(), wall("SE", end), amount, since=long_ago) == wall("SE", start)
+    near = wall("SE", end) - MINUTE
+    assert clock.subtract(office(), wall("SE", end), amount, since=near) == near, "not before the clock began"

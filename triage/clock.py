@@ -109,6 +109,31 @@ def add(calendar: Calendar | None, start: datetime, amount: OpeningTime) -> date
     raise AssertionError("openings never end")
 
 
+def subtract(calendar: Calendar | None, end: datetime, amount: OpeningTime, *, since: datetime) -> datetime:
+    """The same backwards: the last moment from which ``amount`` leads to ``end``, but not before ``since``."""
+    if calendar is None:
+        return max(since, end - amount.days * DAY - amount.time)
+    at, first = end, _date(calendar, since)
+    if amount.days:
+        local = end.astimezone(ZoneInfo(calendar.timezone))
+        on, days = local.date(), amount.days
+        while days:
+            on -= DAY
+            if on < first:
+                return since
+            days -= bool(day(calendar, on).openings)
+        at = _nearest(day(calendar, on).openings, datetime.combine(on, local.time(), local.tzinfo).astimezone(UTC))
+    left, on = amount.time, _date(calendar, at)
+    while left and on >= first:
+        for opens, closes in reversed(day(calendar, on).openings):
+            here = max(min(closes, at) - opens, timedelta())
+            if left and here >= left:
+                at, left = min(closes, at) - left, timedelta()
+            left -= min(here, left)
+        on -= DAY
+    return since if left else max(since, at)
+
+
 def steps(calendar: Calendar, start: datetime, end: datetime) -> list[Step]:
     """The same day by day, for people to follow: every date touched, also those that were not open."""
     found: list[Step] = []

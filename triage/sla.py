@@ -143,9 +143,4 @@ def warn_at(sla: Sla, calendar: Calendar | None, target: Target) -> datetime | N
     if sla.warn_before is None or target.due_at is None:
         return None
     hours = None if sla.clock == "calendar" else calendar
-    ahead = sla.warn_before.time + sla.warn_before.days * clock.DAY
-    early = target.due_at - ahead
-    # Opening time backwards: step back until so much of it lies between.
-    while hours is not None and clock.between(hours, early, target.due_at) < ahead and early > target.started_at:
-        early -= max(ahead - clock.between(hours, early, target.due_at), timedelta(minutes=1))
-    return max(early, target.started_at)
+    return clock.subtract(hours, target.due_at, sla.warn_before, since=target.started_at)
