@@ -217,6 +217,8 @@ def test_every_screen_fits_and_obeys_the_policy(desk: Open, width: int, scheme: 
     )[0]
     uncertain_answer(here.house, long)
     paths = ["/", "/?channel=api", "/cases/1", f"/cases/{blog}", f"/cases/{long}", "/me", "/admin", "/admin/sources"]
+    paths += [f"/admin/{part}/new" for part in ("rules", "calendars", "sla", "categories", "canned-replies", "teams")]
+    paths += ["/admin/rules", "/admin/absences", "/admin/lessons"]
     for path in [*paths, "/admin/sources/1", "/admin/accounts", "/admin/users"]:
         here.go(path)
         assert here.sideways() <= 0, f"{path} is wider than {width} px"
@@ -224,6 +226,34 @@ def test_every_screen_fits_and_obeys_the_policy(desk: Open, width: int, scheme: 
     assert (background == "rgb(255, 255, 255)") == (scheme == "light"), "the colours do not follow the reader's choice"
     # The picture of the article lies on a site that is not there, which our proxy answers with 404.
     assert [said for said in here.complaints if "404" not in said] == []
+
+
+def test_a_calendar_is_made_tried_and_mended_by_keyboard(desk: Open) -> None:
+    here = desk(who="admin@storby.example")
+    page = here.page
+    here.go("/admin/calendars/new")
+    page.get_by_label("Name", exact=True).fill("Kontoret")
+    page.get_by_label("Saturday").fill("10-14")
+    page.get_by_label("Saturday").press("Enter")  # saves, as the first thing the form can do
+    expect(page.get_by_role("alert")).to_contain_text("something is not right")
+    expect(page.get_by_label("Saturday")).to_have_value("10-14")
+    page.get_by_role("link", name="Saturday").press("Enter")
+    page.get_by_label("Saturday").fill("10:00-14:00")
+    page.get_by_label("Closed on the holidays of").select_option(label="Norway")
+    page.get_by_role("button", name="Show the coming 60 days").press("Enter")
+    expect(page.locator("#trial tbody tr")).to_have_count(60)
+    expect(page.get_by_label("Saturday")).to_have_value("10:00-14:00")
+    page.get_by_role("button", name="Save", exact=True).press("Enter")
+    expect(page.get_by_text("Kontoret is in force.")).to_be_visible()
+    assert [said for said in here.complaints if "422" not in said] == []
+
+
+def test_a_watch_query_of_a_rule_shows_what_it_finds_while_it_is_written(desk: Open) -> None:
+    here = desk(who="admin@storby.example")
+    here.go("/admin/rules/new")
+    here.page.get_by_label("Watch query").press_sequentially("plog*")
+    expect(here.page.locator(".tried .live")).to_contain_text("Plogen har inte varit", timeout=5000)
+    assert here.complaints == []
 
 
 def uncertain_answer(house: House, number: int) -> None:
