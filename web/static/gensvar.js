@@ -263,11 +263,29 @@
     const number = live.case || document.querySelector(".row[aria-current]")?.id.replace("case-", "");
     if (number) htmx.ajax("POST", `/cases/${number}/classify`, { values: { key }, target: "#said", swap: "innerHTML" });
   }
+  const said = document.getElementById("said");
+  let fading;
+  function fade() { // not from under a hand or a focus that is on its way to undo
+    if (said.matches(":hover, :focus-within")) fading = setTimeout(fade, 5000);
+    else said.replaceChildren();
+  }
+  function toast() {
+    said.classList.add("toast");
+    clearTimeout(fading);
+    fading = setTimeout(fade, 20000);
+  }
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.target.id !== "said") return;
-    event.target.classList.add("toast");
+    toast();
     poll();
   });
+  for (const failure of ["htmx:responseError", "htmx:sendError"]) {
+    document.addEventListener(failure, (event) => {
+      if (event.detail.target.id !== "said") return;
+      said.textContent = document.getElementById("help").dataset.failed;
+      toast();
+    });
+  }
   // Elsewhere on the page a part may name the key that presses its button, or leads to its field.
   function press(key) {
     const part = document.querySelector(`[data-shortcut="${CSS.escape(key)}"]`);
