@@ -11,12 +11,12 @@ import pytest
 from database import Database
 from errors import ConfigError, InvalidInput, NotFoundError
 from house import House, channel_rules, declare
-from models import Definition
-from settings import RuleSettings, Sla, read_part
+from models import Definition, Team, TeamMember
+from settings import Calendar, RuleSettings, Sla, TeamSettings, read_part
 from triage import policy, watch
 
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
-OFFICE = {
+OFFICE: dict[str, Any] = {
     "name": "office",
     "timezone": "Europe/Stockholm",
     "holidays": "SE",
@@ -112,3 +112,73 @@ def test_a_part_made_by_hand_is_checked_as_the_file_is() -> None:
     assert "resolution" in told
     with pytest.raises(ConfigError, match="did you mean office"):
         read_part("sla", {**STANDARD, "calendar": "ofice"}, **again)
+
+
+# -- teams, and who names whom ---------------------------------------------------------------------------------------
+
+
+def team(name: str, *members: str, **more: Any) -> TeamSettings:
+    return TeamSettings.model_validate({"name": name, "members": list(members), **more})
+
+
+def test_a_team_goes_in_and_comes_out_the_same(database: Database) -> None:
+    given = team("Gata", "anna@storby.example", "eva@storby.example", routing="least_loaded", ceiling=9, queue_alarm=30)
+    with database.transaction() as db:
+        policy.put(db, "teams", given, by="eva@storby.example", at=AT)
+        [entry] = policy.entries(db, "teams")
+        assert (entry.value, entry.declared) == (given, False)
+        with pytest.raises(InvalidInput, match="already"):
+            policy.put(db, "teams", team("Gata"), by="eva@storby.example", at=AT)
+        policy.retire(db, "teams", "Gata", at=AT)
+        assert policy.entries(db, "teams") == ()
+
+
+def test_whose_turn_it_is_stays_with_who_stays(database: Database) -> None:
+    with database.transaction() as db:
+        policy.put(db, "teams", team("Gata", "a@b.example", "c@b.example"), by="eva@storby.example", at=AT)
+        number = policy.entries(db, "teams")[0].id
+        db.get_one(TeamMember, (number, "a@b.example")).last_given_at = AT
+        changed = team("Väg", "a@b.example", "d@b.example")
+        policy.put(db, "teams", changed, instead_of="Gata", by="eva@storby.example", at=AT)
+        assert db.get_one(TeamMember, (number, "a@b.example")).last_given_at == AT
+        assert [entry.value for entry in policy.entries(db, "teams")] == [changed]
+
+
+def test_a_declared_team_is_changed_only_in_the_file(make_house: Callable[..., House]) -> None:
+    house = make_house(teams=[{"name": "Gata", "members": ["anna@storby.example"]}])
+    declare(house, AT)
+    declare(house, AT)
+    with house.database.transaction() as db:
+        with pytest.raises(InvalidInput, match=r"config\.yaml"):
+            policy.put(db, "teams", team("Gata"), instead_of="Gata", by="eva@storby.example", at=AT)
+        with pytest.raises(InvalidInput, match=r"config\.yaml"):
+            policy.retire(db, "teams", "Gata", at=AT)
+        assert db.query(Team).one().members[0].email == "anna@storby.example"
+
+
+def test_what_is_named_elsewhere_is_neither_removed_nor_renamed(database: Database) -> None:
+    calendar = Calendar.model_validate(OFFICE)
+    with database.transaction() as db:
+        put: Any = {"by": "eva@storby.example", "at": AT}
+        policy.put(db, "calendars", calendar, **put)
+        policy.put(db, "teams", team("Gata", calendar="office"), **put)
+        told = RuleSettings.model_validate({"name": "a", "if": {"team": ["Gata"]}, "then": {"priority": "low"}})
+        policy.put(db, "rules", told, **put)
+        assert policy.uses(db, "calendars", "office") == [("teams", "Gata")]
+        assert policy.uses(db, "teams", "Gata") == [("rules", "a")]
+        for part, name in (("calendars", "office"), ("teams", "Gata")):
+            with pytest.raises(InvalidInput, match="is used by"):
+                policy.retire(db, part, name, at=AT)
+        renamed = calendar.model_copy(update={"name": "kontor"})
+        with pytest.raises(InvalidInput, match="is used by"):
+            policy.put(db, "calendars", renamed, instead_of="office", **put)
+        policy.retire(db, "rules", "a", at=AT)
+        policy.retire(db, "teams", "Gata", at=AT)
+        policy.retire(db, "calendars", "office", at=AT)
+        assert policy.read(db).calendars == {}
+
+
+def test_a_day_without_hours_is_a_day_left_out() -> None:
+    assert Calendar.model_validate({**OFFICE, "hours": {**OFFICE["hours"], "sun": []}}) == Calendar.model_validate(
+        OFFICE
+    )
