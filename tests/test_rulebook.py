@@ -304,6 +304,15 @@ def test_time_asks_everything_else_too_and_asks_again(laid_down: Laid) -> None:
     assert len(waited(house, number)) == 1
 
 
+def test_what_has_waited_for_long_is_left_alone(laid_down: Laid) -> None:
+    house = laid_down(LATE)
+    number = came(house)
+    tick(house, 4.1 + 7 * 24)
+    assert waited(house, number) == []
+    tick(house, 3.9 + 7 * 24)
+    assert len(waited(house, number)) == 1
+
+
 @pytest.mark.parametrize("status", [CaseStatus.resolved, CaseStatus.ignored])
 def test_who_has_been_put_away_does_not_wait(laid_down: Laid, status: CaseStatus) -> None:
     house = laid_down(LATE)

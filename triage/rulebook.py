@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -40,6 +40,7 @@ BY_RULE = "rule:"  # how the actor of what a rule does begins
 UNANSWERED, NOTIFIED, CALLED, REFUSED = "unanswered", "notified", "webhook", "rule_refused"
 ALIVE = (CaseStatus.new, CaseStatus.open, CaseStatus.pending)
 AT_ONCE = 200  # cases looked at in one query
+ASKS_AGAIN = timedelta(days=7)  # so long after its time was up a rule still looks whether the rest has come to hold
 ON_THE_CASE = ("channel", "kind", "priority", "language", "sentiment", "urgency", "noise", "category")
 
 
@@ -262,7 +263,8 @@ def _waiting_for(rule: RuleSettings, at: datetime) -> Select[Any]:
     columns = [_asks(when, name) for name in ON_THE_CASE]
     return (
         select(Case)
-        .where(Case.status.in_(when.status or ALIVE), Case.waiting_since <= at - when.unanswered_for, ~Case.imported)
+        .where(Case.status.in_(when.status or ALIVE), ~Case.imported)
+        .where(Case.waiting_since.between(at - when.unanswered_for - ASKS_AGAIN, at - when.unanswered_for))
         .where(*(clause for clause in columns if clause is not None), ~acted.exists())
         .options(joinedload(Case.author), joinedload(Case.team), joinedload(Case.assignee), selectinload(Case.tags))
     )
