@@ -44,6 +44,7 @@ _NEAREST: Mapping[str, Sequence[str]] = {
     "da": ("nb", "nn", "sv", "en"),
     "sv": ("nb", "da", "nn", "en"),
 }
+OPEN = (SharedAnswerPart.reply_id.is_(None), SharedAnswerPart.skipped.is_(None))  # still to be queued
 _UNSENT = (ReplyStatus.held, ReplyStatus.queued, ReplyStatus.calling)
 
 
@@ -270,11 +271,10 @@ def work_off(house: House, at: datetime) -> int:
 
 
 def _open_parts() -> Select[SharedAnswerPart]:
-    still = (SharedAnswerPart.reply_id.is_(None), SharedAnswerPart.skipped.is_(None))
     return (
         select(SharedAnswerPart)
         .join(SharedAnswer)
-        .where(*still, SharedAnswer.stopped_at.is_(None))
+        .where(*OPEN, SharedAnswer.stopped_at.is_(None))
         .order_by(SharedAnswerPart.shared_answer_id, SharedAnswerPart.case_id)
     )
 

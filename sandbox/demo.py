@@ -23,7 +23,7 @@ import supervisor
 from errors import GensvarError
 from house import House, declare, open_house
 from models import Role
-from sandbox import outside, story
+from sandbox import outside, storm, story
 from sandbox.base import Fault, serving
 from sandbox.outside import FAULTS, Column, Place
 from sandbox.town import Town
@@ -51,7 +51,7 @@ def main(port: int | None = None, outside_port: int | None = None, data: Path | 
     inbox = f"http://127.0.0.1:{port}"
     with ExitStack() as ending:
         ending.enter_context(_fresh(data))
-        town = Town(story.load())
+        town = Town(story.load(), storm.load(below={"facebook": "fb-snow", "storbybloggen": "wp-warning"}))
         town.x.reset_after = timedelta(minutes=1)  # a real one says a quarter of an hour; nobody tries a demo that long
         addresses = {key: ending.enter_context(serving(network.app)) for key, network in town.networks.items()}
         town.tell_past(datetime.now(UTC))
@@ -65,7 +65,8 @@ def main(port: int | None = None, outside_port: int | None = None, data: Path | 
         password = f"storby-{secrets.token_hex(3)}"
         _prepare(house, password)
         quiet = threading.Event()
-        threading.Thread(target=town.go_on, args=(quiet,), name="storby", daemon=True).start()
+        for going_on in (town.go_on, town.blow):
+            threading.Thread(target=going_on, args=(quiet,), name="storby", daemon=True).start()
         ending.callback(quiet.set)
         supervisor.run(house, file, lambda: _say(inbox, seen, password, data, time.monotonic() - began))
     return 0

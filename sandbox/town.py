@@ -10,17 +10,21 @@ from typing import Any
 from sandbox.base import Network
 from sandbox.blog import Blog, WordPress
 from sandbox.facebook import Graph
+from sandbox.storm import Storm
 from sandbox.story import US, Message, Story
 from sandbox.twitter import X
 
+BLOWN = 36  # minutes the storm has lasted when the demo begins
+GUST = 2.5  # seconds between two messages of it from then on
 THINKS = timedelta(seconds=20)  # how long a citizen takes to say something to an answer
 
 
 class Town:
-    """Networks by the names the story uses, and what has been said on them so far."""
+    """Networks by the names the story uses, and what has been said on them so far. ``storm``: comes over it, too."""
 
-    def __init__(self, story: Story) -> None:
-        self.story = story
+    def __init__(self, story: Story, storm: Storm | None = None) -> None:
+        self.story, self.storm = story, storm
+        self.people = {**(storm.people if storm else {}), **story.people}
         self.x = X(handle="storby", title="Storby kommun")
         self.facebook = Graph(page_name="Storby kommun")
         self.storbybloggen = WordPress()
@@ -33,10 +37,10 @@ class Town:
             "grannbloggen": self.grannbloggen,
             "storbyposten": self.storbyposten,
         }
-        self._said: dict[str, str] = {}  # id in the story -> external id
+        self.said: dict[str, str] = {}  # id in the story -> external id
         self._whose: dict[tuple[str, str], Message] = {}  # where and external id -> what the story said there
         self._heard: set[tuple[str, str]] = set()  # our answers a citizen has thought about
-        for person in story.people.values():
+        for person in self.people.values():
             self.x.person(person.handle).name = person.name
 
     def accounts(self, addresses: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -68,13 +72,16 @@ class Town:
         """Everything said before the demo starts, at the time it was said."""
         for message in self.story.past:
             self.say(message, now + timedelta(minutes=message.at))
+        for message in self.storm.messages if self.storm else ():
+            if message.at < BLOWN:
+                self.say(message, now + timedelta(minutes=message.at - BLOWN))
 
     def say(self, message: Message, at: datetime | None = None) -> None:
         """One message, written in the network's own app."""
         of = message.to or message.repost or message.quote
-        above = self._said[of] if of else None
+        above = self.said[of] if of else None
         id = self._by_us(message, above, at) if message.by == US else self._by_a_citizen(message, above, at)
-        self._said[message.id] = id
+        self.said[message.id] = id
         self._whose[message.where, id] = message
 
     def _by_us(self, message: Message, above: str | None, at: datetime | None) -> str:
@@ -104,7 +111,7 @@ class Town:
 
     def _author(self, message: Message) -> str:
         """As the network knows the person: X by the handle, the others by name."""
-        person = self.story.people[message.by]
+        person = self.people[message.by]
         return person.handle if message.where == "x" else person.name
 
     def go_on(self, quiet: threading.Event) -> None:
@@ -115,13 +122,21 @@ class Town:
             self.say(message)
             self.answer_back(datetime.now(UTC))
 
+    def blow(self, quiet: threading.Event) -> None:
+        """The rest of the storm, faster than it came, until ``quiet`` is set."""
+        for message in self.storm.messages if self.storm else ():
+            if message.at >= BLOWN:
+                if quiet.wait(GUST):
+                    return
+                self.say(message)
+
     def answer_back(self, now: datetime) -> None:
         """Every other author of the story says something to the municipality's answer, a while after it was given."""
         for where, network in self.networks.items():
             for post in network.posts():
                 key = where, post.external_id
                 asked = self._whose.get((where, post.in_reply_to or ""))
-                if asked is None or asked.by == US or not post.ours or post.private:
+                if asked is None or asked.by not in self.story.people or not post.ours or post.private:
                     continue
                 if key in self._whose or key in self._heard or now - post.at < THINKS:
                     continue

@@ -123,7 +123,7 @@ def test_collecting(rounds: Iterator[Round]) -> None:
     assert killed == ROUNDS, f"only {killed} of {ROUNDS} were still running when they should have been killed"
 
 
-def _slowly(app: Callable[..., Any]) -> Callable[..., Any]:
+def slowly(app: Callable[..., Any]) -> Callable[..., Any]:
     def slow(environ: Any, start_response: Any) -> Any:
         time.sleep(0.03)
         return app(environ, start_response)
@@ -137,7 +137,7 @@ def test_sending(rounds: Iterator[Round]) -> None:
         for number in range(ANSWERS):
             round.x.write(f"Person {number}", f"@storby fråga {number}")
         round.kills.run("collect")
-        round.x.app.wsgi_app = _slowly(round.x.app.wsgi_app)  # type: ignore[method-assign]  # so that there is a middle
+        round.x.app.wsgi_app = slowly(round.x.app.wsgi_app)  # type: ignore[method-assign]  # so that there is a middle
         with round.database.transaction() as db:
             for mention in list(db.scalars(select(Mention))):
                 assert mention.case_id is not None
