@@ -8,7 +8,7 @@ linked to) is asked of the database as nearly as it can and then of the watch qu
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from sqlalchemy import BindParameter, ColumnElement, Text, and_, bindparam, cast, false, func, not_, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -23,7 +23,7 @@ from web.i18n import number
 MAX_LENGTH = 200  # characters
 MAX_TERMS = 16
 MAX_GAP = 255  # words in a NEAR: the most PostgreSQL repeats
-MAX_ASKED = 20_000  # texts that are read to see whether they are meant
+MAX_ASKED = 50_000  # texts that are read to see whether they are meant
 
 NUMBER = re.compile(r"#?([0-9]{1,18})")
 # What a word is made of: \w depends on the locale in PostgreSQL, so the scripts are named.
@@ -32,6 +32,7 @@ LETTER, OTHER = f"[{LETTERS}]", f"[^{LETTERS}]"
 
 Condition = ColumnElement[bool]
 Column = ColumnElement[str] | InstrumentedAttribute[str]
+Known = InstrumentedAttribute[str | None]  # or not
 
 
 def found_in_case(db: Session, q: str) -> Condition:
@@ -83,9 +84,9 @@ def _in_case(db: Session, leaf: watch.Leaf) -> Condition:
 def _in_subject(db: Session, leaf: watch.Leaf) -> Condition:
     match leaf:
         case watch.Term() | watch.Near():
-            near = _in_text(Case.subject, leaf)
             if not watch.inflected(leaf):
-                return near
+                return _in_text(Case.subject, leaf)
+            near = _in_its_language(Case.language, leaf, Case.subject)
             rows = db.execute(select(Case.id, Case.subject, Case.language).where(near).limit(MAX_ASKED + 1)).all()
             texts = [(id, watch.Text.of(title, language=language)) for id, title, language in rows]
             return Case.id.in_(_meant(leaf, texts))
@@ -98,8 +99,10 @@ def _in_subject(db: Session, leaf: watch.Leaf) -> Condition:
 def _in_mention(db: Session, leaf: watch.Leaf) -> Condition:
     match leaf:
         case watch.Term() | watch.Near():
-            near = or_(_in_text(Mention.text, leaf), _in_text(func.coalesce(Mention.title, ""), leaf))
-            return _asked(db, leaf, near) if watch.inflected(leaf) else near
+            columns = (Mention.text, func.coalesce(Mention.title, ""))
+            if not watch.inflected(leaf):
+                return or_(*(_in_text(column, leaf) for column in columns))
+            return _asked(db, leaf, _in_its_language(Mention.language, leaf, *columns))
         case watch.Lang(languages):
             return and_(Mention.language.is_not(None), Mention.language.in_(languages))
         case watch.Author(handle, name):
@@ -109,7 +112,7 @@ def _in_mention(db: Session, leaf: watch.Leaf) -> Condition:
         case watch.Site(host):
             return _on_site(host)
         case watch.Link(words):
-            return _asked(db, leaf, _linking(max(words.words, key=len)))
+            return _asked(db, leaf, _linking(words))
 
 
 def _by(author: Condition) -> Condition:
@@ -130,10 +133,14 @@ def _on_site(host: str) -> Condition:
     return and_(or_(*(_like(column, each) for each in spellings)), column.regexp_match(pattern))
 
 
-def _linking(word: str) -> Condition:
-    """Where a word stands that an address may hold; a letter beyond ASCII may be written in several."""
+def _linking(words: watch.Term) -> Condition:
+    """Where the words stand after what an address begins with, in this order; beyond ASCII anything may stand."""
+    first = words.words[0]
+    begins = any(each.startswith(first) for each in ("http", "https", "www"))
+    rest = "%".join(_plainly(word, "%") for word in words.words)
+    patterns = [f"%{rest}%"] if begins else [f"%://%{rest}%", f"%www.%{rest}%"]
     holding = (Mention.text, Mention.title, Mention.html, cast(Mention.attachments, Text))
-    return or_(*(_like(func.coalesce(column, ""), word, "%") for column in holding))
+    return or_(*(func.coalesce(column, "").ilike(each) for column in holding for each in patterns))
 
 
 def _asked(db: Session, leaf: watch.Leaf, near: Condition) -> Condition:
@@ -163,43 +170,63 @@ def _meant(leaf: watch.Leaf, texts: Iterable[tuple[int, watch.Text]]) -> BindPar
     return bindparam(None, ids, expanding=True, literal_execute=True)
 
 
-def _in_text(text: Column, leaf: watch.Term | watch.Near) -> Condition:
-    """Quickly the longest word, then the pattern. Of the forms of a word: whatever begins like one."""
-    if isinstance(leaf, watch.Near):
-        pattern = f"{_near(leaf.left, leaf.right, leaf.gap)}|{_near(leaf.right, leaf.left, leaf.gap)}"
-        terms = [leaf.left, leaf.right]
-    else:
-        pattern, terms = _begin(leaf) + _words(leaf) + _end(leaf), [leaf]
-    words = [word for term in terms for word in (term.words[:-1] if term.inflected else term.words)]
-    matched = text.regexp_match(pattern)
-    return and_(_like(text, max(words, key=len)), matched) if words else matched
-
-
-def _like(text: Column, word: str, other: str = "_") -> Condition:
-    """The databases compare ASCII alike and fast; for any other letter stands "any one character"."""
-    return text.ilike(
-        "%" + "".join(letter if letter.isalnum() and letter.isascii() else other for letter in word) + "%"
+def _in_its_language(language: Known, leaf: watch.Term | watch.Near, *texts: Column) -> Condition:
+    """Where a text begins a word as its language forms it, or any language when it is not known."""
+    spoken = {each: [tag for tag, stemmer in stems.STEMMERS.items() if stemmer == each] for each in stems.ALL}
+    unknown = or_(language.is_(None), language.not_in(list(stems.STEMMERS)))
+    return or_(
+        *(
+            and_(language.in_(tags), or_(*(_in_text(text, leaf, each) for text in texts)))
+            for each, tags in spoken.items()
+        ),
+        and_(unknown, or_(*(_in_text(text, leaf, *stems.ALL) for text in texts))),
     )
 
 
-def _near(first: watch.Term, second: watch.Term, gap: int) -> str:
+def _in_text(text: Column, leaf: watch.Term | watch.Near, *stemmers: str) -> Condition:
+    """Quickly the longest word, then the pattern. Of the forms of a word: whatever begins like one."""
+    if isinstance(leaf, watch.Near):
+        left, right, gap = leaf.left, leaf.right, leaf.gap
+        pattern = f"{_near(left, right, gap, stemmers)}|{_near(right, left, gap, stemmers)}"
+        terms = [left, right]
+    else:
+        pattern, terms = _begin(leaf) + _words(leaf, stemmers) + _end(leaf), [leaf]
+    words = [word for term in terms for word in (term.words[:-1] if term.inflected else term.words)]
+    quickly = [max(words, key=len)] if words else _heads(terms[0], stemmers)
+    return and_(or_(*(_like(text, word) for word in quickly)), text.regexp_match(pattern))
+
+
+def _like(text: Column, word: str) -> Condition:
+    """The databases compare ASCII alike and fast; for any other letter stands "any one character"."""
+    return text.ilike(f"%{_plainly(word, '_')}%")
+
+
+def _plainly(word: str, other: str) -> str:
+    return "".join(letter if letter.isalnum() and letter.isascii() else other for letter in word)
+
+
+def _near(first: watch.Term, second: watch.Term, gap: int, stemmers: Sequence[str]) -> str:
     between = f"({OTHER}+{LETTER}+){{0,{min(gap, MAX_GAP)}}}" + (f"{OTHER}*#" if second.tag else f"{OTHER}+")
     goes_on = f"{LETTER}*" if first.prefix or first.inflected else ""
-    return _begin(first) + _words(first) + goes_on + between + _words(second) + _end(second)
+    return _begin(first) + _words(first, stemmers) + goes_on + between + _words(second, stemmers) + _end(second)
 
 
 def _begin(term: watch.Term) -> str:
     return "#" if term.tag else f"(^|{OTHER})"
 
 
-def _words(term: watch.Term) -> str:
+def _words(term: watch.Term, stemmers: Sequence[str]) -> str:
     *firsts, last = map(_spelt, term.words)
     if term.inflected:
-        word = term.words[-1]
-        heads = {head for each in stems.ALL for stem in stems.stems(each, word) for head in stems.heads(each, stem)}
-        shortest = {head for head in heads if not any(head.startswith(other) for other in heads - {head})}
-        last = f"({'|'.join(map(_spelt, sorted(shortest)))})"
+        last = f"({'|'.join(map(_spelt, _heads(term, stemmers)))})"
     return f"{OTHER}+".join([*firsts, last])
+
+
+def _heads(term: watch.Term, stemmers: Sequence[str]) -> list[str]:
+    """How the forms of its last word may begin."""
+    word = term.words[-1]
+    heads = {head for each in stemmers for stem in stems.stems(each, word) for head in stems.heads(each, stem)}
+    return sorted(head for head in heads if not any(head.startswith(other) for other in heads - {head}))
 
 
 def _end(term: watch.Term) -> str:
