@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
@@ -152,17 +153,18 @@ def test_who_is_told(storby: Town, asked: str) -> None:
 
 
 @pytest.fixture
-def client(storby: Town) -> FlaskClient:
-    return create_app(storby.house, clock=storby.now).test_client()
+def app(storby: Town) -> Flask:
+    return create_app(storby.house, clock=storby.now)
 
 
-def as_user(storby: Town, client: FlaskClient, name: str) -> dict[str, str]:
+def as_user(storby: Town, name: str) -> dict[str, str]:
     with storby.house.database.transaction() as db:
         return {"Authorization": f"Bearer {tokens.create(db, user(db, name), 'test', storby.at)}"}
 
 
-def test_the_api_approves_and_returns(storby: Town, asked: str, client: FlaskClient) -> None:
-    eva, bo = (as_user(storby, client, name) for name in ("eva", "bo"))
+def test_the_api_approves_and_returns(storby: Town, asked: str, app: Flask) -> None:
+    client = app.test_client()
+    eva, bo = (as_user(storby, name) for name in ("eva", "bo"))
     number = storby.case(asked).id
     body = {"body": "I kväll.", "idempotency_key": "k", "then": "wait"}
     made = client.post(f"/api/v1/cases/{number}/replies", json=body, headers=eva)
@@ -181,8 +183,8 @@ def test_the_api_approves_and_returns(storby: Town, asked: str, client: FlaskCli
     assert client.delete(f"/api/v1/replies/{reply}", headers=eva).status_code == 204
 
 
-def logged_in(storby: Town, name: str, role: str = "agent") -> FlaskClient:
-    client = create_app(storby.house, clock=storby.now).test_client()
+def logged_in(app: Flask, storby: Town, name: str, role: str = "agent") -> FlaskClient:
+    client = app.test_client()
     with storby.house.database.transaction() as db:
         me = user(db, name, role)
         me.language = "en"
@@ -193,13 +195,13 @@ def logged_in(storby: Town, name: str, role: str = "agent") -> FlaskClient:
     return client
 
 
-def test_the_page_of_the_case(storby: Town, asked: str) -> None:
+def test_the_page_of_the_case(storby: Town, asked: str, app: Flask) -> None:
     number = storby.case(asked).id
     reply = storby.answer(asked, "I kväll.")
-    page = logged_in(storby, "eva").get(f"/cases/{number}").text
+    eva, bo = (logged_in(app, storby, name) for name in ("eva", "bo"))
+    page = eva.get(f"/cases/{number}").text
     assert "A colleague has to look at it." in page
     assert f"/replies/{reply}/approve" not in page, "not one's own"
-    bo = logged_in(storby, "bo")
     page = bo.get(f"/cases/{number}").text
     assert "Eva wants to answer" in page
     assert "Somebody has written since then" not in page
@@ -208,10 +210,10 @@ def test_the_page_of_the_case(storby: Town, asked: str) -> None:
     assert "Somebody has written since then" in bo.get(f"/cases/{number}").text
     assert bo.post(f"/cases/{number}/replies/{reply}/return", data={"comment": " "}).status_code == 422
     assert bo.post(f"/cases/{number}/replies/{reply}/return", data={"comment": "Kortare"}).status_code == 303
-    page = logged_in(storby, "eva").get(f"/cases/{number}").text
+    page = eva.get(f"/cases/{number}").text
     assert "Your answer came back" in page
     assert "Kortare" in page
-    assert "I kväll." in logged_in(storby, "eva").get(f"/cases/{number}?draft={reply}").text.partition("<textarea")[2]
+    assert "I kväll." in eva.get(f"/cases/{number}?draft={reply}").text.partition("<textarea")[2]
     again = storby.answer(asked, "Kl 20.")
     assert bo.post(f"/cases/{number}/replies/{again}/approve", data={"version": "1"}).status_code == 303
     assert storby.reply(again).status == "in_review", "somebody had written since version 1"
@@ -220,9 +222,9 @@ def test_the_page_of_the_case(storby: Town, asked: str) -> None:
     assert storby.reply(again).status == "held"
 
 
-def test_asking_for_it_and_lifting_it(storby: Town, asked: str) -> None:
+def test_asking_for_it_and_lifting_it(storby: Town, asked: str, app: Flask) -> None:
     number = storby.case(asked).id
-    bo, chef = logged_in(storby, "bo"), logged_in(storby, "chef", "manager")
+    bo, chef = logged_in(app, storby, "bo"), logged_in(app, storby, "chef", "manager")
     assert bo.post(f"/cases/{number}/review", data={"wanted": "0"}).status_code == 403
     assert chef.post(f"/cases/{number}/review", data={"wanted": "0"}).status_code == 303
     assert not storby.case(asked).review_wanted
