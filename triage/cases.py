@@ -956,6 +956,14 @@ def set_targets(db: Session, case_id: int, targets: Mapping[str, Any]) -> None:
     db.execute(update(Case).where(Case.id == case_id).values(targets).execution_options(synchronize_session="fetch"))
 
 
+def look_again(db: Session) -> None:
+    """What targets rest on has changed: at the next tick those of every living case are computed anew."""
+    living = (Case.status.in_((CaseStatus.new, CaseStatus.open, CaseStatus.pending)), ~Case.imported)
+    db.execute(select(Case.id).where(*living).order_by(Case.id).with_for_update())  # in the order in which all lock
+    long_due = update(Case).where(*living).values(next_alert_at=Case.opened_at)
+    db.execute(long_due.execution_options(synchronize_session=False))
+
+
 def alert(
     db: Session, case_id: int, action: str, *, target: str, due_at: datetime, sla: str, actor: str, at: datetime
 ) -> CaseEvent:

@@ -20,11 +20,13 @@ import settings
 from errors import InvalidInput, NotFoundError
 from models import Case, Definition, Team, TeamMember
 from settings import Calendar, CannedReply, Category, Organisation, RuleSettings, Settings, Sla, Strict, TeamSettings
+from triage import cases
 from triage.watchlist import Watchlist
 
 PARTS = ("calendars", "sla", "rules", "categories", "canned_replies")  # teams have a table of their own
 ORGANISATION = "organisation"  # kept beside them: its time zone is asked for where no calendar says more
 TEAMS = "teams"
+BEHIND_TARGETS = ("calendars", "sla")  # and the calendars of teams: when they change, open cases are looked at again
 CONFIG = "config.yaml"  # who has made what is declared there
 REFERS = {  # the fields by which one part names another
     "calendar": "calendars",
@@ -101,13 +103,14 @@ def read(db: Session) -> Policy:
     bind = db.get_bind()
     newest, retired = db.execute(select(func.max(Definition.id), func.count(Definition.retired_at))).one()
     key = (str(bind.engine.url), id(bind.engine), newest, retired, _positions(db))
-    if _last is None or _last[0] != key:
-        _last = (key, _read(db))
-    return _last[1]
+    known = _last  # another thread may read another database
+    if known is None or known[0] != key:
+        known = _last = (key, _read(db))
+    return known[1]
 
 
 def _positions(db: Session) -> int | None:
-    """Changes whenever the order does."""
+    """Changes whenever the order does: ``order`` only ever raises positions."""
     weighed = func.sum(Definition.position * Definition.id)
     return db.scalar(select(weighed).where(Definition.retired_at.is_(None)))
 
@@ -173,6 +176,7 @@ def value_of(db: Session, definition_id: int) -> Strict:
 
 def declare(db: Session, given: Settings, at: datetime) -> None:
     """Bring what config.yaml declares into force, before what was made by hand, in the order of the file."""
+    before = _behind_targets(db)
     for part in (*PARTS, ORGANISATION):
         entries: Sequence[Any] = (given.organisation,) if part == ORGANISATION else getattr(given, part)
         in_force = {row.name: row for row in _in_force(db, part)}
@@ -181,6 +185,13 @@ def declare(db: Session, given: Settings, at: datetime) -> None:
                 row.retired_at = at
         for position, entry in enumerate(entries):
             _put(db, part, entry, in_force.get(entry.name), declared=True, position=position - 10_000, by=CONFIG, at=at)
+    if _behind_targets(db) != before:
+        cases.look_again(db)
+
+
+def _behind_targets(db: Session) -> list[tuple[str, int]]:
+    db.flush()
+    return [(part, row.id) for part in BEHIND_TARGETS for row in _in_force(db, part)]
 
 
 def put(db: Session, part: str, value: Strict, *, instead_of: str | None = None, by: str, at: datetime) -> None:
@@ -201,6 +212,8 @@ def put(db: Session, part: str, value: Strict, *, instead_of: str | None = None,
     old = _made_by_hand(in_force.get(instead_of), instead_of) if instead_of is not None else None
     position = old.position if old else max((row.position for row in in_force.values()), default=0) + 1
     _put(db, part, value, old, declared=False, position=max(position, 0), by=by, at=at)
+    if part in BEHIND_TARGETS:
+        cases.look_again(db)
 
 
 def retire(db: Session, part: str, name: str, *, at: datetime) -> None:
@@ -214,15 +227,20 @@ def retire(db: Session, part: str, name: str, *, at: datetime) -> None:
         return
     _made_by_hand(next((row for row in _in_force(db, part) if row.name == name), None), name).retired_at = at
     db.flush()
+    if part in BEHIND_TARGETS:
+        cases.look_again(db)
 
 
 def order(db: Session, part: str, names: Iterable[str]) -> None:
     """Try what was made by hand in this order, after what config.yaml declares."""
-    wanted = list(names)
-    for row in _in_force(db, part):
-        if not row.declared:
-            row.position = wanted.index(row.name) if row.name in wanted else len(wanted) + row.position
+    turn = {name: number for number, name in enumerate(names)}
+    mine = [row for row in _in_force(db, part) if not row.declared]
+    highest = max((row.position for row in mine), default=0)
+    for position, row in enumerate(sorted(mine, key=lambda row: turn.get(row.name, len(turn))), start=highest + 1):
+        row.position = position
     db.flush()
+    if part in BEHIND_TARGETS:
+        cases.look_again(db)
 
 
 def _put(
@@ -268,6 +286,8 @@ def _not_used(db: Session, part: str, name: str) -> None:
 
 def write_team(db: Session, team: Team, given: TeamSettings, *, declared: bool) -> None:
     """A row of its own and its members; whose turn it is stays with who stays."""
+    if team.id is not None and (team.name, team.calendar) != (given.name, given.calendar):
+        cases.look_again(db)
     team.name, team.calendar, team.declared = given.name, given.calendar, declared
     team.routing, team.ceiling, team.queue_alarm = given.routing, given.ceiling, given.queue_alarm
     there = {member.email: member for member in team.members}
