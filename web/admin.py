@@ -150,6 +150,8 @@ def _sources_page(draft: Draft) -> str:
 @pages.post("/sources/preview")
 def preview() -> str | Response:
     """What stands at an address, before it becomes a source; drawn anew as the watch query is typed."""
+    if request.headers.get("HX-Trigger-Name") == "match" and not request.form.get("url", "").strip():
+        return ""  # the query is written before the address: nothing to say of that yet
     draft = _preview()
     if request.headers.get("HX-Request"):
         return render_template("_preview.html", draft=draft)
