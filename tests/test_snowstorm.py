@@ -50,7 +50,7 @@ from tests.test_kill import Kills, slowly
 from triage import reactions
 from triage.states import replay
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 OURS = (
     Message("fb-snow", -60, "facebook", US, "sv", "Nu snöar det på allvar i Storby."),

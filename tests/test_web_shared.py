@@ -14,12 +14,15 @@ from sqlalchemy import func, select
 
 from collectors.base import AuthorData
 from house import House
-from models import Case, CaseStatus, Mention, Reply, SharedAnswer, Story, Then
+from models import Case, CaseStatus, Mention, Reply, SharedAnswer, Story, Then, User
 from replies import shared
 from tests.conftest import FakeClock
 from tests.factories import user
 from tests.screens import collect, mention
+from tests.test_api import Api
 from triage import cases
+from web import create_app
+from web.api import tokens
 
 Browser = Callable[[str | None], FlaskClient]
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
@@ -221,3 +224,42 @@ def test_who_joins_later_is_offered_it(storby: House, browser: Browser, clock: F
     assert "Hej Dora! Vi plogar nu" in form
     assert fields(form)["case"] == [str(late)]
     assert "this case has not had it" not in anna.get(f"/cases/{numbers(storby)[0]}").text
+
+
+# -- through the API --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def api(storby: House, clock: FakeClock) -> Api:
+    with storby.database.transaction() as db:
+        anna = db.scalars(select(User).where(User.email == "anna@storby.example")).one()
+        return Api(create_app(storby, clock=clock), tokens.create(db, anna, "test", clock()))
+
+
+def test_sent_followed_and_stopped_through_the_api(storby: House, api: Api, clock: FakeClock, snow: int) -> None:
+    body = {"texts": {"sv": "Hej {name}! Ärende {case}.", "en": "Hello {name}, {case}."}, "idempotency_key": "1"}
+    sent = api.call("POST", f"/stories/{snow}/answers", body, status=202)
+    assert (sent["story"], sent["total"], sent["waiting"], sent["then"]) == (snow, 3, 3, "keep")
+    assert sent["user"] == "anna@storby.example"
+    assert api.call("POST", f"/stories/{snow}/answers", body, status=202)["id"] == sent["id"], "the same key"
+    shared.work_off(storby, clock())
+    waiting = api.call("GET", f"/answers/{sent['id']}")
+    assert waiting["until"] is not None
+    assert waiting["left_out"] == {}
+    api.call("DELETE", f"/answers/{sent['id']}", status=204)
+    stopped = api.call("GET", f"/answers/{sent['id']}")
+    assert (stopped["undone"], stopped["waiting"]) == (3, 0)
+    assert stopped["stopped_at"] is not None
+
+
+def test_what_the_api_refuses(storby: House, api: Api, snow: int) -> None:
+    one, _two, _three = numbers(storby)
+    body = {"texts": {"sv": "Hej {name}"}, "idempotency_key": "1"}
+    chosen = api.call("POST", f"/stories/{snow}/answers", {**body, "cases": [one]}, status=202)
+    assert chosen["total"] == 1
+    for wrong in ({"texts": {}}, {"texts": {"sv": "Hej {namn}"}}, {"cases": []}, {"then": "perhaps"}):
+        body = {"texts": {"sv": "Hej {name}"}, "idempotency_key": "2"}
+        api.refused("POST", f"/stories/{snow}/answers", {**body, **wrong}, status=422, code="invalid")
+    api.refused("POST", "/stories/99/answers", body, status=404, code="not_found")
+    api.refused("GET", "/answers/99", status=404, code="not_found")
+    api.refused("DELETE", "/answers/99", status=404, code="not_found")

@@ -148,6 +148,15 @@ class NewReply(Asked):
     version: int | None = Field(None, ge=0, le=MAX_NUMBER, description="refuse when somebody has written since")
 
 
+class NewSharedAnswer(Asked):
+    texts: dict[Language, Words] = Field(
+        min_length=1, max_length=50, description="language -> text; {name}, {case} and {agent} are filled in"
+    )
+    cases: list[Number] | None = Field(None, max_length=10_000, description="which cases; else all that wait for it")
+    then: Then = Then.keep
+    idempotency_key: Line = Field(description="a text of your own for this answer: the same again gives the same one")
+
+
 class Approval(Asked):
     version: int | None = Field(None, ge=0, le=MAX_NUMBER, description="refuse when somebody has written since")
 

@@ -19,7 +19,7 @@ from errors import InvalidInput, NotFoundError
 from events import event_shape
 from house import House
 from models import CaseStatus, Mention, Reply, Role, Team, User
-from replies import outbox
+from replies import outbox, shared
 from triage import cases, intake, policy, school, storyteller
 from web import queries, safe_html, story_facts
 from web.api import bodies, shapes
@@ -446,6 +446,61 @@ def withdraw_lesson(call: Call, lesson_id: int) -> tuple[None, int]:
     _for_managers(call.user)
     _known(lesson_id, "lesson")
     school.withdraw(call.db, lesson_id, at=call.at)
+    return None, 204
+
+
+# -- one answer for all ----------------------------------------------------------------------------------------------
+
+
+@_operation(
+    "POST",
+    "/stories/<int:number>/answers",
+    "Send one answer to the cases of a story, personal in each, at the pace the networks allow",
+    body=bodies.NewSharedAnswer,
+    answers={202: shapes.SharedAnswerShape},
+    errors=(404,),
+)
+def answer_story(call: Call, number: int) -> tuple[shapes.SharedAnswerShape, int]:
+    _known(number, "story")
+    asked: bodies.NewSharedAnswer = call.body
+    answer = shared.submit(
+        call.db,
+        call.house,
+        storyteller.get(call.db, number).id,
+        texts=asked.texts,
+        chosen=None if asked.cases is None else set(asked.cases),
+        key=asked.idempotency_key,
+        then=asked.then,
+        user=call.user,
+        at=call.at,
+    )
+    return get_shared_answer(call, answer.id)[0], 202
+
+
+@_operation(
+    "GET",
+    "/answers/<int:answer_id>",
+    "How far one answer for all has come",
+    answers={200: shapes.SharedAnswerShape},
+    errors=(404,),
+)
+def get_shared_answer(call: Call, answer_id: int) -> tuple[shapes.SharedAnswerShape, int]:
+    _known(answer_id, "answer")
+    answer = shared.get(call.db, answer_id)
+    user = call.db.get_one(User, answer.user_id)
+    return shapes.shared_answer_shape(answer, user, shared.progress(call.db, answer_id)), 200
+
+
+@_operation(
+    "DELETE",
+    "/answers/<int:answer_id>",
+    "Send no more of it: what has not left is withdrawn",
+    answers={204: None},
+    errors=(404,),
+)
+def stop_shared_answer(call: Call, answer_id: int) -> tuple[None, int]:
+    _known(answer_id, "answer")
+    shared.stop(call.db, answer_id, actor=call.user.email, at=call.at)
     return None, 204
 
 

@@ -26,10 +26,13 @@ from models import (
     ReplyOrigin,
     ReplyStatus,
     Sentiment,
+    SharedAnswer,
     Story,
+    Then,
     Urgency,
     User,
 )
+from replies.shared import Progress
 from triage.stories import Timeline
 from web.queries import Entry
 from web.story_facts import Glance
@@ -249,6 +252,26 @@ class EventsShape(TypedDict):
     next_after: int
 
 
+class SharedAnswerShape(TypedDict):
+    """One answer for all in a story. ``left_out``: reason -> how many cases; ``until``: when the last one leaves."""
+
+    id: int
+    story: int
+    texts: dict[str, str]
+    then: Then
+    user: str
+    created_at: str
+    stopped_at: str | None
+    total: int
+    waiting: int
+    sent: int
+    failed: int
+    uncertain: int
+    undone: int
+    left_out: dict[str, int]
+    until: str | None
+
+
 class LessonShape(TypedDict):
     """What somebody taught a judge by correcting it; it counts until it is taken back."""
 
@@ -395,6 +418,26 @@ def note_shape(note: Note) -> NoteShape:
         "body": note.body,
         "author": _person_shape(note.user, None),
         "created_at": rfc3339(note.created_at),
+    }
+
+
+def shared_answer_shape(answer: SharedAnswer, user: User, done: Progress) -> SharedAnswerShape:
+    return {
+        "id": answer.id,
+        "story": answer.story_id,
+        "texts": answer.texts,
+        "then": Then(answer.then),
+        "user": user.email,
+        "created_at": rfc3339(answer.created_at),
+        "stopped_at": maybe(answer.stopped_at),
+        "total": done.total,
+        "waiting": done.waiting,
+        "sent": done.sent,
+        "failed": done.failed,
+        "uncertain": done.uncertain,
+        "undone": done.undone,
+        "left_out": dict(done.skipped),
+        "until": maybe(done.until),
     }
 
 
