@@ -30,7 +30,7 @@ from triage.learning import VALUES
 from web import labels, notices
 from web.context import house, now, user
 from web.i18n import gettext as _
-from web.queries import CaseFilter, CasePage, Sort, cases_among, find_cases
+from web.queries import CaseFilter, CasePage, Sort, cases_among, cases_numbered, find_cases
 
 pages = Blueprint("inbox", __name__)
 
@@ -261,9 +261,7 @@ def _news(db: Session, after: int, me: User) -> dict[str, object]:
     if len(changed) > MAX_NEWS:
         return {"rows": [], "many": True, "cases": []}
     numbers = sorted(set(changed))
-    found = db.scalars(
-        select(Case).where(Case.id.in_(numbers)).order_by(Case.last_activity_at.desc(), Case.id.desc())
-    ).all()
+    found = cases_numbered(db, numbers)
     wanted = wanted_cases(request.args, me)
     shown = cases_among(db, numbers, wanted)
     rows = [
@@ -272,6 +270,6 @@ def _news(db: Session, after: int, me: User) -> dict[str, object]:
             "in": row.case.id in shown,
             "html": render_template("_row.html", row=row, gone=row.case.id not in shown),
         }
-        for row in _rows(db, list(found))
+        for row in _rows(db, found)
     ]
     return {"rows": rows, "many": False, "cases": numbers}

@@ -5,6 +5,7 @@ Both the inbox and ``/api/v1`` use these, so that a list means the same thing on
 * ``find_cases(db, CaseFilter(...), sort=..., limit=..., cursor=...)`` -> ``CasePage(cases, next_cursor, total)``.
   The author, source, account, assignee, team, story and tags of each case are loaded; at most five queries.
 * ``cases_among(db, numbers, CaseFilter(...))`` -> which of these it would list.
+* ``cases_numbered(db, numbers)`` -> those cases.
 * ``get_case(db, number)`` -> ``Case``, loaded the same way. Raises ``NotFoundError``.
 * ``entries(db, case)`` -> mentions, replies, notes and events of a case in time order, each an ``Entry``.
 * ``find_mentions(db, MentionFilter(...), limit=..., cursor=...)`` -> ``MentionPage``.
@@ -138,6 +139,12 @@ def find_cases(
 def cases_among(db: Session, numbers: Sequence[int], wanted: CaseFilter) -> set[int]:
     """Which of these cases ``find_cases`` would list."""
     return set(db.scalars(select(Case.id).where(Case.id.in_(numbers), *_case_conditions(wanted), *_found(db, wanted))))
+
+
+def cases_numbered(db: Session, numbers: Sequence[int]) -> list[Case]:
+    """These cases, the one with the latest activity first."""
+    order = (Case.last_activity_at.desc(), Case.id.desc())
+    return list(db.scalars(select(Case).where(Case.id.in_(numbers)).options(*_case_options()).order_by(*order)))
 
 
 def get_case(db: Session, number: int) -> Case:
@@ -434,6 +441,7 @@ __all__ = [
     "MentionPage",
     "Sort",
     "cases_among",
+    "cases_numbered",
     "entries",
     "events_after",
     "find_cases",
