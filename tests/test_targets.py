@@ -151,3 +151,67 @@ def test_every_new_order_is_seen(make_house: Callable[..., House], first: list[s
             policy.order(db, "sla", names)
         with house.database.read() as db:
             assert [sla.name for _, sla in policy.read(db).sla][: len(names)] == names
+
+
+# -- the case itself changes ------------------------------------------------------------------------------------------
+
+
+def resolution_due(house: House, number: int) -> datetime | None:
+    with house.database.read() as db:
+        return db.get_one(Case, number).resolution_due_at
+
+
+def test_what_is_ignored_is_not_put_away_any_more(make_house: Callable[..., House]) -> None:
+    house, number = opened(make_house)
+    with house.database.transaction() as db:
+        cases.snooze(db, number, until=hour(24 * 6), actor=BY, at=hour(1))
+        cases.change_status(db, number, target=CaseStatus.ignored, actor=BY, at=hour(2))
+        cases.change_status(db, number, target=CaseStatus.open, actor=BY, at=hour(3))
+    follow(house, hour(3))
+    assert resolution_due(house, number) == hour(24 * 7 + 2), "an hour put away, an hour ignored"
+
+
+def test_a_thank_you_for_what_was_resolved_in_time_is_not_late(make_house: Callable[..., House]) -> None:
+    house, number = opened(make_house)
+    with house.database.transaction() as db:
+        cases.change_status(db, number, target=CaseStatus.pending, actor=BY, at=hour(1))
+        cases.change_status(db, number, target=CaseStatus.resolved, actor=BY, at=hour(2))
+    follow(house, hour(2))
+    assert resolution_due(house, number) == hour(24 * 7 + 1), "the hour we waited for them"
+    with house.database.transaction() as db:
+        take(db, said("b", to="a", minutes=60 * 24 * 9, text="Tack!"), at=hour(24 * 9))
+    now(house, hour(24 * 9))
+    assert ("sla_breached", "resolution") not in said_of(house, number)
+    assert resolution_due(house, number) == hour(24 * 15 + 8), "what was left of the five days, from now on"
+
+
+def test_a_missed_target_is_not_missed_again_because_it_should_have_been_met_even_earlier(
+    make_house: Callable[..., House],
+) -> None:
+    escalating = {**STANDARD, "resolution": None, "escalate": {"team": "Jour"}}
+    house, number = opened(
+        make_house, calendars=[OFFICE, ROUND], teams=[{"name": "Jour", "calendar": "round"}], sla=[escalating]
+    )
+    for hours in (5, 6, 7):
+        now(house, hour(hours))
+    assert first_due(house, number) == hour(4), "the team that has it now never closes"
+    assert said_of(house, number).count(("sla_breached", "first_response")) == 1
+    with house.database.transaction() as db:
+        cases.assign_team(db, number, team=None, actor=BY, at=hour(7))
+    now(house, hour(7))
+    assert first_due(house, number) == DUE
+    assert said_of(house, number).count(("sla_breached", "first_response")) == 1
+
+
+def test_what_was_given_more_time_can_be_missed_once_more(make_house: Callable[..., House]) -> None:
+    house, number = opened(make_house, sla=[])
+    put(house, "sla", Sla.model_validate({**STANDARD, "resolution": None}))
+    now(house, hour(6))
+    put(house, "sla", Sla.model_validate({**STANDARD, "resolution": None, "first_response": "8h"}), "standard")
+    for hours in (6, 23.6, 24, 25, 26):
+        now(house, hour(hours))
+    assert said_of(house, number) == [
+        ("sla_breached", "first_response"),
+        ("sla_warning", "first_response"),
+        ("sla_breached", "first_response"),
+    ]

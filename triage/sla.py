@@ -1,8 +1,8 @@
 """Targets: which policy holds for a case, when each of its targets is due, and what of it to say when.
 
 Pure: facts of a case in, targets out. The response clocks never stop before the answer; that of the resolution stands
-still while we wait for the author or have put the case away. Who is assigned changes nothing: every clock starts where
-the matter did.
+still while we wait for the author, have put the case away, or hold it to be done. Who is assigned changes nothing:
+every clock starts where the matter did.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ALIVE = (CaseStatus.new, CaseStatus.open, CaseStatus.pending)
 
 @dataclass(frozen=True)
 class Facts:
-    """What targets depend on. ``pauses``: (from, to) while it was pending or put away; to None: it still is."""
+    """What targets depend on. ``pauses``: (from, to) while it was pending, put away or done; to None: it still is."""
 
     channel: str
     sources: frozenset[str]

@@ -18,6 +18,8 @@ from triage.states import Action
 ACTOR = "sla"
 WARNING, BREACHED = "sla_warning", "sla_breached"
 AT_ONCE = 200
+BRINGS_BACK = ("snooze", Action.author_wrote, Action.follow_up_due)
+FORGETS = (CaseStatus.closed, CaseStatus.ignored)  # they take away the day a case was put away until
 
 
 def facts(db: Session, case: Case) -> sla.Facts:
@@ -46,27 +48,30 @@ def facts(db: Session, case: Case) -> sla.Facts:
 
 
 def pauses(db: Session, case_id: int) -> tuple[tuple[datetime, datetime | None], ...]:
-    """While it waited for its author or was put away, from the events: spans in order that do not overlap."""
-    waiting: datetime | None = None
+    """While it waited for its author, was put away or done, from the events: spans in order that do not overlap.
+
+    That it is done now is no pause yet: it becomes one when the case comes back.
+    """
+    status: str | None = None
+    resting: datetime | None = None
     put_away: tuple[datetime, datetime] | None = None  # since, until
     spans: list[tuple[datetime, datetime | None]] = []
     events = select(CaseEvent).where(CaseEvent.case_id == case_id).order_by(CaseEvent.version)
     for event in db.scalars(events):
-        if event.action in ("snooze", Action.author_wrote, Action.follow_up_due) and put_away is not None:
+        if put_away is not None and (event.action in BRINGS_BACK or event.to_status in FORGETS):
             spans.append((put_away[0], min(put_away[1], event.at)))
             put_away = None
         if event.action == "snooze" and (until := event.changes["follow_up_at"][1]) is not None:
             put_away = (event.at, datetime.fromisoformat(until))
-        if event.to_status is not None:
-            if waiting is not None and event.to_status != CaseStatus.pending:
-                spans.append((waiting, event.at))
-                waiting = None
-            elif waiting is None and event.to_status == CaseStatus.pending:
-                waiting = event.at
+        if event.to_status not in (None, status):
+            status = event.to_status
+            if resting is not None:
+                spans.append((resting, event.at))
+            resting = None if status in (CaseStatus.new, CaseStatus.open) else event.at
     if put_away is not None:
         spans.append(put_away)
-    if waiting is not None:
-        spans.append((waiting, None))
+    if resting is not None and status == CaseStatus.pending:
+        spans.append((resting, None))
     return _merged(spans)
 
 
@@ -131,19 +136,24 @@ COLUMNS = (
 
 
 def _alerts(db: Session, case_id: int, computed: Computed) -> list[tuple[datetime, str, sla.Target]]:
-    """What is still to be said about the targets, and when: each warning and each breach once per due time."""
-    events = select(CaseEvent.action, CaseEvent.changes).where(
+    """What is still to be said about the targets, and when: each warning and each breach once per due time.
+
+    A target that was missed is not missed again because it turns out that it was due even earlier.
+    """
+    events = select(CaseEvent.action, CaseEvent.changes, CaseEvent.at).where(
         CaseEvent.case_id == case_id, CaseEvent.action.in_((WARNING, BREACHED))
     )
-    said = {(action, changes["target"][1], changes["due_at"][1]) for action, changes in db.execute(events)}
+    rows = db.execute(events.order_by(CaseEvent.version))
+    said = [(action, changes["target"][1], changes["due_at"][1], at) for action, changes, at in rows]
+    warned = {(target, due) for action, target, due, _ in said if action == WARNING}
+    missed = {target: at for action, target, _, at in said if action == BREACHED}
     wanted: list[tuple[datetime, str, sla.Target]] = []
     for target in computed.targets:
         if not target.is_due or target.due_at is None:
             continue
-        stamp = cases.stamp(target.due_at)
-        breached = (BREACHED, target.name, stamp) in said
+        breached = target.name in missed and target.due_at <= missed[target.name]
         early = sla.warn_at(computed.given, computed.calendar, target)
-        if early is not None and not breached and (WARNING, target.name, stamp) not in said:
+        if early is not None and not breached and (target.name, cases.stamp(target.due_at)) not in warned:
             wanted.append((early, WARNING, target))
         if not breached:
             wanted.append((target.due_at, BREACHED, target))
