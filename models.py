@@ -481,7 +481,7 @@ class Case(Base):
     review_wanted: Mapped[bool] = mapped_column(default=False)  # an answer needs a second pair of eyes
     canned_reply: Mapped[str | None]  # proposed as a draft by a rule
     assignee_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    team_id: Mapped[int | None] = mapped_column(ForeignKey("teams.id"), index=True)
+    team_id: Mapped[int | None] = mapped_column(ForeignKey("teams.id"))
     opened_at: Mapped[datetime]
     seen_at: Mapped[datetime]  # when we collected its first mention
     last_activity_at: Mapped[datetime]
@@ -525,6 +525,7 @@ class Case(Base):
         Index(None, "status", "last_activity_at", "id"),
         Index(None, "channel", "last_activity_at", "id"),
         Index(None, "assignee_id", "status", "last_activity_at", "id"),
+        Index(None, "team_id", "status", "opened_at"),
         Index(None, "follow_up_at"),
         Index(None, "next_alert_at"),
         Index(None, "next_breach_at", "id"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -188,3 +189,21 @@ def test_what_was_given_last_is_remembered_over_a_new_start(make_house: Callable
     assert (state(house, "a")[2], state(house, "b")[2]) == ("Anna", "Bo")
     with house.database.read() as db:
         assert db.query(TeamMember).count() == 2
+
+
+def test_two_given_at_once_count_for_each_other(make_house: Callable[..., House]) -> None:
+    house = storby(make_house, ceiling=1, members=["anna@storby.example"])
+    come(house, MORNING + timedelta(hours=12), a="Snö ett", b="Snö två")  # at night: both wait
+    at = MORNING + timedelta(hours=24)
+
+    def give(id: str) -> None:
+        with house.database.transaction() as db:
+            dispatch.give(db, case_of(db, id) or 0, at)
+
+    with ThreadPoolExecutor() as pool:
+        with house.database.transaction() as db:
+            dispatch.give(db, case_of(db, "a") or 0, at)
+            other = pool.submit(give, "b")
+            wait([other], timeout=0.3)
+        other.result()
+    assert (state(house, "a")[2], state(house, "b")[2]) == ("Anna", None)

@@ -12,7 +12,7 @@ from typing import cast
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
-from database import Database
+from database import Database, lock
 from models import Absence, Case, CaseStatus, Mention, Notice, Team, TeamMember, User
 from triage import cases, clock, policy, routing, subject
 
@@ -46,6 +46,7 @@ def give(db: Session, case_id: int, at: datetime) -> None:
         return
     if not clock.is_open(policy.read(db).calendar(team.calendar), at):
         return
+    lock(db, ACTOR)  # else two that are given at once are not counted for each other
     chosen = routing.pick(members(db, team, at), cast(routing.Method, team.routing), team.ceiling)
     if chosen is None:
         return
@@ -59,21 +60,13 @@ def members(db: Session, team: Team, at: datetime) -> list[routing.Member]:
     absent = select(Absence.user_id).where(
         Absence.starts_at <= at, or_(Absence.ends_at.is_(None), Absence.ends_at > at)
     )
-    open_cases = (
-        select(Case.assignee_id, func.count().label("load"))
-        .where(Case.status.in_(ALIVE), Case.assignee_id.is_not(None))
-        .group_by(Case.assignee_id)
-        .subquery()
-    )
-    rows = (
-        select(TeamMember, User.id.in_(absent), func.coalesce(open_cases.c.load, 0))
-        .join(User, User.email == TeamMember.email)
-        .outerjoin(open_cases, open_cases.c.assignee_id == User.id)
-        .where(TeamMember.team_id == team.id, User.disabled_at.is_(None))
-    )
-    return [
-        routing.Member(one.email, count, one.last_given_at, bool(absent)) for one, absent, count in db.execute(rows)
-    ]
+    team_is = select(TeamMember, User).join(User, User.email == TeamMember.email)
+    rows = db.execute(team_is.where(TeamMember.team_id == team.id, User.disabled_at.is_(None))).all()
+    ids = [user.id for _, user in rows]
+    theirs = select(Case.assignee_id, func.count()).where(Case.assignee_id.in_(ids), Case.status.in_(ALIVE))
+    loads = {id: count for id, count in db.execute(theirs.group_by(Case.assignee_id))}
+    away = set(db.scalars(absent))
+    return [routing.Member(one.email, loads.get(user.id, 0), one.last_given_at, user.id in away) for one, user in rows]
 
 
 def tick(database: Database, at: datetime) -> int:

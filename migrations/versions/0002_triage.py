@@ -235,6 +235,10 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("next_breach_at", models.UTCDateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("breach_kind", sa.String(length=20), nullable=True))
         batch_op.add_column(sa.Column("next_alert_at", models.UTCDateTime(timezone=True), nullable=True))
+        batch_op.drop_index(batch_op.f("ix_cases_team_id"))
+        batch_op.create_index(
+            batch_op.f("ix_cases_team_id_status_opened_at"), ["team_id", "status", "opened_at"], unique=False
+        )
         batch_op.create_index(batch_op.f("ix_cases_next_alert_at"), ["next_alert_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_cases_next_breach_at_id"), ["next_breach_at", "id"], unique=False)
         batch_op.create_index(
