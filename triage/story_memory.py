@@ -2,7 +2,7 @@
 
 A cache and nothing more: the stories are what ``mentions.story_id`` says. It is read anew when it is not there, when a
 person has taught something, or when what it holds was rolled back, and takes over what other processes have placed.
-10 000 mentions take about 25 MB, and two to four seconds to read, which happens while nobody is kept waiting (``warm``).
+10 000 mentions take about 25 MB, and 2–4 s to read, which happens while nobody is kept waiting (``warm``).
 """
 
 from __future__ import annotations
