@@ -124,6 +124,7 @@ def test_what_is_unticked_gets_nothing(storby: House, browser: Browser, snow: in
     assert len(fields(newer)["case"]) == 3, "who came meanwhile is advised"
     none = post(anna, snow, newer, 422, do="send", case=[], **TEXTS)
     assert "No case is ticked" in none
+    tell(storby, clock, "Eva")  # whom nobody has seen yet
     there = post(anna, snow, newer, 303, do="send", case=[one], **TEXTS)
     shared.work_off(storby, clock())
     with storby.database.read() as db:
@@ -145,7 +146,8 @@ def test_what_was_typed_is_there_again(browser: Browser, snow: int) -> None:
 def test_only_what_was_looked_at_is_sent(storby: House, browser: Browser, snow: int, clock: FakeClock) -> None:
     anna = browser("anna@storby.example")
     blank = begin(anna, snow)
-    post(anna, snow, blank, 409, do="send", **TEXTS)
+    unseen = post(anna, snow, blank, 409, do="send", **TEXTS)
+    assert len(fields(unseen)["case"]) == 3
     looked = post(anna, snow, blank, **TEXTS)
     changed = post(anna, snow, looked, 409, do="send", **{"text-sv": "Något annat, {name} {case}."})
     assert "Något annat, Anna" in changed
@@ -207,8 +209,8 @@ def test_stopped_on_screen(storby: House, browser: Browser, clock: FakeClock, sn
     assert "Stopped. 3 answers were withdrawn." in page
     assert "3 withdrawn" in page
     assert "every 2s" not in page
-    assert anna.post("/answers/99/stop", headers=SAME_SITE).status_code == 404
-    assert anna.get("/answers/99").status_code == 404
+    assert anna.post("/stories/answers/99/stop", headers=SAME_SITE).status_code == 404
+    assert anna.get("/stories/answers/99").status_code == 404
 
 
 def test_who_joins_later_is_offered_it(storby: House, browser: Browser, clock: FakeClock, snow: int) -> None:

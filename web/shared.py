@@ -92,16 +92,18 @@ def write(number: int) -> str | BaseResponse:
 def take(number: int) -> BaseResponse | Response:
     """The form: looked at, or sent (``do=send``). What was typed is there again whatever happens."""
     draft = _draft()
+    sending = request.form.get("do") == "send"
+    as_seen = draft.previewed == _digest(draft.texts)
     with house().database.read() as db:
         story = storyteller.get(db, min(number, MAX_NUMBER))
         try:
-            looked, parts = _looked_at(db, story, draft)
+            looked, parts = _looked_at(db, story, draft, only_seen=sending and as_seen)
         except InvalidInput as error:
             return make_response(_page(db, story, replace(draft, error=_problem_of(error)), None), 422)
         wanted = len(looked.ticked)
-        if request.form.get("do") != "send":
+        if not sending:
             return make_response(_page(db, story, looked, parts))
-        if draft.previewed != _digest(draft.texts):
+        if not as_seen:
             looked = replace(looked, error=_("The text is not the one you looked at. Nothing was sent: look again."))
             return make_response(_page(db, story, looked, parts), 409)
         if not wanted:
@@ -146,8 +148,11 @@ def _draft() -> Draft:
     return Draft(texts, then, key[:100], ticked, seen if "previewed" in form else None, form.get("previewed", ""))
 
 
-def _looked_at(db: Session, story: Story, draft: Draft) -> tuple[Draft, list[shared.Part]]:
-    """The preview, and the draft with its ticks: those of the person, else those that are advised."""
+def _looked_at(db: Session, story: Story, draft: Draft, *, only_seen: bool = False) -> tuple[Draft, list[shared.Part]]:
+    """The preview, and the draft with its ticks: those of the person, and of what nobody has seen those advised.
+
+    ``only_seen``: without these.
+    """
 
     def look(chosen: frozenset[int] | None) -> list[shared.Part]:
         me = db.get_one(User, user().id)
@@ -155,7 +160,9 @@ def _looked_at(db: Session, story: Story, draft: Draft) -> tuple[Draft, list[sha
 
     parts, seen = look(None), draft.seen or {}
     advised = frozenset(part.case.id for part in parts if part.advised)
-    ticked = frozenset(id for id in advised if id not in seen) | (draft.ticked & seen.keys())
+    ticked = draft.ticked & seen.keys()
+    if not only_seen:
+        ticked |= advised - seen.keys()
     if ticked != advised:
         parts = look(ticked)
     possible = {part.case.id: part.case.version for part in parts if part.problem is None}
@@ -237,19 +244,19 @@ def _addresses(db: Session, numbers: Sequence[int]) -> dict[int, str]:
 # -- afterwards -------------------------------------------------------------------------------------------------------
 
 
-@pages.get("/answers/<int:number>")
+@pages.get("/stories/answers/<int:number>")
 def show(number: int) -> str:
     """``show``: all, or look (what needs somebody); ``after``: where to go on."""
     return _answer(number, "shared_sent.html")
 
 
-@pages.get("/answers/<int:number>/progress")
+@pages.get("/stories/answers/<int:number>/progress")
 def progress(number: int) -> str:
     """What moves on the page, for one that is looking on."""
     return _answer(number, "_shared_progress.html")
 
 
-@pages.post("/answers/<int:number>/stop")
+@pages.post("/stories/answers/<int:number>/stop")
 def stop(number: int) -> BaseResponse:
     with house().database.transaction() as db:
         undone = shared.stop(db, min(number, MAX_NUMBER), actor=user().email, at=now())
