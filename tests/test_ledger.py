@@ -183,3 +183,72 @@ def test_closing_by_age_keeps_no_promise(storby: Database) -> None:
     follow(storby)
     with storby.read() as db:
         assert the_promise(db).state == "open"
+
+
+def test_of_two_promises_each_brings_the_case_back(storby: Database) -> None:
+    accepted(storby)
+    answer(storby, "Vi ringer dig på måndag.", at=MORNING + timedelta(minutes=5))
+    with storby.transaction() as db:
+        second = db.scalars(select(Promise).where(Promise.state == "proposed")).one()
+        number, monday = second.case_id, second.due_at
+        ledger.accept(db, second.id, owner=user(db), actor="eva@storby.example", at=MORNING)
+        assert db.get_one(Case, number).follow_up_at == FRIDAY
+    upkeep.tick(storby, FRIDAY)
+    with storby.transaction() as db:
+        assert db.get_one(Case, number).follow_up_at == monday
+        ledger.keep(
+            db, db.scalars(select(Promise.id).order_by(Promise.id)).first() or 0, actor="eva@storby.example", at=FRIDAY
+        )
+        assert db.get_one(Case, number).follow_up_at == monday
+    upkeep.tick(storby, monday)
+    with storby.read() as db:
+        assert db.get_one(Case, number).flag == "follow_up_due"
+
+
+def test_the_nearer_promise_kept_early_leaves_the_other(storby: Database) -> None:
+    accepted(storby)
+    answer(storby, "Vi ringer dig på måndag.", at=MORNING + timedelta(minutes=5))
+    with storby.transaction() as db:
+        first, second = db.scalars(select(Promise).order_by(Promise.id))
+        ledger.accept(db, second.id, owner=user(db), actor="eva@storby.example", at=MORNING)
+        ledger.keep(db, first.id, actor="eva@storby.example", at=MORNING)
+        assert db.get_one(Case, second.case_id).follow_up_at == second.due_at
+
+
+def test_split_off_a_promise_still_brings_its_case_back(storby: Database) -> None:
+    accepted(storby)
+    with storby.transaction() as db:
+        take(db, said("b", "bo", to="a", text="Och vägen?", minutes=-5))
+        number = case_of(db, "a")
+        assert number is not None
+        top = db.scalars(select(Mention).where(Mention.external_id == "b")).one()
+        apart = cases.split(db, number, mention_id=top.id, actor="eva@storby.example", at=MORNING)
+        assert (db.get_one(Case, number).follow_up_at, apart.follow_up_at) == (FRIDAY, None)
+    with storby.transaction() as db:
+        cases.merge(db, apart.id, into=number, actor="eva@storby.example", at=MORNING)
+        mention = db.scalars(select(Mention).where(Mention.external_id == "a")).one()
+        assert mention.case_id == number
+        mention.in_reply_to = None
+    with storby.transaction() as db:
+        top = db.scalars(select(Mention).where(Mention.external_id == "b")).one()
+        top.in_reply_to = None  # so that the one with the promise can go alone
+        again = cases.split(db, number, mention_id=mention.id, actor="eva@storby.example", at=MORNING)
+        assert (db.get_one(Case, number).follow_up_at, again.follow_up_at) == (None, FRIDAY)
+
+
+def test_what_is_sent_after_all_promises_after_all(storby: Database) -> None:
+    reply = answer(storby, "Vi lagar den på fredag.")
+    with storby.transaction() as db:
+        db.get_one(Reply, reply).status = "queued"
+        cases.reply_called(db, reply, worker="w", at=MORNING + timedelta(minutes=1))
+        cases.reply_failed(db, reply, reason="gone", error="no", actor="outbox", at=MORNING)
+    follow(storby)
+    with storby.transaction() as db:
+        assert [promise.state for promise in db.scalars(select(Promise))] == ["dropped"]
+        cases.send_again(db, reply, actor="eva@storby.example", at=MORNING)
+    follow(storby)
+    with storby.read() as db:
+        assert [promise.state for promise in db.scalars(select(Promise).order_by(Promise.id))] == [
+            "dropped",
+            "proposed",
+        ]

@@ -28,6 +28,7 @@ from models import (
     PendingReaction,
     Priority,
     Promise,
+    PromiseState,
     Reply,
     ReplyOrigin,
     ReplyStatus,
@@ -372,8 +373,12 @@ def split(db: Session, case_id: int, *, mention_id: int, actor: str, at: datetim
     db.execute(update(Reply).where(Reply.to_mention_id.in_(ids)).values(case_id=opened.id))
     gone_along = select(Reply.id).where(Reply.case_id == opened.id)
     db.execute(update(Promise).where(Promise.reply_id.in_(gone_along)).values(case_id=opened.id))
-    db.execute(update(Case).where(Case.id == opened.id).values(_counted(db, opened)))
-    _write(db, case, "split", actor=actor, at=at, values=_counted(db, case), changes={"split": [None, opened.id]})
+    follow_up = _promised(db, opened.id, at)
+    db.execute(update(Case).where(Case.id == opened.id).values(follow_up_at=follow_up, **_counted(db, opened)))
+    values = _counted(db, case)
+    if follow_up is not None and case.follow_up_at == follow_up:  # it comes back over there now
+        values["follow_up_at"] = _promised(db, case_id, at)
+    _write(db, case, "split", actor=actor, at=at, values=values, changes={"split": [None, opened.id]})
     db.refresh(opened)
     return opened
 
@@ -943,7 +948,7 @@ def close(db: Session, case_id: int, *, actor: str, at: datetime) -> CaseEvent:
 
 def follow_up_due(db: Session, case_id: int, *, actor: str, at: datetime) -> CaseEvent:
     """The day of the promise has come: the case is open and on top of the inbox."""
-    values = {"follow_up_at": None, "flag": "follow_up_due", "last_activity_at": at}
+    values = {"follow_up_at": _promised(db, case_id, at), "flag": "follow_up_due", "last_activity_at": at}
     return _act(db, case_id, Action.follow_up_due, actor=actor, at=at, values=values)
 
 
@@ -1002,9 +1007,15 @@ def settle_promise(
     if case.flag == "follow_up_due":
         values["flag"] = None
     if case.follow_up_at == due_at:
-        values["follow_up_at"] = None
+        values["follow_up_at"] = _promised(db, case_id, at)
     action = "promise_kept" if kept else "promise_dropped"
     _write(db, case, action, actor=actor, at=at, values=values, changes={"promise": [words, None]})
+
+
+def _promised(db: Session, case_id: int, at: datetime) -> datetime | None:
+    """The next day on which something is due that somebody stands by."""
+    due = (Promise.case_id == case_id, Promise.state == PromiseState.open, Promise.due_at > at)
+    return db.scalar(select(func.min(Promise.due_at)).where(*due))
 
 
 # -- caches, recomputed ----------------------------------------------------------------------------------------------

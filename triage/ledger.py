@@ -38,7 +38,10 @@ class Counts:
 def propose(db: Session, event: CaseEvent, at: datetime) -> None:
     """An answer of ours went in: if it promises something, offer to stand by it."""
     reply = db.get(Reply, event.reply_id) if event.reply_id is not None else None
-    if reply is None or db.scalar(select(Promise.id).where(Promise.reply_id == reply.id)) is not None:
+    if reply is None:
+        return
+    known = (Promise.reply_id == reply.id, Promise.state != PromiseState.dropped)  # dropped: perhaps it goes out yet
+    if db.scalar(select(Promise.id).where(*known)) is not None:
         return
     case = event.case
     laid_down = policy.read(db)

@@ -152,6 +152,8 @@ REACTIONS: Mapping[str, tuple[Reaction, ...]] = {
     "reply_returned": (_tell_writer,),
     Action.resolve: (ledger.resolved,),
     "reply_seen": (ledger.propose,),
+    "reply_confirmed": (ledger.propose,),
+    "reply_again": (ledger.propose,),
     "reply_cancelled": (ledger.withdraw,),
     Action.reply_failed: (_tell_writer, ledger.withdraw),
     "reply_uncertain": (_tell_writer,),
