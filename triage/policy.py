@@ -101,18 +101,13 @@ def read(db: Session) -> Policy:
     """What is in force now. Read anew only when something was changed: otherwise one small query."""
     global _last
     bind = db.get_bind()
-    newest, retired = db.execute(select(func.max(Definition.id), func.count(Definition.retired_at))).one()
-    key = (str(bind.engine.url), id(bind.engine), newest, retired, _positions(db))
+    order = func.sum(Definition.position * Definition.id)  # differs in every order: ``order`` only raises positions
+    state = db.execute(select(func.max(Definition.id), func.count(Definition.retired_at), order)).one()
+    key = (str(bind.engine.url), id(bind.engine), *state)
     known = _last  # another thread may read another database
     if known is None or known[0] != key:
         known = _last = (key, _read(db))
     return known[1]
-
-
-def _positions(db: Session) -> int | None:
-    """Changes whenever the order does: ``order`` only ever raises positions."""
-    weighed = func.sum(Definition.position * Definition.id)
-    return db.scalar(select(weighed).where(Definition.retired_at.is_(None)))
 
 
 def _read(db: Session) -> Policy:

@@ -114,7 +114,7 @@ def _give(db: Session, event: CaseEvent, at: datetime) -> None:
 
 
 def _follow_targets(db: Session, event: CaseEvent, at: datetime) -> None:
-    targets.refresh(db, event.case_id)
+    targets.follow(db, event)
 
 
 def _escalate(db: Session, event: CaseEvent, at: datetime) -> None:

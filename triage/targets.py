@@ -18,6 +18,7 @@ from triage.states import Action
 ACTOR = "sla"
 WARNING, BREACHED = "sla_warning", "sla_breached"
 AT_ONCE = 200
+LEAVE_IT = frozenset({Action.take, "unassign", "join_story", "note", "propose_reply", "want_review", WARNING, BREACHED})
 BRINGS_BACK = ("snooze", Action.author_wrote, Action.follow_up_due)
 FORGETS = (CaseStatus.closed, CaseStatus.ignored)  # they take away the day a case was put away until
 
@@ -107,6 +108,12 @@ def compute(db: Session, case: Case) -> Computed | None:
     id, given = chosen
     calendar = laid_down.calendar(given.calendar, case.team.calendar if case.team else None)
     return Computed(id, given, calendar, sla.targets(given, calendar, known))
+
+
+def follow(db: Session, event: CaseEvent) -> None:
+    """Something has happened to a case: its targets anew, unless it is nothing that they depend on."""
+    if event.action not in LEAVE_IT:
+        refresh(db, event.case_id)
 
 
 def refresh(db: Session, case_id: int) -> None:
