@@ -138,6 +138,22 @@ def test_the_budget_is_not_overdrawn(make_house: Callable[..., House]) -> None:
     assert problems(again) == ["budget"] * 3, "what waits to be sent is spoken for"
 
 
+def test_only_who_is_chosen_takes_a_turn_and_of_the_budget(make_house: Callable[..., House]) -> None:
+    house = make_house(accounts=[{**ACCOUNTS[0], "monthly_budget_usd": 1}], replies={"hold": "10s"})
+    declare(house, MORNING)
+    story = storm(house, "anna", "bo", "carl")
+    with house.database.transaction() as db:
+        account = db.scalars(select(Account)).one().id
+        spend(db, account, None, operation="reply", units=1, micro_usd=985_000, at=MORNING)
+        parts = shared.preview(db, house, story, TEXTS, user=user(db), at=MORNING, chosen={3})
+    assert problems(parts) == [None, None, None]
+    assert [part.not_before for part in parts] == [None, None, MORNING + timedelta(seconds=10)]
+    number = send(house, story, only={3})
+    assert shared.work_off(house, MORNING) == 1
+    with house.database.read() as db:
+        assert dict(shared.progress(db, number).skipped) == {}
+
+
 @pytest.mark.parametrize("texts", [{}, {"sv": "  "}, {"sv": "Hej {namn}!"}])
 def test_a_text_that_says_nothing_or_asks_for_too_much(storby: House, texts: dict[str, str]) -> None:
     story = storm(storby, "anna")
@@ -223,6 +239,22 @@ def test_stopped_before_it_was_queued_sends_nothing(storby: House) -> None:
     with storby.database.transaction() as db:
         shared.stop(db, number, actor="eva@storby.example", at=MORNING)
     assert shared.work_off(storby, MORNING) == 0
+    with storby.database.read() as db:
+        done = shared.progress(db, number)
+        assert (done.waiting, done.undone) == (0, 1)
+
+
+def test_what_was_written_since_it_was_previewed_counts(storby: House) -> None:
+    story = storm(storby, "anna", "bo")
+    seen = {part.case.id: part.case.version for part in preview(storby, story)}
+    with storby.database.transaction() as db:
+        take(db, said("more", "anna", text="Och nu då?", to="anna", minutes=9), channel=X, account_id=1)
+        shared.submit(
+            db, storby, story, texts=TEXTS, chosen=None, key="k", then=Then.keep, user=user(db), at=MORNING, seen=seen
+        )
+    assert shared.work_off(storby, MORNING) == 1
+    with storby.database.read() as db:
+        assert [part.skipped for part in db.scalars(select(SharedAnswerPart))] == ["stale", None]
 
 
 def test_the_next_answer_waits_for_the_one_before(storby: House) -> None:
@@ -246,3 +278,4 @@ def test_who_joins_the_story_later_is_offered_it(storby: House) -> None:
         assert offered[1] is None
         assert isinstance(offered[2], SharedAnswer)
         assert offered[2].id == number
+        assert shared.newcomers(db, offered[2], story) == 1
