@@ -130,6 +130,27 @@ def house(make_house: MakeHouse) -> House:
 # -- the screens ------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True, scope="session")
+def compiled_templates() -> None:
+    """Every test makes an app of its own; the templates are compiled once for all of them."""
+    from flask import Flask
+    from jinja2 import BytecodeCache
+    from jinja2.bccache import Bucket
+
+    class InMemory(BytecodeCache):
+        def __init__(self) -> None:
+            self.kept: dict[str, bytes] = {}
+
+        def load_bytecode(self, bucket: Bucket) -> None:
+            if bucket.key in self.kept:
+                bucket.bytecode_from_string(self.kept[bucket.key])
+
+        def dump_bytecode(self, bucket: Bucket) -> None:
+            self.kept[bucket.key] = bucket.bytecode_to_string()
+
+    Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": InMemory()}
+
+
 @pytest.fixture
 def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     """Passwords are hashed slowly on purpose; here only that they are."""
