@@ -10,7 +10,6 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 from flask import Flask, Response, request
 from flask.testing import FlaskClient
 from sqlalchemy import event, func, select, update
@@ -37,7 +36,7 @@ from tests import screens
 from tests.conftest import FakeClock
 from triage import cases, dispatch, reactions, targets
 from triage.states import Action
-from web import STATIC, create_app, labels, passwords
+from web import STATIC, create_app, labels
 from web.i18n import LANGUAGES, catalogue
 from web.judgements import KEYS, marked
 from web.safe_html import clean, link_text
@@ -45,36 +44,10 @@ from web.safe_html import clean, link_text
 TEMPLATES = [path.read_text() for path in (STATIC.parent / "templates").glob("*.html")]
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
 
-
-@pytest.fixture(autouse=True)
-def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Passwords are hashed slowly on purpose; here only that they are."""
-    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-    passwords._nobody.cache_clear()
-
-
-@pytest.fixture
-def storby(make_house: Callable[..., House], clock: FakeClock) -> House:
-    house = screens.storby(make_house, clock())
-    screens.a_morning(house, clock())
-    return house
+pytestmark = pytest.mark.usefixtures("quick_passwords")
 
 
 Browser = Callable[[str | None], FlaskClient]
-
-
-@pytest.fixture
-def browser(storby: House, clock: FakeClock) -> Browser:
-    app = create_app(storby, clock=clock)
-
-    def open_browser(who: str | None = "anna@storby.example") -> FlaskClient:
-        client = app.test_client()
-        client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "en"
-        if who:
-            assert client.post("/login", data={"email": who, "password": screens.PASSWORD}).status_code == 303
-        return client
-
-    return open_browser
 
 
 @pytest.fixture
