@@ -26,7 +26,7 @@ from web.api import tokens
 
 Browser = Callable[[str | None], FlaskClient]
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
-TEXTS = {"text-sv": "Hej {name}! Vi plogar nu, ärende {case}.", "text-en": "Hello {name}, case {case}."}
+TEXTS: dict[str, Any] = {"text-sv": "Hej {name}! Vi plogar nu, ärende {case}.", "text-en": "Hello {name}, case {case}."}
 
 
 @pytest.fixture
@@ -48,6 +48,10 @@ def tell(house: House, clock: FakeClock, *people: str, languages: dict[str, str]
             cases.join_story(db, case, story_id=story.id, actor="stories", at=clock())
     with house.database.read() as db:
         return db.scalars(select(Story.id)).one()
+
+
+def texts(**by_language: str) -> dict[str, Any]:
+    return {f"text-{language}": text for language, text in by_language.items()}
 
 
 def _count(house: House, table: type) -> int:
@@ -135,8 +139,8 @@ def test_what_is_unticked_gets_nothing(storby: House, browser: Browser, snow: in
 def test_what_was_typed_is_there_again(browser: Browser, snow: int) -> None:
     anna = browser("anna@storby.example")
     blank = begin(anna, snow)
-    assert "Write something first." in post(anna, snow, blank, 422, **{"text-sv": "  "})
-    refused = unescape(post(anna, snow, blank, 422, then="wait", **{"text-sv": "Hej {namn}!", "text-fi": "Hei"}))
+    assert "Write something first." in post(anna, snow, blank, 422, **texts(sv="  "))
+    refused = unescape(post(anna, snow, blank, 422, then="wait", **texts(sv="Hej {namn}!", fi="Hei")))
     assert "{namn} means nothing here" in refused
     assert ">Hej {namn}!</textarea>" in refused
     assert ">Hei</textarea>" in refused, "in a language nobody there speaks, too"
@@ -149,7 +153,7 @@ def test_only_what_was_looked_at_is_sent(storby: House, browser: Browser, snow: 
     unseen = post(anna, snow, blank, 409, do="send", **TEXTS)
     assert len(fields(unseen)["case"]) == 3
     looked = post(anna, snow, blank, **TEXTS)
-    changed = post(anna, snow, looked, 409, do="send", **{"text-sv": "Något annat, {name} {case}."})
+    changed = post(anna, snow, looked, 409, do="send", **texts(sv="Något annat, {name} {case}."))
     assert "Något annat, Anna" in changed
     assert _count(storby, SharedAnswer) == 0
 
@@ -178,7 +182,7 @@ def test_who_cannot_be_answered_is_named_with_the_way_there(storby: House, brows
     assert "The case is ignored." in looked
     assert looked.count("Open on the network") == 1
     assert fields(looked)["case"] == [str(three)]
-    long = unescape(post(anna, snow, looked, **{"text-sv": "å" * 300, "text-en": "b" * 281}))
+    long = unescape(post(anna, snow, looked, **texts(sv="å" * 300, en="b" * 281)))
     assert "281 of 280 characters" in long
     shorter = post(anna, snow, long, **TEXTS)
     assert fields(shorter)["case"] == [str(three)], "what was too long is ticked again when it is not"
@@ -259,7 +263,8 @@ def test_what_the_api_refuses(storby: House, api: Api, snow: int) -> None:
     body = {"texts": {"sv": "Hej {name}"}, "idempotency_key": "1"}
     chosen = api.call("POST", f"/stories/{snow}/answers", {**body, "cases": [one]}, status=202)
     assert chosen["total"] == 1
-    for wrong in ({"texts": {}}, {"texts": {"sv": "Hej {namn}"}}, {"cases": []}, {"then": "perhaps"}):
+    wrongs: list[dict[str, Any]] = [{"texts": {}}, {"texts": {"sv": "Hej {namn}"}}, {"cases": []}, {"then": "perhaps"}]
+    for wrong in wrongs:
         body = {"texts": {"sv": "Hej {name}"}, "idempotency_key": "2"}
         api.refused("POST", f"/stories/{snow}/answers", {**body, **wrong}, status=422, code="invalid")
     api.refused("POST", "/stories/99/answers", body, status=404, code="not_found")
