@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -268,6 +269,12 @@ def test_stories_by_words_depend_a_little_on_the_order_of_arrival() -> None:
         assert min(agreement(stories, other)) >= 0.75
         differ |= other != stories
     assert differ, "then the page need not say so"
+
+
+def test_a_text_without_spaces_takes_no_time() -> None:
+    started = time.monotonic()
+    assert fingerprint(item(1, "a" * 100_000 + " slut i gatan… nu")).words
+    assert time.monotonic() - started < 3, "a word that may be cut off is looked for from each of its letters"
 
 
 def test_silence_ends_a_story_and_a_bridge_goes_on() -> None:

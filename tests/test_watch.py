@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -277,6 +278,14 @@ def test_what_is_wrong_with_a_query_is_said_in_each_language(language: str) -> N
         if not entry or not entry.string or set(re.findall(r"%\(\w+\)s", str(entry.string))) != wanted:
             missing.append(text)
     assert not missing
+
+
+def test_a_text_made_to_take_long_takes_no_time() -> None:
+    text = "snö " * 10_000 + "x " * 100 + "väg " * 10_000
+    started = time.monotonic()
+    assert not watch.matches("snö NEAR/3 väg", text)
+    assert watch.matches("snö NEAR/100 väg", text)
+    assert time.monotonic() - started < 3, "every word was held beside every other"
 
 
 # -- against a slow obvious way, written apart ---------------------------------------------------------------------

@@ -21,6 +21,7 @@ class Dictionary:
     phrases: dict[str, dict[str, list[tuple[tuple[str, ...], str]]]]  # group -> first word -> (words, matter)
     made: dict[str, list[tuple[str, str]]]  # thing -> (trouble, the matter they make together)
     troubles: frozenset[str]  # nothing by themselves
+    longest: int  # letters of a word
 
 
 @lru_cache(maxsize=1)
@@ -44,7 +45,7 @@ def dictionary() -> Dictionary:
                 known = words.setdefault(group, {})
                 known[each] = tuple(dict.fromkeys((*known.get(each, ()), matter)))
     troubles = frozenset(trouble for both in made.values() for trouble, _ in both) - made.keys()
-    return Dictionary(words, phrases, made, troubles)
+    return Dictionary(words, phrases, made, troubles, max(len(each) for known in words.values() for each in known))
 
 
 @lru_cache(maxsize=1)
@@ -90,7 +91,7 @@ def _named(word: str, group: str) -> tuple[str, ...]:
     """What one word names: itself, else its longest known beginning of three letters or more."""
     table = dictionary().words[group]
     bare = re.split("['’]", word)[0]  # the power's, app'en
-    beginnings = (bare[:end] + "*" for end in range(len(bare), 2, -1))
+    beginnings = (bare[:end] + "*" for end in range(min(len(bare), dictionary().longest), 2, -1))
     return (
         table.get(word.replace("’", "'"))
         or table.get(bare)

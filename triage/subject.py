@@ -71,6 +71,14 @@ class Text:
         return places
 
     @cached_property
+    def _walls(self) -> list[int]:
+        return [at for at, word in enumerate(self.words) if not word]
+
+    def together(self, one: int, other: int) -> bool:
+        """Whether two positions are in one part."""
+        return bisect_left(self._walls, one) == bisect_left(self._walls, other)
+
+    @cached_property
     def _sorted(self) -> list[str]:
         return sorted(self.places)
 

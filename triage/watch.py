@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import operator
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -138,13 +139,15 @@ class Near:
     gap: int
 
     def matches(self, text: Text) -> bool:
-        rights = self.right.spans(text)
-        return any(
-            (0 <= there[0] - here[1] <= self.gap or 0 <= here[0] - there[1] <= self.gap)
-            and "" not in text.words[min(here[0], there[0]) : max(here[1], there[1])]
-            for here in self.left.spans(text)
-            for there in rights
-        )
+        """Only the nearest after and before each are looked at: farther ones have as much between them, and more."""
+        starts, size = sorted(start for start, _ in self.right.spans(text)), len(self.right.words)
+        for start, end in self.left.spans(text):
+            after, before = bisect_left(starts, end), bisect_right(starts, start - size) - 1
+            if after < len(starts) and starts[after] - end <= self.gap and text.together(start, starts[after]):
+                return True
+            if before >= 0 and start - starts[before] - size <= self.gap and text.together(start, starts[before]):
+                return True
+        return False
 
 
 @dataclass(frozen=True)

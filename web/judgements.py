@@ -135,11 +135,11 @@ def marked(text: str, words: Iterable[str]) -> Markup:
     pattern = "|".join(r"\s*".join(map(re.escape, each.split())) for each in longest_first if each.strip())
     if not pattern:
         return escape(text)
-    out, end = Markup(), 0
+    pieces, end = [], 0
     for found in re.finditer(rf"(?<!\w)(?:{pattern})(?!\w)", text):
-        out += escape(text[end : found.start()]) + Markup("<mark>{}</mark>").format(found[0])
+        pieces += [escape(text[end : found.start()]), Markup("<mark>{}</mark>").format(found[0])]
         end = found.end()
-    return out + escape(text[end:])
+    return Markup().join([*pieces, escape(text[end:])])
 
 
 # -- correcting -----------------------------------------------------------------------------------------------------
