@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,7 +17,7 @@ from sqlalchemy.orm import Session, joinedload
 
 import channels
 from database import lock, storable
-from errors import CannotReply, GensvarError, InvalidInput, NotFoundError, StaleCase, TooLong
+from errors import CannotReply, GensvarError, InvalidInput, InvalidTransition, NotFoundError, StaleCase, TooLong
 from house import House
 from models import (
     Account,
@@ -285,6 +286,7 @@ def _queue(db: Session, house: House, part: SharedAnswerPart, at: datetime) -> b
         return False
     case = cases.get(db, part.case_id)
     abilities = channels.capabilities(case.channel)
+    lock(db, f"pace-{case.account_id}")  # two answers for all at once share the turns and the budget of an account
     problem, turn = _Pace(db, house, at).next(case, abilities.price(part.body) if abilities.price else 0)
     if problem is not None:
         part.skipped = problem
@@ -327,12 +329,14 @@ def stop(db: Session, answer_id: int, *, actor: str, at: datetime) -> int:
         select(Reply.id)
         .join(SharedAnswerPart, SharedAnswerPart.reply_id == Reply.id)
         .where(SharedAnswerPart.shared_answer_id == answer_id)
-        .where(Reply.status.in_((ReplyStatus.held, ReplyStatus.in_review)))
+        .where(Reply.status.in_((ReplyStatus.held, ReplyStatus.queued, ReplyStatus.in_review)))
     )
-    stopped = list(db.scalars(unsent.order_by(Reply.case_id)))
-    for reply_id in stopped:
-        cases.cancel_reply(db, reply_id, actor=actor, at=at)
-    return len(stopped)
+    stopped = 0
+    for reply_id in list(db.scalars(unsent.order_by(Reply.case_id))):
+        with suppress(InvalidTransition):  # claimed at this very moment: it is on its way
+            cases.cancel_reply(db, reply_id, queued=True, actor=actor, at=at)
+            stopped += 1
+    return stopped
 
 
 # -- afterwards -------------------------------------------------------------------------------------------------------

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import Engine, create_engine
 
+import database as database_module
 from database import Database
 from tests.postgres import PostgreSQL
 
@@ -41,6 +43,24 @@ def postgresql() -> PostgreSQL:
     server = PostgreSQL(Path(os.environ[SERVER]))
     server.start()
     return server
+
+
+@pytest.fixture(autouse=True, scope="session")
+def compiled_statements() -> Iterator[None]:
+    """Every test has a database of its own; its SQL is compiled once for all of them, as in a process that lives on."""
+    first = create_engine("sqlite://")
+    first.connect().close()
+
+    def shared(url: Any, **options: Any) -> Engine:
+        made = create_engine(url, **options)
+        if made.dialect.name == "sqlite":
+            made.dialect = made.pool._dialect = first.dialect
+            made._compiled_cache = first._compiled_cache
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database_module, "create_engine", shared)
+        yield
 
 
 @pytest.fixture(scope="session")

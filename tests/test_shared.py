@@ -234,6 +234,18 @@ def test_stopped_in_the_middle_undoes_what_has_not_left(storby: House) -> None:
         assert [case.status for case in db.scalars(select(Case).order_by(Case.id))] == ["resolved", "new", "new"]
 
 
+def test_stopped_what_waits_for_a_rate_limit_is_undone_too(storby: House) -> None:
+    number = send(storby, storm(storby, "anna", "bo"))
+    shared.work_off(storby, MORNING)
+    with storby.database.transaction() as db:
+        for reply in replies(db):
+            reply.status = "queued"
+    with storby.database.transaction() as db:
+        assert shared.stop(db, number, actor="eva@storby.example", at=MORNING) == 2
+    with storby.database.read() as db:
+        assert {reply.status for reply in replies(db)} == {"cancelled"}
+
+
 def test_stopped_before_it_was_queued_sends_nothing(storby: House) -> None:
     number = send(storby, storm(storby, "anna"))
     with storby.database.transaction() as db:

@@ -707,14 +707,15 @@ def _mention_in(db: Session, case_id: int, mention_id: int) -> Mention:
     return mention
 
 
-def cancel_reply(db: Session, reply_id: int, *, actor: str, at: datetime) -> Reply:
+def cancel_reply(db: Session, reply_id: int, *, queued: bool = False, actor: str, at: datetime) -> Reply:
     """Undo an answer that is still held, and what it did to the status, unless that has changed since.
 
-    What waits for a second pair of eyes, or came back from them, has done nothing yet.
+    ``queued``: also one whose hold is over, as long as nobody has claimed it. What waits for a second pair of eyes, or
+    came back from them, has done nothing yet.
     """
     found = _reply(db, reply_id)
     case = get(db, found.case_id)
-    undone = (ReplyStatus.held, ReplyStatus.in_review, ReplyStatus.draft)
+    undone = (ReplyStatus.held, ReplyStatus.in_review, ReplyStatus.draft, *([ReplyStatus.queued] if queued else []))
     _move(db, found, undone, {"status": ReplyStatus.cancelled})
     by = (CaseEvent.reply_id == reply_id, CaseEvent.to_status.is_not(None))
     queued_by = db.scalar(select(CaseEvent).where(*by).order_by(CaseEvent.id).limit(1))
