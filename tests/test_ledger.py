@@ -252,3 +252,19 @@ def test_what_is_sent_after_all_promises_after_all(storby: Database) -> None:
             "dropped",
             "proposed",
         ]
+
+
+def test_a_promise_goes_where_its_answer_has_gone(storby: Database) -> None:
+    with storby.transaction() as db:
+        take(db, said("b", "bo"))
+        mention = db.scalars(select(Mention).where(Mention.external_id == "a")).one()
+        first, other = mention.case_id, case_of(db, "b")
+        assert first is not None and other is not None
+        cases.reply(
+            db, first, body="Vi lagar den på fredag.", to_mention_id=mention.id, user=user(db), then=Then.keep,
+            private=False, hold=timedelta(minutes=1), idempotency_key=None, account_id=None, at=MORNING,
+        )  # fmt: skip
+        cases.merge(db, first, into=other, actor="eva@storby.example", at=MORNING)
+    follow(storby)
+    with storby.read() as db:
+        assert the_promise(db).case_id == other, "the promise stays behind in a case that nobody opens again"

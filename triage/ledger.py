@@ -43,7 +43,7 @@ def propose(db: Session, event: CaseEvent, at: datetime) -> None:
     known = (Promise.reply_id == reply.id, Promise.state != PromiseState.dropped)  # dropped: perhaps it goes out yet
     if db.scalar(select(Promise.id).where(*known)) is not None:
         return
-    case = event.case
+    case = cases.get(db, reply.case_id)  # where the answer is now: its case may have become part of another
     laid_down = policy.read(db)
     calendar = laid_down.calendar(case.team.calendar if case.team else None)
     zone = ZoneInfo(calendar.timezone) if calendar else laid_down.zone
@@ -77,8 +77,7 @@ def _end_of(day: date, calendar: Calendar | None, zone: ZoneInfo) -> datetime:
 
 def withdraw(db: Session, event: CaseEvent, at: datetime) -> None:
     """An answer did not go out: what it would have promised was never said."""
-    unsaid = (Promise.reply_id == event.reply_id, Promise.state.in_(LIVING))
-    for promise in db.scalars(select(Promise).where(*unsaid)):
+    for promise in _locked(db, Promise.reply_id == event.reply_id, Promise.state.in_(LIVING)):
         stood_by = promise.state == PromiseState.open
         promise.state, promise.settled_at = PromiseState.dropped, at
         if stood_by:
@@ -89,8 +88,8 @@ def resolved(db: Session, event: CaseEvent, at: datetime) -> None:
     """The matter is done, so what was promised in it is: unless the same answer makes the promise."""
     if event.to_status != CaseStatus.resolved or "@" not in event.actor:
         return
-    stood_by = (Promise.case_id == event.case_id, Promise.state == PromiseState.open, Promise.made_at < event.at)
-    for promise in db.scalars(select(Promise).where(*stood_by)):
+    stood_by = (Promise.case_id == event.case_id, Promise.state == PromiseState.open)
+    for promise in _locked(db, *stood_by, Promise.made_at < event.at):
         _keep(db, promise, actor=event.actor, at=event.at)
 
 
@@ -155,6 +154,14 @@ def _get(db: Session, promise_id: int) -> Promise:
         raise NotFoundError(f"There is no promise {promise_id}.")
     cases.get(db, case_id)  # locked before what hangs on it
     return db.get_one(Promise, promise_id, with_for_update=True, populate_existing=True)
+
+
+def _locked(db: Session, *which: ColumnElement[bool]) -> list[Promise]:
+    """Those still so once their cases are locked, which comes first."""
+    wanted = select(Promise.id).where(*which).order_by(Promise.id)
+    found = [_get(db, id) for id in db.scalars(wanted).all()]
+    still = set(db.scalars(wanted))
+    return [promise for promise in found if promise.id in still]
 
 
 # -- counting ---------------------------------------------------------------------------------------------------------
