@@ -256,7 +256,7 @@ def test_what_is_sent_after_all_promises_after_all(storby: Database) -> None:
 
 def test_a_promise_goes_where_its_answer_has_gone(storby: Database) -> None:
     with storby.transaction() as db:
-        take(db, said("b", "bo"))
+        take(db, said("b", "bo", text="Lyktan är trasig på Storgatan"))
         mention = db.scalars(select(Mention).where(Mention.external_id == "a")).one()
         first, other = mention.case_id, case_of(db, "b")
         assert first is not None and other is not None
