@@ -23,6 +23,7 @@ from triage.states import Action
 
 log = logging.getLogger("gensvar.reactions")
 BATCH = 100
+OUT_OF_TURN = ("40P01", "40001")  # PostgreSQL ended a deadlock at our cost: nothing is wrong with the event
 
 Reaction = Callable[[Session, CaseEvent, datetime], None]
 
@@ -57,6 +58,11 @@ def _react_to_next(database: Database, at: datetime) -> bool:
                 for reaction in (*REACTIONS.get(event.action, ()), *ALWAYS, *LAST.get(event.action, ())):
                     reaction(db, event, at)
         except (GensvarError, SQLAlchemyError, ValueError) as error:
+            if getattr(getattr(error, "orig", None), "sqlstate", None) in OUT_OF_TURN:
+                log.warning(
+                    "the reaction to event %s (%s) got in another's way and is tried again", event.id, event.action
+                )
+                return False
             # One event that cannot be reacted to must not hold up the others; it stays, is shown, and is logged once.
             log.exception("the reaction to event %s (%s) failed", event.id, event.action)
             pending.error = f"{type(error).__name__}: {error}"
