@@ -131,6 +131,7 @@ def _call(db: Session, number: int, at: datetime) -> None:
     cases.reply_called(db, _reply(db, number), worker="w", at=at)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )

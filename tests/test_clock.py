@@ -104,6 +104,7 @@ def test_an_amount_is_used_up_when_so_many_open_minutes_have_passed(
     assert open_by_the_wall(calendar, end - MINUTE), "it ends with an open minute, not after a closed one"
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(calendars(), st.lists(instants(), min_size=3, max_size=3))
 def test_it_adds_up_and_is_never_more_than_the_calendar_says(calendar: Calendar, three: list[datetime]) -> None:
@@ -195,6 +196,7 @@ def test_without_a_calendar_it_is_always_open() -> None:
     assert clock.next_opening(None, FIRST) == FIRST
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(calendars(), instants(), st.integers(1, 600), st.integers(0, 4 * 1440))
 def test_backwards_it_is_the_last_moment_from_which_so_much_is_open(

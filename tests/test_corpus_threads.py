@@ -29,6 +29,7 @@ TRUTH = """root_tweet_id,customer,brand,first_response_seconds_any
 """
 
 
+@pytest.mark.slow
 def test_it_counts_what_agrees_and_says_why_the_rest_does_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -717,6 +717,7 @@ def test_the_version_asked_for_is_the_one_that_is_called(desk: Desk) -> None:
         Client(future, desk.http).get("me")
 
 
+@pytest.mark.slow
 def test_the_old_library_is_imported_without_a_warning() -> None:
     code = "import sys; sys.dont_write_bytecode = True; sys.pycache_prefix = 'nowhere'; import channels.facebook"
     ran = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)

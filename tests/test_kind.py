@@ -114,6 +114,7 @@ def test_the_shipped_weights_are_those_of_the_seeds_beside_them() -> None:
     assert model.shipped().seeds == train.digest(), "the seeds or lists changed: python -m triage.train"
 
 
+@pytest.mark.slow
 def test_training_gives_the_same_weights_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train, "EPOCHS", 2)
     monkeypatch.setattr(train, "AVERAGED", 1)

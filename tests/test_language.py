@@ -164,6 +164,7 @@ def _shipped_again() -> Iterator[None]:
     language.score.cache_clear()
 
 
+@pytest.mark.slow
 def test_learning_again_gives_the_same_table_byte_for_byte(folder: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     train_language.write(train_language.train(folder), first)

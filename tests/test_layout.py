@@ -120,6 +120,7 @@ def test_modules_import_only_what_their_room_may(name: str) -> None:
     assert ours <= MAY_IMPORT[name], f"{name} must not import {ours - MAY_IMPORT[name]}"
 
 
+@pytest.mark.slow
 def test_what_is_imported_is_asked_for_by_name() -> None:
     """Not only because something else brings it along; and what is asked for stands in the lock, with its version."""
     wanted = SETUP["options"]["install_requires"] + SETUP["options.extras_require"]["dev"]

@@ -131,6 +131,7 @@ def test_any_lessons_in_any_order_are_the_same(chosen: list[object], chance: obj
     assert kind.judge(probe, "sv", Lessons.of(mixed)) == kind.judge(probe, "sv", Lessons.of(lessons))
 
 
+@pytest.mark.slow
 def test_lessons_spoil_nothing_that_is_unlike_them() -> None:
     """Fifty wrong lessons on snow leave what is said of everything else: under one verdict in fifty changes."""
     snow = [f"Plogbilen på {street}gatan" for street in ("Björk", "Ek", "Alm", "Tall", "Gran")]
@@ -154,6 +155,7 @@ def test_lessons_spoil_nothing_that_is_unlike_them() -> None:
     assert changed / (2 * len(others)) < 0.02, f"{changed} verdicts of {2 * len(others)} changed"
 
 
+@pytest.mark.slow
 def test_thousand_lessons_are_learnt_within_a_second_or_two() -> None:
     """Counted in this process's own time, for a machine that does something else as well."""
     lines = seeds()[::8][:1000]

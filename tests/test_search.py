@@ -113,6 +113,7 @@ def test_a_language_that_a_person_set_right_is_found(texts: Database) -> None:
         assert [found.id for found in find_cases(db, CaseFilter(q="lang:fi")).cases] == [case.id]
 
 
+@pytest.mark.slow
 @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_it_finds_what_the_grammar_finds_whatever_is_asked_and_said(database: Database, data: st.DataObject) -> None:

@@ -245,6 +245,7 @@ arrivals = st.lists(
 ).map(lambda items: [Item(**(vars(each) | {"id": n})) for n, each in enumerate(items, 1)])
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(arrivals, st.randoms(use_true_random=False))
 def test_echoes_do_not_depend_on_the_order_of_arrival(items: list[Item], chance: random.Random) -> None:
@@ -255,6 +256,7 @@ def test_echoes_do_not_depend_on_the_order_of_arrival(items: list[Item], chance:
         assert len({one.story(copy) for copy in one.echo(each.id)}) == 1, "copies are in the same story"
 
 
+@pytest.mark.slow
 def test_stories_by_words_depend_a_little_on_the_order_of_arrival() -> None:
     """As docs/stories.md says: the same six stories, some of their mentions elsewhere."""
     items = storm()

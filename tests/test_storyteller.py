@@ -205,6 +205,7 @@ def test_copies_are_one_story_in_whatever_order_they_come(database: Database, or
     assert grouping(database) == {frozenset("0123")}
 
 
+@pytest.mark.slow
 def test_two_processes_and_one_that_is_killed_place_as_one_does(database: Database) -> None:
     with database.transaction() as db:
         take(db, *storm(18))

@@ -939,6 +939,7 @@ class Dangers(HTMLParser):
             self.found.append(f"<{tag}>")
 
 
+@pytest.mark.slow
 def test_hostile_text_is_harmless_on_every_screen(
     anna: FlaskClient, admin: FlaskClient, storby: House, clock: FakeClock
 ) -> None:
