@@ -161,6 +161,8 @@ def _problem(db: Session, house: House, case: Case, body: str, at: datetime) -> 
         return "too_long"
     except CannotReply as refusal:
         return refusal.reason
+    except NotFoundError:  # config.yaml no longer has it
+        return "no_account"
     return None
 
 
@@ -227,6 +229,7 @@ def submit(
 
     Raises ``InvalidInput`` where nothing could be sent, ``NotFoundError``.
     """
+    lock(db, f"answer-{key}")  # a second click waits for the first
     known = db.scalar(select(SharedAnswer).where(SharedAnswer.key == key))
     if known is not None:
         return known
@@ -287,11 +290,11 @@ def _queue(db: Session, house: House, part: SharedAnswerPart, at: datetime) -> b
     case = cases.get(db, part.case_id)
     abilities = channels.capabilities(case.channel)
     lock(db, f"pace-{case.account_id}")  # two answers for all at once share the turns and the budget of an account
-    problem, turn = _Pace(db, house, at).next(case, abilities.price(part.body) if abilities.price else 0)
-    if problem is not None:
-        part.skipped = problem
-        return False
     try:
+        problem, turn = _Pace(db, house, at).next(case, abilities.price(part.body) if abilities.price else 0)
+        if problem is not None:
+            part.skipped = problem
+            return False
         reply = outbox.submit(
             db,
             house,
@@ -310,6 +313,8 @@ def _queue(db: Session, house: House, part: SharedAnswerPart, at: datetime) -> b
         part.skipped = "too_long"
     except CannotReply as refusal:
         part.skipped = refusal.reason
+    except NotFoundError:
+        part.skipped = "no_account"
     except GensvarError:
         part.skipped = "not_possible"
     else:
@@ -325,6 +330,9 @@ def stop(db: Session, answer_id: int, *, actor: str, at: datetime) -> int:
     if answer is None:
         raise NotFoundError(f"There is no answer {answer_id}.")
     answer.stopped_at = answer.stopped_at or at
+    concerned = select(Case.channel).join(SharedAnswerPart, SharedAnswerPart.case_id == Case.id)
+    for channel in sorted(db.scalars(concerned.where(SharedAnswerPart.shared_answer_id == answer_id).distinct())):
+        lock(db, f"intake:{channel}")  # which may hold many cases, in another order
     unsent = (
         select(Reply.id)
         .join(SharedAnswerPart, SharedAnswerPart.reply_id == Reply.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -291,3 +292,13 @@ def test_who_joins_the_story_later_is_offered_it(storby: House) -> None:
         assert isinstance(offered[2], SharedAnswer)
         assert offered[2].id == number
         assert shared.newcomers(db, offered[2], story) == 1
+
+
+def test_an_account_that_is_no_longer_declared_holds_nobody_up(storby: House) -> None:
+    story = storm(storby, "anna")
+    answer = send(storby, story)
+    without = replace(storby, settings=storby.settings.model_copy(update={"accounts": ()}))
+    assert problems(preview(without, story)) == ["no_account"]
+    assert shared.work_off(without, MORNING) == 0
+    with storby.database.read() as db:
+        assert shared.progress(db, answer).skipped == {"no_account": 1}

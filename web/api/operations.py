@@ -469,7 +469,7 @@ def answer_story(call: Call, number: int) -> tuple[shapes.SharedAnswerShape, int
         storyteller.get(call.db, number).id,
         texts=asked.texts,
         chosen=None if asked.cases is None else set(asked.cases),
-        key=asked.idempotency_key,
+        key=f"{call.user.id}/{number}/{asked.idempotency_key}",
         then=asked.then,
         user=call.user,
         at=call.at,
