@@ -117,6 +117,7 @@ def approve(db: Session, house: House, reply_id: int, *, user: User, at: datetim
     waiting = db.get(Reply, reply_id)
     if waiting is None:
         raise NotFoundError(f"There is no reply {reply_id}.")
+    cases.get(db, waiting.case_id)  # locked: from here on nobody writes in it
     if version is not None:
         cases.check_nothing_said_since(db, waiting.case_id, version)
     hold = house.settings.replies.hold_for(waiting.channel)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session
 
 from errors import NotFoundError
 from models import Author, CaseEvent, Lesson, Mention, Source, User
@@ -26,16 +26,18 @@ def lessons(db: Session) -> learning.Lessons:
     engine = db.get_bind().engine
     state = db.execute(select(func.count(), func.max(Lesson.id), func.count(Lesson.withdrawn_at))).one()
     key = (str(engine.url), id(engine), *state)
-    if _last is None or _last[0] != key:
-        in_force = select(Lesson).where(Lesson.withdrawn_at.is_(None)).options(joinedload(Lesson.mention))
-        _last = (key, learning.Lessons.of(_as_taught(lesson) for lesson in db.scalars(in_force)))
-    return _last[1]
+    known = _last  # another thread may read another database
+    if known is None or known[0] != key:
+        said = (Mention.title, Mention.text, Mention.language)  # without its HTML, which may be long
+        in_force = select(Lesson.id, Lesson.judge, Lesson.value, *said).join(Mention, Mention.id == Lesson.mention_id)
+        rows = db.execute(in_force.where(Lesson.withdrawn_at.is_(None)))
+        known = _last = (key, learning.Lessons.of(_as_taught(*row) for row in rows))
+    return known[1]
 
 
-def _as_taught(lesson: Lesson) -> learning.Lesson:
-    said = lesson.mention
-    text = f"{said.title}\n{said.text}" if said.title else said.text
-    return learning.Lesson(lesson.id, lesson.judge, lesson.value, text, said.language or "und")
+def _as_taught(id: int, judge: str, value: str, title: str | None, text: str, language: str | None) -> learning.Lesson:
+    whole = f"{title}\n{text}" if title else text
+    return learning.Lesson(id, judge, value, whole, language or "und")
 
 
 def judge(db: Session, mention: Mention, source: Source | None) -> None:

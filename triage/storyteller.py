@@ -45,6 +45,7 @@ def tell(db: Session, event: CaseEvent, at: datetime) -> None:
     if not told and not is_story(db, numbers):
         return
     hold(db, numbers, told)
+    numbers = _cases(db, loose)  # whom we waited for may have merged some
     story = _one_of(db, told, at, memory) if told else begin(db, mention.published_at)
     assign(db, numbers, story.id, actor=ACTOR, at=at)
     memory.keep(members, story.id)
@@ -56,10 +57,10 @@ def tell(db: Session, event: CaseEvent, at: datetime) -> None:
 def follow_case(db: Session, event: CaseEvent, at: datetime) -> None:
     """A reaction to cases that were merged or split: everything in a case belongs to the story of that case."""
     number = event.case_id
-    hold(db, {number}, set())
-    case = cases.get(db, number)
     there = select(Mention.story_id).where(*_members(number)).distinct()
     found = {id for id in db.scalars(there) if id is not None}
+    hold(db, {number}, found)  # if one of them is no story any more, its other cases are told so
+    case = cases.get(db, number)
     if case.merged_into_id is not None:
         cases.join_story(db, number, story_id=None, actor=ACTOR, at=at)
     elif found:
