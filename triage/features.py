@@ -3,6 +3,8 @@
     =word       the word                         ab cd      two words in a row
     bcd         three to five letters of <word>  ^word ?^word $word  opens a sentence, opens a question, closes the text
     ~role       a role of the word lists         ~wish+you  two roles in a row
+    ~me>loss>us the last two or three roles of a sentence, whatever stands between them; ^~me  the first, ^~me>loss
+    &me wish    two roles somewhere in the text
     f+2 b-1     the word feels good or bad, so much at least; ``b`` where a "but" follows
     #…          of the whole text: its length, its feelings together, question marks, addresses
 
@@ -15,6 +17,7 @@ from triage.cutting import STOPS, Cut
 from triage.lexicon import Lexicon, lexicon
 
 _SILENT = {"feeling", "negator", "booster", "damper", "function", "telling"}  # roles that are no mark of their own
+_UNSAID = _SILENT - {"negator"}
 _GRADED = {"danger", "deadline", "outage", "leak", "spam", "job", "campaign", "bot", "asks"}
 _LENGTHS = (2, 4, 7, 11, 17, 26, 40, 70)
 
@@ -53,8 +56,37 @@ def marks(cut: Cut, language: str) -> list[tuple[int, str]]:
                 if before:
                     found.append((place, f"~{before}+negator"))
         before = role
+    found += _patterns(words, here)
     found += _feelings(cut, here)
     found += [(-1, mark) for mark in _whole(cut)]
+    return found
+
+
+def _patterns(words: tuple[str, ...], here: list[tuple[int, dict[str, float]]]) -> list[tuple[int, str]]:
+    """Roles as they follow each other in a sentence, other words between them or not, and which a text has together."""
+    found = []
+    chain: list[str] = []  # the roles of the sentence so far; strong feelings are roles here
+    seen = {"?"} if any(word.startswith("?") for word in words) else set()
+    covered = 0  # words that a phrase has spoken for
+    for place, (size, roles) in enumerate(here):
+        if words[place] in STOPS:
+            chain = []
+        if place < covered:
+            continue
+        role = next((each for each in roles if each not in _GRADED and each not in _UNSAID), "")
+        if not role and abs(roles.get("feeling", 0)) >= 1:
+            role = "good" if roles["feeling"] > 0 else "bad"
+        if not role:
+            continue
+        covered = place + size
+        chain.append(role)
+        seen.add(role)
+        opens = "^" if len(chain) < 3 else ""
+        found.append((covered - 1, f"{opens}~{'>'.join(chain[-3:])}"))
+        if len(chain) > 1:
+            found.append((covered - 1, f"~{'>'.join(chain[-2:])}"))
+    has = sorted(seen)
+    found += [(-1, f"&{one} {other}") for at, one in enumerate(has) for other in has[at + 1 :]]
     return found
 
 

@@ -224,7 +224,7 @@ def _vector(text: str, language: str) -> _Vector:
             if len(word) > _STEM:
                 found[place, "<" + word[:_STEM]] = 0.6
     for place, mark in marks(pieces, language):
-        found[place, mark] = _PAIR if " " in mark else _GENERAL
+        found[place, mark] = _PAIR if " " in mark and place >= 0 else _GENERAL
     times = Counter(mark for _, mark in found)
     total = {mark: weight for (_, mark), weight in found.items()}  # once, however often it stands there
     length = math.sqrt(sum(weight * weight for weight in total.values())) or 1.0
