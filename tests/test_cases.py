@@ -373,6 +373,20 @@ def test_doubt_about_an_answer_outlives_other_actions(database: Database) -> Non
         assert target.flag == "reply_uncertain"
 
 
+def test_a_merged_case_takes_its_urgency_along(database: Database) -> None:
+    with database.transaction() as db:
+        grave, other, third = (opened(db, id) for id in "abc")
+        cases.classify(db, grave.id, urgency="danger", priority="urgent", wants_answer=True, actor="t", at=MORNING)
+        cases.want_review(db, grave.id, wanted=True, actor="rule:law", at=MORNING)
+        cases.merge(db, grave.id, into=other.id, actor="intake", at=MORNING)
+        assert (other.urgency, other.priority, other.review_wanted) == ("danger", "urgent", True)
+        assert other.wants_answer is True
+        assert events(db, other)[-1].changes["priority"] == ["normal", "urgent"]
+        cases.classify(db, third.id, priority="low", actor="t", at=MORNING)
+        cases.merge(db, other.id, into=third.id, actor="t", at=MORNING)
+        assert (third.priority, third.urgency) == ("low", "danger"), "somebody had set its priority"
+
+
 def test_undo_in_a_case_it_was_merged_into_leaves_that_ones_status(database: Database) -> None:
     with database.transaction() as db:
         first, second = opened(db, "a"), opened(db, "b")

@@ -324,6 +324,7 @@ def merge(db: Session, case_id: int, *, into: int, actor: str, at: datetime) -> 
         raise InvalidTransition(f"Case {into} was itself merged into case {target.merged_into_id}.")
     unanswered, flag = case.status in (CaseStatus.new, CaseStatus.open), case.flag
     to = after(CaseStatus(case.status), Action.merge)
+    graver = _graver(case, target)
     for table in (Mention, Reply, Note, Promise):
         db.execute(update(table).where(table.case_id == case_id).values(case_id=into))
     target.tags = [CaseTag(tag=tag) for tag in sorted({tag.tag for tag in (*case.tags, *target.tags)})]
@@ -345,11 +346,27 @@ def merge(db: Session, case_id: int, *, into: int, actor: str, at: datetime) -> 
         "last_activity_at": max(case.last_activity_at, target.last_activity_at),
         "seen_at": min(case.seen_at, target.seen_at),
         "flag": target.flag or flag,
+        **graver,
     }
+    changes = {"absorbed": [None, case_id], **{field: [getattr(target, field), new] for field, new in graver.items()}}
     status = CaseStatus(target.status)
     back = after(status, Action.author_wrote) if unanswered else None
-    _write(db, target, "absorb", actor=actor, at=at, to=back, values=values, changes={"absorbed": [None, case_id]})
+    _write(db, target, "absorb", actor=actor, at=at, to=back, values=values, changes=changes)
     return target
+
+
+def _graver(case: Case, target: Case) -> dict[str, Any]:
+    """What must not be lost when one case becomes part of another: never against what somebody has set there."""
+    waits = case.wants_answer and case.waiting_since is not None
+    values = {
+        "priority": max(case.priority, target.priority, key=lambda each: RISING.index(Priority(each or Priority.low))),
+        "urgency": target.urgency or case.urgency,
+        "wants_answer": waits or target.wants_answer,
+        "review_wanted": case.review_wanted or target.review_wanted,
+    }
+    return {
+        field: new for field, new in values.items() if new != getattr(target, field) and field not in target.settled
+    }
 
 
 def split(db: Session, case_id: int, *, mention_id: int, actor: str, at: datetime) -> Case:
@@ -965,6 +982,8 @@ def set_targets(db: Session, case_id: int, targets: Mapping[str, Any]) -> None:
 def look_again(db: Session) -> None:
     """What targets rest on has changed: at the next tick those of every living case are computed anew."""
     living = (Case.status.in_((CaseStatus.new, CaseStatus.open, CaseStatus.pending)), ~Case.imported)
+    for channel in sorted(db.scalars(select(Case.channel).where(*living).distinct())):
+        lock(db, f"intake:{channel}")  # as in ``merge``
     db.execute(select(Case.id).where(*living).order_by(Case.id).with_for_update())  # in the order in which all lock
     long_due = update(Case).where(*living).values(next_alert_at=Case.opened_at)
     db.execute(long_due.execution_options(synchronize_session=False))
