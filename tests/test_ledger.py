@@ -268,3 +268,10 @@ def test_a_promise_goes_where_its_answer_has_gone(storby: Database) -> None:
     follow(storby)
     with storby.read() as db:
         assert the_promise(db).case_id == other, "the promise stays behind in a case that nobody opens again"
+
+
+@pytest.mark.parametrize("body", ["Vi återkommer på fredag.", "We will come back to you on Friday."])
+def test_an_answer_need_not_be_in_the_language_it_was_asked_in(storby: Database, body: str) -> None:
+    answer(storby, body)
+    with storby.transaction() as db:
+        assert the_promise(db).words == body
