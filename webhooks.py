@@ -7,6 +7,7 @@ the header ``Gensvar-Delivery`` is the same then.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,8 @@ GIVE_UP_AFTER = timedelta(days=1)
 AT_ONCE = 4  # calls at the same time, so that one slow receiver does not hold up the others
 IN_A_PASS = 200
 ANSWER_BYTES = 64 * 1024  # nothing in an answer is read but its status
+
+_ADDRESS = re.compile(r"https?://\S*[^\s:]", re.IGNORECASE)  # in a message it may be spelt otherwise than it was given
 
 Now = Callable[[], datetime]
 
@@ -101,5 +104,6 @@ def _post(house: House, message: Webhook, body: EventShape) -> str | None:
     try:
         answer = house.http.fetch(message.url, method="POST", headers=headers, json=body, limit=ANSWER_BYTES)
     except ChannelError as error:
-        return str(error).replace(without_secrets(message.url), urlsplit(message.url).hostname or "")
+        host = urlsplit(message.url).hostname or ""
+        return _ADDRESS.sub(host, str(error).replace(without_secrets(message.url), host))
     return None if 200 <= answer.status < 300 else f"it answered {answer.status}"

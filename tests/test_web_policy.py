@@ -356,3 +356,14 @@ def test_a_rule_made_here_is_the_one_the_house_uses(admin: FlaskClient, storby: 
         rule = policy.read(db).rules[-1]
     wanted = {"name": "halka", "if": {"match": "halka*"}, "then": {"tags": ["is", "snö"]}}
     assert rule == RuleSettings.model_validate(wanted)
+
+
+def test_the_secret_part_of_a_webhook_is_for_admins(browser: Browser, storby: House) -> None:
+    admin, manager = browser("admin"), browser("mats")
+    rule = {"name": "ring", "when": ["mention"], "then.webhook": "https://hooks.example/s3cret", "enabled": "on"}
+    assert admin.post("/admin/rules/new", data=rule).status_code == 303
+    page = f"/admin/rules/{entries(storby, 'rules')['ring'].id}"
+    for who, told in ((admin, True), (manager, False)):
+        assert ("s3cret" in text_of(who.get(page))) == told
+        assert ("s3cret" in text_of(who.get("/admin/rules"))) == told
+    assert "hooks.example" in text_of(manager.get("/admin/rules"))

@@ -16,8 +16,10 @@ from sqlalchemy import select
 import checkup
 import events
 import webhooks
+from errors import Reason
 from house import House, declare
 from models import CaseEvent, Webhook
+from outbound import NoAnswer
 from sandbox.base import serving
 from tests.conftest import FakeClock
 from tests.factories import MORNING, said, take
@@ -130,6 +132,17 @@ def test_nobody_there(make_house: Callable[..., House]) -> None:
     assert called.error is not None
     assert "cannot be reached" in called.error
     assert called.again_at == MORNING + webhooks.FIRST_RETRY
+
+
+def test_no_error_tells_the_address_however_it_is_spelt(
+    told: tuple[House, Receiver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(*_args: Any, **_more: Any) -> None:
+        raise NoAnswer(Reason.unavailable, "http://127.0.0.1:9/hook/s3cr%C3%A9t: no whole answer in time")
+
+    monkeypatch.setattr(told[0].http, "fetch", fetch)
+    (called,) = webhooks.deliver(told[0], at())
+    assert called.error == "127.0.0.1: no whole answer in time"
 
 
 def test_inside_our_own_network_only_where_it_is_allowed(make_house: Callable[..., House]) -> None:

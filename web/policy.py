@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request, url_for
@@ -260,7 +261,10 @@ def _slug(part: str) -> str:
 
 
 def _as_posted(value: BaseModel) -> Posted:
-    return forms.as_posted(type(value), value.model_dump(mode="json", by_alias=True))
+    posted = forms.as_posted(type(value), value.model_dump(mode="json", by_alias=True))
+    if not is_at_least(Role.admin) and (address := posted.get("then.webhook")):
+        posted["then.webhook"] = urlsplit(address).hostname or ""  # the rest of an address is often a secret
+    return posted
 
 
 def _controls(part: str, posted: Posted, choices: Choices, problems: Sequence[ConfigProblem] = ()) -> list[Control]:
