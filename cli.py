@@ -256,22 +256,31 @@ def tick(given: argparse.Namespace) -> int:
     import webhooks
     from replies import shared
     from replies.outbox import Outbox
-    from triage import reactions, upkeep
+    from triage import upkeep
 
     with _house(given, at_work=True) as house:
+        reacted = _react(house)  # what has happened comes before what time brings about
         changed = upkeep.tick(house.database, _now())
         shared.work_off(house, _now())
         with Outbox(house, _now) as outbox:
             delivered = len(outbox.run())
-        reacted = 0
-        while taken := reactions.react(house.database, _now()):
-            reacted += taken
+        reacted += _react(house)
         called = len(webhooks.deliver(house, _now))
         print(
             f"{changed} cases changed, {delivered} replies handled, {reacted} events reacted to, "
             f"{called} webhooks called"
         )
     return OK
+
+
+def _react(house: House) -> int:
+    """To everything that has happened; returns to how many events."""
+    from triage import reactions
+
+    reacted = 0
+    while taken := reactions.react(house.database, _now()):
+        reacted += taken
+    return reacted
 
 
 # -- sources --------------------------------------------------------------------------------------------------------

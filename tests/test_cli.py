@@ -24,7 +24,7 @@ from sqlalchemy import select, text
 import cli
 from database import Database, newest_migration
 from house import RUNNING
-from models import Account, ApiToken, CaseStatus, Mention, Reply, Source, Then, User
+from models import Account, ApiToken, Case, CaseEvent, CaseStatus, Mention, Reply, Source, Then, User
 from sandbox.base import serving
 from tests.conftest import config
 from triage import cases
@@ -189,6 +189,33 @@ def test_tick_does_what_is_due(gensvar: Gensvar, database: Database) -> None:
     assert said.out.startswith("1 cases changed")
     with database.read() as db:
         assert cases.get(db, 1).status == CaseStatus.open
+
+
+def test_one_tick_reacts_to_what_has_come_and_tells_what_is_late(
+    tmp_path: Path, database: Database, gensvar: Gensvar
+) -> None:
+    """Category, team, rule, target and its breach, from what config.yaml declares, in a single tick."""
+    parts = yaml.safe_load((tmp_path / "config.yaml").read_text(encoding="utf-8"))
+    parts |= {
+        "calendars": [{"name": "office", "timezone": "Europe/Stockholm", "hours": {"mon-sun": ["00:00-24:00"]}}],
+        "teams": [{"name": "Gata", "calendar": "office"}],
+        "categories": [{"name": "Vinter", "match": "snö*", "team": "Gata"}],
+        "rules": [{"name": "snow first", "if": {"match": "snö*"}, "then": {"priority": "high"}}],
+        "sla": [{"name": "quick", "calendar": "office", "first_response": "1h"}],
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(parts, allow_unicode=True), encoding="utf-8")
+    gensvar("collect")
+    assert gensvar("tick").status == 0
+    with database.read() as db:
+        snow = db.scalars(select(Case).where(Case.subject == "Snön ligger kvar")).one()
+        assert (snow.category, snow.team.name if snow.team else None, snow.priority) == ("Vinter", "Gata", "high")
+        assert snow.first_response_due_at == snow.opened_at + timedelta(hours=1)
+        events = db.scalars(select(CaseEvent).where(CaseEvent.case_id == snow.id))
+        assert {(event.action, event.actor) for event in events} >= {
+            ("classify", "rule:snow first"),
+            ("assign_team", "routing"),
+            ("sla_breached", "sla"),
+        }
 
 
 def test_send_fails_when_a_reply_did_not_go_out(gensvar: Gensvar, database: Database) -> None:
