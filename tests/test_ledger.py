@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from database import Database
 from errors import InvalidInput, InvalidTransition, NotFoundError
 from house import House, declare
-from models import Case, CaseEvent, CaseStatus, Mention, Notice, Promise, Reply, Then
+from models import Case, CaseEvent, CaseStatus, Mention, Notice, Promise, Reply, Team, Then
 from tests.factories import MORNING, case_of, ours, said, take, user
 from triage import cases, ledger, reactions, upkeep
 
@@ -275,3 +275,16 @@ def test_an_answer_need_not_be_in_the_language_it_was_asked_in(storby: Database,
     answer(storby, body)
     with storby.transaction() as db:
         assert the_promise(db).words == body
+
+
+def test_friday_is_friday_for_a_team_that_never_closes(make_house: Callable[..., House]) -> None:
+    round_the_clock = {"name": "duty", "timezone": "Europe/Stockholm", "hours": {"mon-sun": ["00:00-24:00"]}}
+    house = make_house(calendars=[round_the_clock], teams=[{"name": "Gata", "calendar": "duty"}])
+    declare(house, MORNING)
+    with house.database.transaction() as db:
+        take(db, said("a", text="När lagas lyktan på Storgatan?"))
+        number = db.scalars(select(Case.id)).one()
+        cases.assign_team(db, number, team=db.scalars(select(Team)).one(), actor="anna@storby.example", at=MORNING)
+    answer(house.database, "Vi återkommer på fredag.")
+    with house.database.transaction() as db:
+        assert the_promise(db).due_at == datetime(2026, 11, 27, 22, 59, tzinfo=UTC)

@@ -18,6 +18,7 @@ from settings import Calendar
 from triage import cases, clock, language, policy, promises
 
 END_OF_DAY = time(17)  # a promise "on Friday" without a calendar
+LAST_MINUTE = time(23, 59)  # and of a team that closes at midnight, which is Saturday already
 LIVING = (PromiseState.proposed, PromiseState.open)
 
 
@@ -77,7 +78,9 @@ def _worked(calendar: Calendar | None) -> promises.IsOpen | None:
 def _end_of(day: date, calendar: Calendar | None, zone: ZoneInfo) -> datetime:
     """When the day is over for whoever promised: at closing time, or in the evening of a day that is not worked."""
     openings = clock.day(calendar, day).openings if calendar else ()
-    return openings[-1][1] if openings else datetime.combine(day, END_OF_DAY, zone).astimezone(UTC)
+    if not openings:
+        return datetime.combine(day, END_OF_DAY, zone).astimezone(UTC)
+    return min(openings[-1][1], datetime.combine(day, LAST_MINUTE, zone).astimezone(UTC))
 
 
 def withdraw(db: Session, event: CaseEvent, at: datetime) -> None:
