@@ -14,10 +14,11 @@ US = "us"  # the municipality itself, as an author
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who is not us. Only X shows the handle."""
+    """Somebody who is not us. Only X shows the handle and the followers."""
 
     name: str
     handle: str
+    followers: int = 48
 
 
 @dataclass(frozen=True)

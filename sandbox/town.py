@@ -41,7 +41,8 @@ class Town:
         self._whose: dict[tuple[str, str], Message] = {}  # where and external id -> what the story said there
         self._heard: set[tuple[str, str]] = set()  # our answers a citizen has thought about
         for person in self.people.values():
-            self.x.person(person.handle).name = person.name
+            user = self.x.person(person.handle)
+            user.name, user.followers = person.name, person.followers
 
     def accounts(self, addresses: Mapping[str, str]) -> list[dict[str, Any]]:
         """The municipality's own logins, as config.yaml has them."""

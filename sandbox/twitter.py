@@ -78,6 +78,7 @@ class User:
     name: str
     protected: bool = False
     own: bool = False  # one of the organisation's accounts, which has keys
+    followers: int = 48
 
 
 @dataclass
@@ -623,7 +624,12 @@ class X:
             "username": user.username,
             "protected": user.protected,
             "verified": user.own,
-            "public_metrics": {"followers_count": 48, "following_count": 90, "tweet_count": 12, "listed_count": 0},
+            "public_metrics": {
+                "followers_count": user.followers,
+                "following_count": 90,
+                "tweet_count": 12,
+                "listed_count": 0,
+            },
         }
         asked = self._fields("user", "id,name,username")
         return {name: value for name, value in everything.items() if name in asked}

@@ -126,12 +126,12 @@ def short_day(on: date) -> str:
     return str(format_date(on, "EEE d MMM", locale=_locale()))
 
 
-def duration(amount: timedelta, length: Literal["short", "narrow"] = "short") -> str:
+def duration(amount: timedelta) -> str:
     """To the minute: "4 h 30 min"."""
     hours, minutes = divmod(int(amount.total_seconds()) // 60, 60)
     parts = [(hours, "hour"), (minutes, "minute")]
-    shown = [format_unit(count, f"duration-{unit}", length, locale=_locale()) for count, unit in parts if count]
-    return " ".join(shown) or str(format_unit(0, "duration-minute", length, locale=_locale()))
+    shown = [format_unit(count, f"duration-{unit}", "short", locale=_locale()) for count, unit in parts if count]
+    return " ".join(shown) or str(format_unit(0, "duration-minute", "short", locale=_locale()))
 
 
 def length(distance: timedelta) -> str:
