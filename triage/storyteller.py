@@ -156,7 +156,8 @@ def assign(db: Session, numbers: Iterable[int], story_id: int | None, *, actor: 
     """These cases, with everything said in them, belong to that story, or to none."""
     for number in sorted(numbers):
         cases.join_story(db, number, story_id=story_id, actor=actor, at=at)
-        db.execute(update(Mention).where(*_members(number)).values(story_id=story_id))
+        elsewhere = Mention.story_id.is_distinct_from(story_id)  # mostly one, of the many that are there
+        db.execute(update(Mention).where(*_members(number), elsewhere).values(story_id=story_id))
 
 
 def cases_of(db: Session, story_id: int) -> list[int]:

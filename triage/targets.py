@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from database import Database
@@ -57,8 +57,10 @@ def pauses(db: Session, case_id: int) -> tuple[tuple[datetime, datetime | None],
     resting: datetime | None = None
     put_away: tuple[datetime, datetime] | None = None  # since, until
     spans: list[tuple[datetime, datetime | None]] = []
-    events = select(CaseEvent).where(CaseEvent.case_id == case_id).order_by(CaseEvent.version)
-    for event in db.scalars(events):
+    events = select(CaseEvent.action, CaseEvent.to_status, CaseEvent.changes, CaseEvent.at).where(
+        CaseEvent.case_id == case_id, or_(CaseEvent.to_status.is_not(None), CaseEvent.action.in_(BRINGS_BACK))
+    )
+    for event in db.execute(events.order_by(CaseEvent.version)):  # not each time it was passed on
         if put_away is not None and (event.action in BRINGS_BACK or event.to_status in FORGETS):
             spans.append((put_away[0], min(put_away[1], event.at)))
             put_away = None
