@@ -759,7 +759,10 @@ class SharedAnswerPart(Base):
 
 
 class Promise(Base):
-    """What an answer of ours promises. Late is what is open after ``due_at``, or was kept after it."""
+    """What an answer of ours promises. Late is what is open after ``due_at``, or was kept after it.
+
+    ``back_at``: when its case comes back, while there is still time to keep it.
+    """
 
     __tablename__ = "promises"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
@@ -767,6 +770,7 @@ class Promise(Base):
     reply_id: Mapped[int] = mapped_column(ForeignKey("replies.id"), index=True)
     words: Mapped[str]  # of the answer, that promise
     due_at: Mapped[datetime]
+    back_at: Mapped[datetime]
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"), index=True)
     state: Mapped[str] = mapped_column(String(20))
     made_at: Mapped[datetime]

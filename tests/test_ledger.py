@@ -19,6 +19,7 @@ from triage import cases, ledger, reactions, upkeep
 
 # MORNING is Tuesday 24 November 2026, 09:00 in Stockholm.
 FRIDAY = datetime(2026, 11, 27, 14, 0, tzinfo=UTC)  # 15:00 there, when the office closes
+BACK = datetime(2026, 11, 27, 7, 0, tzinfo=UTC)  # when it opens
 OFFICE = {
     "name": "office",
     "timezone": "Europe/Stockholm",
@@ -101,11 +102,14 @@ def test_stood_by_it_comes_back_on_its_day_and_its_owner_is_told(storby: Databas
     accepted(storby)
     with storby.read() as db:
         number = the_promise(db).case_id
-        assert db.get_one(Case, number).follow_up_at == FRIDAY
+        assert db.get_one(Case, number).follow_up_at == BACK
         event = db.scalars(select(CaseEvent).where(CaseEvent.action == "promise")).one()
         assert event.changes["owner"] == [None, "eva@storby.example"]
-    upkeep.tick(storby, FRIDAY)
-    follow(storby, FRIDAY)
+    upkeep.tick(storby, BACK - timedelta(minutes=1))
+    with storby.read() as db:
+        assert db.get_one(Case, number).flag is None
+    upkeep.tick(storby, BACK)
+    follow(storby, BACK)
     with storby.read() as db:
         case = db.get_one(Case, number)
         assert (case.status, case.flag) == ("open", "follow_up_due")
@@ -169,7 +173,7 @@ def test_promises_go_where_their_answer_goes(storby: Database) -> None:
         assert old is not None
         cases.merge(db, old, into=into, actor="eva@storby.example", at=MORNING)
         assert the_promise(db).case_id == into
-        assert db.get_one(Case, into).follow_up_at == FRIDAY
+        assert db.get_one(Case, into).follow_up_at == BACK
         mention = db.scalars(select(Mention).where(Mention.external_id == "a")).one()
         apart = cases.split(db, into, mention_id=mention.id, actor="eva@storby.example", at=MORNING)
         assert the_promise(db).case_id == apart.id
@@ -190,9 +194,9 @@ def test_of_two_promises_each_brings_the_case_back(storby: Database) -> None:
     answer(storby, "Vi ringer dig på måndag.", at=MORNING + timedelta(minutes=5))
     with storby.transaction() as db:
         second = db.scalars(select(Promise).where(Promise.state == "proposed")).one()
-        number, monday = second.case_id, second.due_at
+        number, monday = second.case_id, second.back_at
         ledger.accept(db, second.id, owner=user(db), actor="eva@storby.example", at=MORNING)
-        assert db.get_one(Case, number).follow_up_at == FRIDAY
+        assert db.get_one(Case, number).follow_up_at == BACK
     upkeep.tick(storby, FRIDAY)
     with storby.transaction() as db:
         assert db.get_one(Case, number).follow_up_at == monday
@@ -212,7 +216,7 @@ def test_the_nearer_promise_kept_early_leaves_the_other(storby: Database) -> Non
         first, second = db.scalars(select(Promise).order_by(Promise.id))
         ledger.accept(db, second.id, owner=user(db), actor="eva@storby.example", at=MORNING)
         ledger.keep(db, first.id, actor="eva@storby.example", at=MORNING)
-        assert db.get_one(Case, second.case_id).follow_up_at == second.due_at
+        assert db.get_one(Case, second.case_id).follow_up_at == second.back_at
 
 
 def test_split_off_a_promise_still_brings_its_case_back(storby: Database) -> None:
@@ -223,7 +227,7 @@ def test_split_off_a_promise_still_brings_its_case_back(storby: Database) -> Non
         assert number is not None
         top = db.scalars(select(Mention).where(Mention.external_id == "b")).one()
         apart = cases.split(db, number, mention_id=top.id, actor="eva@storby.example", at=MORNING)
-        assert (db.get_one(Case, number).follow_up_at, apart.follow_up_at) == (FRIDAY, None)
+        assert (db.get_one(Case, number).follow_up_at, apart.follow_up_at) == (BACK, None)
     with storby.transaction() as db:
         cases.merge(db, apart.id, into=number, actor="eva@storby.example", at=MORNING)
         mention = db.scalars(select(Mention).where(Mention.external_id == "a")).one()
@@ -233,7 +237,7 @@ def test_split_off_a_promise_still_brings_its_case_back(storby: Database) -> Non
         top = db.scalars(select(Mention).where(Mention.external_id == "b")).one()
         top.in_reply_to = None  # so that the one with the promise can go alone
         again = cases.split(db, number, mention_id=mention.id, actor="eva@storby.example", at=MORNING)
-        assert (db.get_one(Case, number).follow_up_at, again.follow_up_at) == (None, FRIDAY)
+        assert (db.get_one(Case, number).follow_up_at, again.follow_up_at) == (None, BACK)
 
 
 def test_what_is_sent_after_all_promises_after_all(storby: Database) -> None:
@@ -288,3 +292,12 @@ def test_friday_is_friday_for_a_team_that_never_closes(make_house: Callable[...,
     answer(house.database, "Vi återkommer på fredag.")
     with house.database.transaction() as db:
         assert the_promise(db).due_at == datetime(2026, 11, 27, 22, 59, tzinfo=UTC)
+
+
+def test_what_is_promised_for_today_comes_back_an_hour_before_the_day_ends(storby: Database) -> None:
+    answer(storby, "Vi ringer dig i eftermiddag!")
+    closing = datetime(2026, 11, 24, 15, 30, tzinfo=UTC)
+    with storby.transaction() as db:
+        promise = ledger.accept(db, the_promise(db).id, owner=user(db), actor="eva@storby.example", at=MORNING)
+        assert (promise.due_at, promise.back_at) == (closing, closing - timedelta(hours=1))
+        assert db.get_one(Case, promise.case_id).follow_up_at == promise.back_at

@@ -100,6 +100,7 @@ def test_a_long_list_is_read_on(storby: House, browser: Browser, clock: FakeCloc
             db.add(
                 Promise(
                     case_id=pattern.case_id, reply_id=pattern.reply_id, words=f"löfte {n:02}", due_at=pattern.due_at,
+                    back_at=pattern.back_at,
                     owner_id=pattern.owner_id, state="proposed", made_at=pattern.made_at,
                 )
             )  # fmt: skip

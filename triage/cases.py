@@ -1009,33 +1009,31 @@ def join_story(db: Session, case_id: int, *, story_id: int | None, actor: str, a
     return _write(db, case, "join_story", actor=actor, at=at, values={"story_id": story_id}, changes=changes)
 
 
-def promise(db: Session, case_id: int, *, due_at: datetime, words: str, owner: User, actor: str, at: datetime) -> None:
-    """Somebody stands by what an answer promised: the case comes back when it is due."""
+def promise(db: Session, case_id: int, *, made: Promise, owner: User, actor: str, at: datetime) -> None:
+    """Somebody stands by what an answer promised: the case comes back while it can still be kept."""
     case = get(db, case_id)
-    earlier = case.follow_up_at is not None and case.follow_up_at < due_at
-    values = {} if earlier else {"follow_up_at": due_at}
-    changes = {"promise": [None, words], "due_at": [None, stamp(due_at)], "owner": [None, owner.email]}
+    earlier = case.follow_up_at is not None and case.follow_up_at < made.back_at
+    values = {} if earlier else {"follow_up_at": made.back_at}
+    changes = {"promise": [None, made.words], "due_at": [None, stamp(made.due_at)], "owner": [None, owner.email]}
     _write(db, case, "promise", actor=actor, at=at, values=values, changes=changes)
 
 
-def settle_promise(
-    db: Session, case_id: int, *, kept: bool, words: str, due_at: datetime, actor: str, at: datetime
-) -> None:
+def settle_promise(db: Session, case_id: int, *, made: Promise, kept: bool, actor: str, at: datetime) -> None:
     """It was kept, or it was none: the case need not come back for it."""
     case = get(db, case_id)
     values: dict[str, Any] = {}
     if case.flag == "follow_up_due":
         values["flag"] = None
-    if case.follow_up_at == due_at:
+    if case.follow_up_at == made.back_at:
         values["follow_up_at"] = _promised(db, case_id, at)
     action = "promise_kept" if kept else "promise_dropped"
-    _write(db, case, action, actor=actor, at=at, values=values, changes={"promise": [words, None]})
+    _write(db, case, action, actor=actor, at=at, values=values, changes={"promise": [made.words, None]})
 
 
 def _promised(db: Session, case_id: int, at: datetime) -> datetime | None:
-    """The next day on which something is due that somebody stands by."""
-    due = (Promise.case_id == case_id, Promise.state == PromiseState.open, Promise.due_at > at)
-    return db.scalar(select(func.min(Promise.due_at)).where(*due))
+    """When the next of the promises that somebody stands by brings the case back."""
+    coming = (Promise.case_id == case_id, Promise.state == PromiseState.open, Promise.back_at > at)
+    return db.scalar(select(func.min(Promise.back_at)).where(*coming))
 
 
 # -- caches, recomputed ----------------------------------------------------------------------------------------------

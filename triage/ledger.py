@@ -17,6 +17,7 @@ from models import Case, CaseEvent, CaseStatus, Promise, PromiseState, Reply, Us
 from settings import Calendar
 from triage import cases, clock, language, policy, promises
 
+START_OF_DAY = time(8)
 END_OF_DAY = time(17)  # a promise "on Friday" without a calendar
 LAST_MINUTE = time(23, 59)  # and of a team that closes at midnight, which is Saturday already
 LIVING = (PromiseState.proposed, PromiseState.open)
@@ -58,6 +59,7 @@ def propose(db: Session, event: CaseEvent, at: datetime) -> None:
             reply_id=reply.id,
             words=found.words,
             due_at=due_at,
+            back_at=_back(due_at, calendar, zone, at),
             owner_id=reply.user_id or case.assignee_id,
             state=PromiseState.proposed,
             made_at=reply.sent_at or reply.created_at,
@@ -83,6 +85,14 @@ def _end_of(day: date, calendar: Calendar | None, zone: ZoneInfo) -> datetime:
     return min(openings[-1][1], datetime.combine(day, LAST_MINUTE, zone).astimezone(UTC))
 
 
+def _back(due_at: datetime, calendar: Calendar | None, zone: ZoneInfo, at: datetime) -> datetime:
+    """When work begins on the day it is due; on the day it is made, an hour before that ends."""
+    day = due_at.astimezone(zone).date()
+    openings = clock.day(calendar, day).openings if calendar else ()
+    begins = openings[0][0] if openings else datetime.combine(day, START_OF_DAY, zone).astimezone(UTC)
+    return next(when for when in (min(begins, due_at), due_at - timedelta(hours=1), due_at) if when > at)
+
+
 def withdraw(db: Session, event: CaseEvent, at: datetime) -> None:
     """An answer did not go out: what it would have promised was never said."""
     for promise in _locked(db, Promise.reply_id == event.reply_id, Promise.state.in_(LIVING)):
@@ -103,7 +113,7 @@ def resolved(db: Session, event: CaseEvent, at: datetime) -> None:
 
 def owners_due(db: Session, case_id: int, at: datetime) -> list[User]:
     """Whose promises in this case are due."""
-    due = (Promise.case_id == case_id, Promise.state == PromiseState.open, Promise.due_at <= at)
+    due = (Promise.case_id == case_id, Promise.state == PromiseState.open, Promise.back_at <= at)
     return list(db.scalars(select(User).join(Promise, Promise.owner_id == User.id).where(*due).distinct()))
 
 
@@ -120,8 +130,12 @@ def accept(
     if (due_at or promise.due_at) <= at:
         raise InvalidInput("The day of a promise lies in the future.", {"due_at": "must be later than now"})
     promise.state, promise.owner_id, promise.due_at = PromiseState.open, owner.id, due_at or promise.due_at
+    laid_down, team = policy.read(db), promise.case.team
+    calendar = laid_down.calendar(team.calendar if team else None)
+    zone = ZoneInfo(calendar.timezone) if calendar else laid_down.zone
+    promise.back_at = _back(promise.due_at, calendar, zone, at)
     db.flush()
-    cases.promise(db, promise.case_id, due_at=promise.due_at, words=promise.words, owner=owner, actor=actor, at=at)
+    cases.promise(db, promise.case_id, made=promise, owner=owner, actor=actor, at=at)
     return promise
 
 
@@ -153,7 +167,7 @@ def _keep(db: Session, promise: Promise, *, actor: str, at: datetime) -> None:
 
 def _settled(db: Session, promise: Promise, *, kept: bool, actor: str, at: datetime) -> None:
     db.flush()
-    cases.settle_promise(db, promise.case_id, kept=kept, words=promise.words, due_at=promise.due_at, actor=actor, at=at)
+    cases.settle_promise(db, promise.case_id, made=promise, kept=kept, actor=actor, at=at)
 
 
 def _get(db: Session, promise_id: int) -> Promise:

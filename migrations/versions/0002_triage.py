@@ -165,6 +165,7 @@ def upgrade() -> None:
         sa.Column("reply_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("words", sa.Text(), nullable=False),
         sa.Column("due_at", models.UTCDateTime(timezone=True), nullable=False),
+        sa.Column("back_at", models.UTCDateTime(timezone=True), nullable=False),
         sa.Column("owner_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("made_at", models.UTCDateTime(timezone=True), nullable=False),
