@@ -6,7 +6,7 @@ VENV := .venv
 READY := $(VENV)/ready
 BIN := $(VENV)/bin
 CORPUS ?= ../shared/data
-CORE := not slow and not browser and not postgresql
+CORE := not slow and not screens and not browser and not postgresql
 export PYTHONUNBUFFERED := 1
 
 .PHONY: help demo run test core lint format migrations-check corpus bench bench-triage browser clean
@@ -26,7 +26,7 @@ test: lint browser ## everything that says whether Gensvar works (needs no netwo
 	$(BIN)/pytest -q -n 2 -m "not ($(CORE))" --durations=5; \
 	echo "All tests passed in $$(( $$(date +%s) - began )) s."
 
-core: $(READY) ## the quick tests only, on SQLite
+core: $(READY) ## the quick tests of what lies behind the screens, on SQLite
 	$(BIN)/pytest -q -n 2 -m "$(CORE)" --durations=5
 
 lint: $(READY) ## style, formatting, types, walls between the rooms

@@ -42,6 +42,8 @@ from web.api.operations import OPERATIONS, Operation
 from web.api.shapes import ErrorShape
 from web.queries import CaseFilter, Sort
 
+pytestmark = pytest.mark.screens
+
 Json = dict[str, Any]
 X = {
     "name": "storby-x", "channel": "twitter", "handle": "storby", "user_id": "1", "api_base": "http://127.0.0.1:9",

@@ -23,6 +23,8 @@ from triage import watch
 from web import create_app, form_words, forms
 from web.forms import Choice, Choices, Posted
 
+pytestmark = pytest.mark.screens
+
 NAMES = ["Gata", "Bibliotek & kultur", 'Namn med "citat" <b>']
 PEOPLE = ["anna@storby.example", "mats@storby.example"]
 CHOICES: Choices = {

@@ -18,6 +18,8 @@ from tests.factories import MORNING, ours, said, take
 from triage import watch
 from web import create_app, passwords, preview
 
+pytestmark = pytest.mark.screens
+
 Browser = Callable[[str], FlaskClient]
 
 

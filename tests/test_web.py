@@ -44,7 +44,7 @@ from web.safe_html import clean, link_text
 TEMPLATES = [path.read_text() for path in (STATIC.parent / "templates").glob("*.html")]
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
 
-pytestmark = pytest.mark.usefixtures("quick_passwords")
+pytestmark = [pytest.mark.screens, pytest.mark.usefixtures("quick_passwords")]
 
 
 Browser = Callable[[str | None], FlaskClient]

@@ -21,6 +21,8 @@ from tests.test_forms import Form
 from triage import policy
 from web import create_app, passwords
 
+pytestmark = pytest.mark.screens
+
 OFFICE = {
     "name": "Kontoret",
     "timezone": "Europe/Stockholm",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
@@ -12,6 +13,8 @@ from house import House
 from models import Mention, Promise, Then, User
 from tests.conftest import FakeClock
 from triage import cases, reactions
+
+pytestmark = pytest.mark.screens
 
 Browser = Callable[[str | None], FlaskClient]
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}

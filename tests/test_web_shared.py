@@ -24,6 +24,8 @@ from triage import cases
 from web import create_app
 from web.api import tokens
 
+pytestmark = pytest.mark.screens
+
 Browser = Callable[[str | None], FlaskClient]
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
 TEXTS: dict[str, Any] = {"text-sv": "Hej {name}! Vi plogar nu, ärende {case}.", "text-en": "Hello {name}, case {case}."}

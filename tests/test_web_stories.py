@@ -21,6 +21,8 @@ from triage import reactions, storycraft
 from web import create_app, passwords, stories
 from web.api import tokens
 
+pytestmark = pytest.mark.screens
+
 SNOW = "Oplogat på hela Björkdalsvägen, tredje snöfallet i rad @storby"
 ICE = "Det forsar vatten ur gatan vid Sågverksgränd, hela korsningen är översvämmad"
 
