@@ -19,6 +19,7 @@ from tests.postgres import PostgreSQL
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
+    from playwright.sync_api import Browser
 
     from house import House
 
@@ -208,3 +209,15 @@ def browser(storby: House, clock: FakeClock) -> Callable[[str | None], FlaskClie
         return client
 
     return open_browser
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """One browser a worker: two at once cannot be driven from the same process."""
+    from playwright.sync_api import sync_playwright
+
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
