@@ -7,12 +7,13 @@ import hashlib
 import logging
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, Executable, Pool, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
@@ -22,6 +23,7 @@ from errors import DatabaseError
 log = logging.getLogger("gensvar.database")
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_MS = 30_000
+T = TypeVar("T")
 LONGEST_ID = 500  # characters; PostgreSQL cannot index much longer ones
 PROCESS = f"gensvar {uuid.uuid4().hex}"  # how PostgreSQL knows the connections of this process
 
@@ -202,6 +204,26 @@ def lock(db: Session, name: str) -> None:
     """Hold ``name`` until the transaction ends; another holder waits. On SQLite the write lock already does that."""
     if db.get_bind().dialect.name == "postgresql":
         db.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
+
+
+class Remembered(Generic[T]):
+    """What was read last from each database, read anew only when ``state``, one small query, gives another row.
+
+    The row must differ after every change, also where a transaction was rolled back and its ids are given out again:
+    let it hold the instants of the changes, not only counts and ids. A cache and nothing more.
+    """
+
+    def __init__(self, read: Callable[[Session], T]) -> None:
+        self._read = read
+        self._kept: WeakKeyDictionary[Pool, tuple[object, T]] = WeakKeyDictionary()
+
+    def get(self, db: Session, state: Executable) -> T:
+        pool = db.get_bind().engine.pool  # one for reading and writing, where the engines are two
+        now = tuple(db.execute(state).one())
+        kept = self._kept.get(pool)
+        if kept is None or kept[0] != now:
+            kept = self._kept[pool] = (now, self._read(db))
+        return kept[1]
 
 
 def storable(text: str) -> str:

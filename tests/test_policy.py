@@ -182,3 +182,34 @@ def test_a_day_without_hours_is_a_day_left_out() -> None:
     assert Calendar.model_validate({**OFFICE, "hours": {**OFFICE["hours"], "sun": []}}) == Calendar.model_validate(
         OFFICE
     )
+
+
+def test_what_is_in_force_is_read_once_for_readers_and_writers(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading it is cheap only while nothing has changed: five thousand queries take a second to prepare."""
+    reads: list[object] = []
+    really = policy._in_mind._read
+
+    def counted(db: Any) -> policy.Policy:
+        reads.append(db)
+        return really(db)
+
+    monkeypatch.setattr(policy._in_mind, "_read", counted)
+    for _ in range(3):
+        with database.read() as db:
+            policy.read(db)
+        with database.transaction() as db:
+            policy.read(db)
+    assert len(reads) == 1
+
+
+def test_what_was_rolled_back_is_forgotten_though_its_numbers_are_given_out_again(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError), database.transaction() as db:
+        policy.put(db, "rules", rule("a"), by="eva@storby.example", at=AT)
+        assert [entry.name for entry in policy.read(db).parts["rules"]] == ["a"]
+        raise ZeroDivisionError
+    with database.transaction() as db:
+        policy.put(db, "rules", rule("b"), by="eva@storby.example", at=AT + timedelta(seconds=1))
+    with database.read() as db:
+        assert [entry.name for entry in policy.read(db).parts["rules"]] == ["b"]

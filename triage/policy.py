@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
 import settings
+from database import Remembered
 from errors import InvalidInput, NotFoundError
 from models import Case, Definition, Team, TeamMember
 from settings import Calendar, CannedReply, Category, Organisation, RuleSettings, Settings, Sla, Strict, TeamSettings
@@ -94,20 +95,11 @@ class Policy:
         return next(iter(self.calendars.values()), None)
 
 
-_last: tuple[object, Policy] | None = None  # what was read last, with what it was read from
-
-
 def read(db: Session) -> Policy:
     """What is in force now. Read anew only when something was changed: otherwise one small query."""
-    global _last
-    bind = db.get_bind()
     order = func.sum(Definition.position * Definition.id)  # differs in every order: ``order`` only raises positions
-    state = db.execute(select(func.max(Definition.id), func.count(Definition.retired_at), order)).one()
-    key = (str(bind.engine.url), id(bind.engine), *state)
-    known = _last  # another thread may read another database
-    if known is None or known[0] != key:
-        known = _last = (key, _read(db))
-    return known[1]
+    retired = (func.count(Definition.retired_at), func.max(Definition.retired_at))
+    return _in_mind.get(db, select(func.max(Definition.id), func.max(Definition.created_at), *retired, order))
 
 
 def _read(db: Session) -> Policy:
@@ -117,6 +109,9 @@ def _read(db: Session) -> Policy:
         value = _model(row.part).model_validate(row.body)
         parts[row.part].append(Entry(row.id, row.name, row.declared, value))
     return Policy({part: tuple(entries) for part, entries in parts.items()})
+
+
+_in_mind = Remembered(_read)
 
 
 def _model(part: str) -> type[Strict]:

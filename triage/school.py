@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from database import Remembered
 from errors import NotFoundError
 from models import Author, CaseEvent, Lesson, Mention, Source, User
 from triage import judges, learning, noise
@@ -17,22 +18,20 @@ from triage.judges import Judgement
 JUDGES = ("language", "kind", "wants_answer", "sentiment", "urgency", "noise")
 TRUSTED = 20  # mentions of an author or a source after which their languages count as known
 
-_last: tuple[object, learning.Lessons] | None = None  # what was read last, with what it was read from
-
 
 def lessons(db: Session) -> learning.Lessons:
     """Every lesson in force. Read anew only when one was added or taken back: otherwise one small query."""
-    global _last
-    engine = db.get_bind().engine
-    state = db.execute(select(func.count(), func.max(Lesson.id), func.count(Lesson.withdrawn_at))).one()
-    key = (str(engine.url), id(engine), *state)
-    known = _last  # another thread may read another database
-    if known is None or known[0] != key:
-        said = (Mention.title, Mention.text, Mention.language)  # without its HTML, which may be long
-        in_force = select(Lesson.id, Lesson.judge, Lesson.value, *said).join(Mention, Mention.id == Lesson.mention_id)
-        rows = db.execute(in_force.where(Lesson.withdrawn_at.is_(None)))
-        known = _last = (key, learning.Lessons.of(_as_taught(*row) for row in rows))
-    return known[1]
+    withdrawn = (func.count(Lesson.withdrawn_at), func.max(Lesson.withdrawn_at))
+    return _in_mind.get(db, select(func.count(), func.max(Lesson.id), func.max(Lesson.at), *withdrawn))
+
+
+def _read(db: Session) -> learning.Lessons:
+    said = (Mention.title, Mention.text, Mention.language)  # without its HTML, which may be long
+    in_force = select(Lesson.id, Lesson.judge, Lesson.value, *said).join(Mention, Mention.id == Lesson.mention_id)
+    return learning.Lessons.of(_as_taught(*row) for row in db.execute(in_force.where(Lesson.withdrawn_at.is_(None))))
+
+
+_in_mind = Remembered(_read)
 
 
 def _as_taught(id: int, judge: str, value: str, title: str | None, text: str, language: str | None) -> learning.Lesson:

@@ -24,6 +24,7 @@ FORGETS = (CaseStatus.closed, CaseStatus.ignored)  # they take away the day a ca
 
 
 def facts(db: Session, case: Case) -> sla.Facts:
+    """What a case's targets depend on, as it is stored now."""
     found_by = (
         select(Source.name)
         .join(MentionSource, MentionSource.source_id == Source.id)

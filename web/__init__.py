@@ -44,6 +44,22 @@ CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+SCREENS = (
+    inbox,
+    cases,
+    judgements,
+    promises,
+    stories,
+    shared,
+    review,
+    admin,
+    policy,
+    preview,
+    absences,
+    lessons,
+    media,
+    notices,
+)
 
 
 def create_app(house: House, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Flask:
@@ -73,23 +89,8 @@ def create_app(house: House, *, clock: Callable[[], datetime] = lambda: datetime
     def speak() -> None:
         g.language = i18n.choose(g.user.language if g.user else None, request, house.settings.organisation.languages)
 
-    for pages in (
-        inbox.pages,
-        cases.pages,
-        judgements.pages,
-        promises.pages,
-        stories.pages,
-        shared.pages,
-        review.pages,
-        admin.pages,
-        policy.pages,
-        preview.pages,
-        absences.pages,
-        lessons.pages,
-        media.pages,
-        notices.pages,
-    ):
-        app.register_blueprint(pages)
+    for screen in SCREENS:
+        app.register_blueprint(screen.pages)
     api.register(app, house)
     errors.install(app)
     app.after_request(_headers)
