@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from argon2 import PasswordHasher
 from flask.testing import FlaskClient
 from sqlalchemy import event
 
@@ -16,22 +15,15 @@ from tests import screens
 from tests.conftest import FakeClock
 from tests.factories import MORNING, ours, said, take
 from triage import watch
-from web import create_app, passwords, preview
+from web import preview
 
 pytestmark = pytest.mark.screens
 
 Browser = Callable[[str], FlaskClient]
 
 
-@pytest.fixture(autouse=True)
-def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Passwords are hashed slowly on purpose; here only that they are."""
-    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-    passwords._nobody.cache_clear()
-
-
 @pytest.fixture
-def archive(make_house: Callable[..., House], clock: FakeClock) -> House:
+def storby(make_house: Callable[..., House], clock: FakeClock, quick_passwords: None) -> House:
     """Twelve times Swedish, once Danish, and an answer of ours."""
     house = screens.storby(make_house, clock())
     known = AuthorData("n", "Nils Berg", handle="nils", followers=5000)
@@ -44,20 +36,6 @@ def archive(make_house: Callable[..., House], clock: FakeClock) -> House:
     return house
 
 
-@pytest.fixture
-def browser(archive: House, clock: FakeClock) -> Browser:
-    app = create_app(archive, clock=clock)
-
-    def open_browser(who: str) -> FlaskClient:
-        client = app.test_client()
-        client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "en"
-        login = {"email": f"{who}@storby.example", "password": screens.PASSWORD}
-        assert client.post("/login", data=login).status_code == 303
-        return client
-
-    return open_browser
-
-
 def asked(client: FlaskClient, **query: str) -> str:
     answer = client.get("/admin/preview", query_string=query, headers={"HX-Request": "true"})
     assert answer.status_code == 200
@@ -65,7 +43,7 @@ def asked(client: FlaskClient, **query: str) -> str:
 
 
 def test_it_says_how_many_would_have_been_found_and_marks_the_first_ten(browser: Browser) -> None:
-    page = asked(browser("mats"), match="lang:sv ~plogat")
+    page = asked(browser("mats@storby.example"), match="lang:sv ~plogat")
     assert "Would have found 12 of the last 13 mentions" in page, "ours are not among them"
     assert page.count("<mark>plogad</mark>") == page.count("<li>") == 10
     assert "The latest 10 are shown." in page
@@ -73,38 +51,38 @@ def test_it_says_how_many_would_have_been_found_and_marks_the_first_ten(browser:
 
 
 def test_a_mark_far_into_a_text_is_shown_and_nothing_remote_is_trusted(browser: Browser) -> None:
-    page = asked(browser("mats"), match="author:berg followers>1000 glat vejen")
+    page = asked(browser("mats@storby.example"), match="author:berg followers>1000 glat vejen")
     assert "<strong><mark>Glat</mark> på <mark>vejen</mark></strong>" in page
     assert "…" in page and "<mark>Vejen</mark> er ikke ryddet" in page
     assert "&lt;b&gt;<mark>glat</mark>" in page
 
 
 def test_an_unfinished_query_points_at_the_place(browser: Browser) -> None:
-    page = asked(browser("mats"), match="gatan AND (is")
+    page = asked(browser("mats@storby.example"), match="gatan AND (is")
     assert "This ( has no closing )." in page
     assert "gatan AND (is\n          ^</pre>" in page
-    swedish = browser("mats")
+    swedish = browser("mats@storby.example")
     swedish.environ_base["HTTP_ACCEPT_LANGUAGE"] = "sv"
     assert "Det här ( saknar" in asked(swedish, match="gatan AND (is")
 
 
 def test_without_javascript_it_is_a_page_with_a_form(browser: Browser) -> None:
-    page = str(browser("admin").get("/admin/preview?if.match=~plogat&name=x").get_data(as_text=True))
+    page = str(browser("admin@storby.example").get("/admin/preview?if.match=~plogat&name=x").get_data(as_text=True))
     assert 'name="match" value="~plogat"' in page and "Would have found 12 " in page
-    sources = str(browser("admin").get("/admin/sources").get_data(as_text=True))
+    sources = str(browser("admin@storby.example").get("/admin/sources").get_data(as_text=True))
     assert 'formaction="/admin/preview" formmethod="get"' in sources
 
 
 def test_nothing_asked_nothing_said_and_agents_may_not(browser: Browser) -> None:
-    assert asked(browser("mats"), match="  ").strip() == ""
-    assert browser("anna").get("/admin/preview?match=is").status_code == 403
+    assert asked(browser("mats@storby.example"), match="  ").strip() == ""
+    assert browser("anna@storby.example").get("/admin/preview?match=is").status_code == 403
 
 
-def test_its_cost_is_bounded(archive: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_cost_is_bounded(storby: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preview, "LOOKED", 5)
     statements: list[str] = []
-    event.listen(archive.database.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
-    with archive.database.read() as db:
+    event.listen(storby.database.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    with storby.database.read() as db:
         tried = preview.attempt(db, "gatan OR vejen")
         assert (tried.looked, tried.found) == (4, 4), "one of the last five is ours"
         monkeypatch.setattr(preview, "READ", 60)

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
@@ -19,7 +18,6 @@ from tests import screens
 from tests.conftest import FakeClock
 from tests.test_forms import Form
 from triage import policy
-from web import create_app, passwords
 
 pytestmark = pytest.mark.screens
 
@@ -51,29 +49,13 @@ Browser = Callable[[str], FlaskClient]
 
 
 @pytest.fixture
-def storby(make_house: Callable[..., House], clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> House:
-    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-    passwords._nobody.cache_clear()
+def storby(make_house: Callable[..., House], clock: FakeClock, quick_passwords: None) -> House:
     return screens.storby(make_house, clock(), **DECLARED)
 
 
 @pytest.fixture
-def browser(storby: House, clock: FakeClock) -> Browser:
-    app = create_app(storby, clock=clock)
-
-    def open_browser(who: str) -> FlaskClient:
-        client = app.test_client()
-        client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "en"
-        form = {"email": f"{who}@storby.example", "password": screens.PASSWORD}
-        assert client.post("/login", data=form).status_code == 303
-        return client
-
-    return open_browser
-
-
-@pytest.fixture
 def admin(browser: Browser) -> FlaskClient:
-    return browser("admin")
+    return browser("admin@storby.example")
 
 
 def text_of(response: Any) -> str:
@@ -96,7 +78,7 @@ def made(admin: FlaskClient, house: House, slug: str, **more: Any) -> policy.Ent
 
 
 def test_agents_see_nothing_of_it_managers_read_admins_change(browser: Browser, storby: House) -> None:
-    agent, manager, admin = browser("anna"), browser("mats"), browser("admin")
+    agent, manager, admin = (browser(f"{who}@storby.example") for who in ("anna", "mats", "admin"))
     number = made(admin, storby, "rules").id
     pages = [*(f"/admin/{slug}" for slug in SLUGS), f"/admin/rules/{number}", "/admin/absences", "/admin/lessons"]
     for page in pages:
@@ -361,7 +343,7 @@ def test_a_rule_made_here_is_the_one_the_house_uses(admin: FlaskClient, storby: 
 
 
 def test_the_secret_part_of_a_webhook_is_for_admins(browser: Browser, storby: House) -> None:
-    admin, manager = browser("admin"), browser("mats")
+    admin, manager = browser("admin@storby.example"), browser("mats@storby.example")
     rule = {"name": "ring", "when": ["mention"], "then.webhook": "https://hooks.example/s3cret", "enabled": "on"}
     assert admin.post("/admin/rules/new", data=rule).status_code == 303
     page = f"/admin/rules/{entries(storby, 'rules')['ring'].id}"

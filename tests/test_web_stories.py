@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 from flask.testing import FlaskClient
 from sqlalchemy import event, select, update
 
@@ -18,7 +17,7 @@ from tests import screens
 from tests.conftest import FakeClock
 from tests.factories import user
 from triage import reactions, storycraft
-from web import create_app, passwords, stories
+from web import create_app, stories
 from web.api import tokens
 
 pytestmark = pytest.mark.screens
@@ -27,14 +26,8 @@ SNOW = "Oplogat på hela Björkdalsvägen, tredje snöfallet i rad @storby"
 ICE = "Det forsar vatten ur gatan vid Sågverksgränd, hela korsningen är översvämmad"
 
 
-@pytest.fixture(autouse=True)
-def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-    passwords._nobody.cache_clear()
-
-
 @pytest.fixture
-def storby(make_house: Callable[..., House], clock: FakeClock) -> House:
+def storby(make_house: Callable[..., House], clock: FakeClock, quick_passwords: None) -> House:
     """Six tell of the snow, the last just now; two of the water."""
     house = screens.storby(make_house, clock())
     told = [(n, SNOW, 10 * (6 - n)) for n in range(1, 7)] + [(n, ICE, 60 * n) for n in (8, 9)]
@@ -46,15 +39,8 @@ def storby(make_house: Callable[..., House], clock: FakeClock) -> House:
 
 
 @pytest.fixture
-def anna(storby: House, clock: FakeClock) -> FlaskClient:
-    client = create_app(storby, clock=clock).test_client()
-    client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "en"
-    log_in(client)
-    return client
-
-
-def log_in(client: FlaskClient) -> None:
-    client.post("/login", data={"email": "anna@storby.example", "password": screens.PASSWORD})
+def anna(browser: Callable[[str], FlaskClient]) -> FlaskClient:
+    return browser("anna@storby.example")
 
 
 def page(client: FlaskClient, path: str) -> str:
@@ -73,7 +59,9 @@ def mentions(house: House, story: Story) -> list[int]:
         return list(db.scalars(select(Mention.id).where(Mention.story_id == story.id).order_by(Mention.published_at)))
 
 
-def test_the_list_tells_what_is_told_now_and_what_alarmed(anna: FlaskClient, storby: House, clock: FakeClock) -> None:
+def test_the_list_tells_what_is_told_now_and_what_alarmed(
+    anna: FlaskClient, browser: Callable[[str], FlaskClient], storby: House, clock: FakeClock
+) -> None:
     snow, ice = told(storby)
     found = page(anna, "/stories")
     assert found.index(SNOW) < found.index("Det forsar")
@@ -84,7 +72,7 @@ def test_the_list_tells_what_is_told_now_and_what_alarmed(anna: FlaskClient, sto
     assert SNOW in alarmed
     assert "Det forsar" not in alarmed
     clock.forward(days=3)
-    log_in(anna)
+    anna = browser("anna@storby.example")  # her login has ended meanwhile
     assert "No story is being told" in page(anna, "/stories")
     assert SNOW in page(anna, "/stories?show=all")
     assert snow.size + ice.size == 8
