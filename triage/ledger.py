@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from errors import InvalidInput, InvalidTransition, NotFoundError
 from models import Case, CaseEvent, CaseStatus, Promise, PromiseState, Reply, User
 from settings import Calendar
-from triage import cases, clock, language, policy, promises
+from triage import cases, clock, judges, policy, promises, school
 
 START_OF_DAY = time(8)
 END_OF_DAY = time(17)  # a promise "on Friday" without a calendar
@@ -50,7 +50,7 @@ def propose(db: Session, event: CaseEvent, at: datetime) -> None:
     calendar = laid_down.calendar(case.team.calendar if case.team else None)
     zone = ZoneInfo(calendar.timezone) if calendar else laid_down.zone
     written = (reply.sent_at or reply.created_at).astimezone(zone).date()
-    found = promises.find(reply.body, _spoken(reply.body, case), written, is_open=_worked(calendar))
+    found = promises.find(reply.body, _spoken(db, reply.body, case), written, is_open=_worked(calendar))
     if found is None or (due_at := _end_of(found.due, calendar, zone)) <= at:
         return
     db.add(
@@ -68,9 +68,10 @@ def propose(db: Session, event: CaseEvent, at: datetime) -> None:
     db.flush()
 
 
-def _spoken(body: str, case: Case) -> str:
+def _spoken(db: Session, body: str, case: Case) -> str:
     """The language of an answer: often, not always, the one it was asked in."""
-    return language.detect(body, expected={case.language: 1.0} if case.language else {}).value
+    expected = {case.language: 1.0} if case.language else {}
+    return judges.detect(body, expected=expected, lessons=school.lessons(db)).value
 
 
 def _worked(calendar: Calendar | None) -> promises.IsOpen | None:
