@@ -98,6 +98,7 @@ class PromiseState(StrEnum):
 
 
 class Role(StrEnum):
+    reader = "reader"  # sees everything an agent sees, changes nothing
     agent = "agent"
     manager = "manager"
     admin = "admin"
@@ -121,6 +122,15 @@ class ReplyOrigin(StrEnum):
     gensvar = "gensvar"  # written here, sent by the outbox
     network = "network"  # written in the network's own app, collected
     elsewhere = "elsewhere"  # a person says: I answered there
+
+
+class ImportState(StrEnum):
+    waiting = "waiting"  # to be begun, or to go on, by the collecting side
+    running = "running"
+    paused = "paused"  # a rate limit, until ``resumes_at``
+    done = "done"
+    cancelled = "cancelled"
+    failed = "failed"
 
 
 class Then(StrEnum):
@@ -171,6 +181,9 @@ class User(Base):
     role: Mapped[str] = mapped_column(String(20))
     password_hash: Mapped[str | None]
     language: Mapped[str | None]
+    signature: Mapped[str | None]  # ends every answer of theirs: "/Anna"
+    needs_review: Mapped[bool] = mapped_column(default=False)  # a colleague approves their answers
+    preferences: Mapped[dict[str, Any]] = mapped_column(default=dict)  # as ``web.preferences`` reads them
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
     __table_args__ = (_among("role", Role),)
@@ -221,6 +234,7 @@ class Team(Base):
     ceiling: Mapped[int | None]  # open cases a member may have before routing passes over them
     queue_alarm: Mapped[int | None]  # so many cases without an assignee alarm
     queue_alarmed_at: Mapped[datetime | None]  # None: the queue has been below since
+    members_only: Mapped[bool] = mapped_column(default=False)  # its cases: for members, managers and administrators
     declared: Mapped[bool] = mapped_column(default=False)
     members: Mapped[list[TeamMember]] = relationship(cascade="all, delete-orphan")
 
@@ -296,6 +310,7 @@ class Source(Base):
     definition: Mapped[dict[str, Any]]
     declared: Mapped[bool] = mapped_column(default=False)
     enabled: Mapped[bool] = mapped_column(default=True)
+    example: Mapped[bool] = mapped_column(default=False)  # invented content: may be removed with all its cases
     created_at: Mapped[datetime]
     paused_at: Mapped[datetime | None]  # by a person; collected no more until resumed
     cursor: Mapped[dict[str, Any] | None]
@@ -331,6 +346,31 @@ class SetAsideItem(Base):
     __table_args__ = (UniqueConstraint("source_id", "digest"),)
 
 
+class Import(Base):
+    """History of a source from before its first pass, read in pages by ``imports``. The counts are its progress."""
+
+    __tablename__ = "imports"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    source_id: Mapped[int] = mapped_column(ForeignKey("sources.id", ondelete="CASCADE"), index=True)
+    since: Mapped[datetime | None]  # None: as far back as the network gives
+    keep_open: Mapped[bool] = mapped_column(default=False)  # else its cases are closed at once
+    state: Mapped[str] = mapped_column(String(20))
+    cursor: Mapped[dict[str, Any] | None]
+    read: Mapped[int] = mapped_column(default=0)
+    new: Mapped[int] = mapped_column(default=0)
+    known: Mapped[int] = mapped_column(default=0)
+    set_aside: Mapped[int] = mapped_column(default=0)
+    oldest_at: Mapped[datetime | None]  # publication of the oldest item read so far
+    resumes_at: Mapped[datetime | None]
+    cancel_wanted: Mapped[bool] = mapped_column(default=False)
+    error: Mapped[str | None]
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"), index=True)
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    source: Mapped[Source] = relationship()
+    __table_args__ = (_among("state", ImportState), Index(None, "state", "resumes_at"))
+
+
 class Spending(Base):
     """Money spent on a network, summed per account, source, UTC day and operation."""
 
@@ -348,6 +388,28 @@ class Spending(Base):
 # -- what people say ------------------------------------------------------------------------------------------------
 
 
+class Person(Base):
+    """The same human over several authors, joined by hand."""
+
+    __tablename__ = "people"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    name: Mapped[str]
+    created_at: Mapped[datetime]
+    authors: Mapped[list[Author]] = relationship(back_populates="person", order_by="Author.id")
+
+
+class PersonNote(Base):
+    """What colleagues should know about who writes: the author, or the person it was joined with."""
+
+    __tablename__ = "person_notes"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    author_id: Mapped[int] = mapped_column(ForeignKey("authors.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"), index=True)
+    body: Mapped[str]
+    created_at: Mapped[datetime]
+    user: Mapped[User | None] = relationship()
+
+
 class Author(Base):
     """Who wrote a mention; not a user."""
 
@@ -362,6 +424,8 @@ class Author(Base):
     followers: Mapped[int | None] = mapped_column(BigInteger)
     first_seen_at: Mapped[datetime]
     languages: Mapped[dict[str, Any]] = mapped_column(default=dict)  # language -> mentions judged to be in it
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id", ondelete="SET NULL"), index=True)
+    person: Mapped[Person | None] = relationship(back_populates="authors")
     __table_args__ = (UniqueConstraint("channel", "external_id"),)
 
 
@@ -644,8 +708,15 @@ class Notice(Base):
     detail: Mapped[dict[str, Any]] = mapped_column(default=dict)  # figures and names that its words need
     at: Mapped[datetime]
     seen_at: Mapped[datetime | None]
+    mail_at: Mapped[datetime | None]  # when it goes out by mail; None: not, or it has
+    mailed_at: Mapped[datetime | None]
     event: Mapped[CaseEvent | None] = relationship()
-    __table_args__ = (UniqueConstraint("user_id", "event_id"), Index(None, "user_id", "seen_at"))
+    user: Mapped[User] = relationship()
+    __table_args__ = (
+        UniqueConstraint("user_id", "event_id"),
+        Index(None, "user_id", "seen_at"),
+        Index(None, "mail_at", sqlite_where=text("mail_at IS NOT NULL"), postgresql_where=text("mail_at IS NOT NULL")),
+    )
 
 
 class Webhook(Base):
@@ -661,6 +732,138 @@ class Webhook(Base):
     delivered_at: Mapped[datetime | None]
     error: Mapped[str | None]
     __table_args__ = (Index(None, "due_at"),)
+
+
+# -- working together ------------------------------------------------------------------------------------------------
+
+
+class View(Base):
+    """A saved list of cases: ``query`` is what stands behind ``/?``. Without an owner it is everybody's."""
+
+    __tablename__ = "views"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    query: Mapped[str]
+    position: Mapped[int] = mapped_column(default=0)
+    created_by: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class Draft(Base):
+    """What somebody is writing in a case: one answer and one note each. ``case_version``: when it was begun.
+
+    ``version`` counts how often it was kept, so that two windows of one person cannot overwrite each other unseen.
+    """
+
+    __tablename__ = "drafts"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(10))  # reply, note
+    body: Mapped[str]
+    to_mention_id: Mapped[int | None] = mapped_column(ForeignKey("mentions.id", ondelete="SET NULL"), index=True)
+    private: Mapped[bool] = mapped_column(default=False)
+    case_version: Mapped[int]
+    version: Mapped[int] = mapped_column(default=1)
+    updated_at: Mapped[datetime]
+    user: Mapped[User] = relationship()
+    __table_args__ = (
+        CheckConstraint("kind IN ('reply', 'note')", name="kind"),
+        UniqueConstraint("case_id", "user_id", "kind"),
+        Index(None, "user_id", "updated_at"),
+    )
+
+
+class Picture(Base):
+    """A picture for an answer, with what it shows in words; first of a draft, then of the reply it is sent with."""
+
+    __tablename__ = "pictures"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"), index=True)
+    reply_id: Mapped[int | None] = mapped_column(ForeignKey("replies.id"), index=True)  # None: still of a draft
+    alt: Mapped[str]
+    media_type: Mapped[str] = mapped_column(String(40))
+    width: Mapped[int]
+    height: Mapped[int]
+    body: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    created_at: Mapped[datetime]
+
+
+class Presence(Base):
+    """A window that shows a case, alive as long as ``at`` is fresh. ``writing``: somebody types there."""
+
+    __tablename__ = "presence"
+    window: Mapped[str] = mapped_column(String(40), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"), index=True)
+    writing: Mapped[bool] = mapped_column(default=False)
+    at: Mapped[datetime] = mapped_column(index=True)
+    user: Mapped[User] = relationship()
+
+
+class Read(Base):
+    """When somebody last looked at a case; what has happened in it since is unread for them."""
+
+    __tablename__ = "reads"
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"), primary_key=True, index=True)
+    at: Mapped[datetime]
+
+
+class Follow(Base):
+    """A colleague wants to hear of a case, or (``muted``) no longer, whatever the reason was."""
+
+    __tablename__ = "follows"
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"), primary_key=True, index=True)
+    muted: Mapped[bool] = mapped_column(default=False)
+
+
+class CaseLink(Base):
+    """Two cases that have to do with each other; the smaller number is ``case_id``."""
+
+    __tablename__ = "case_links"
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"), primary_key=True)
+    other_id: Mapped[int] = mapped_column(ForeignKey("cases.id"), primary_key=True, index=True)
+    at: Mapped[datetime]
+    __table_args__ = (CheckConstraint("case_id < other_id", name="order"),)
+
+
+class Batch(Base):
+    """What one click of a person did, in one case or in many: what undo takes back as a whole."""
+
+    __tablename__ = "batches"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    action: Mapped[str] = mapped_column(String(40))
+    at: Mapped[datetime]
+    undone_at: Mapped[datetime | None]
+    __table_args__ = (Index(None, "user_id", "at"),)
+
+
+class BatchEvent(Base):
+    __tablename__ = "batch_events"
+    batch_id: Mapped[int] = mapped_column(ForeignKey("batches.id", ondelete="CASCADE"), primary_key=True)
+    event_id: Mapped[int] = mapped_column(
+        ForeignKey("case_events.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
+class AuditEntry(Base):
+    """Something was changed in the administration. Append-only: the database refuses updates and deletions.
+
+    ``subject``: what was changed, as ``kind:name``; ``changes``: field -> [old, new], never a secret.
+    """
+
+    __tablename__ = "audit_entries"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    actor: Mapped[str]
+    action: Mapped[str] = mapped_column(String(40))
+    subject: Mapped[str]
+    changes: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
 # -- what is learnt, what belongs together, what was promised -----------------------------------------------------
