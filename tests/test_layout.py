@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"errors"},
     "outbound": {"errors"},
     "database": {"errors"},
+    "audit": {"models"},
     "events": {"models"},
     "house": {"channels", "database", "errors", "models", "outbound", "settings", "triage"},
     "money": {"models"},
@@ -37,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scheduler": BELOW | {"house", "jobs", "pulls"},
     "supervisor": {"database", "errors", "house", "models", "web"},
     "cli": BELOW
-    | {"backup", "checkup", "house", "jobs", "pulls", "sandbox", "scheduler", "supervisor", "web", "webhooks"},
+    | {"audit", "backup", "checkup", "house", "jobs", "pulls", "sandbox", "scheduler", "supervisor", "web", "webhooks"},
 }
 
 
