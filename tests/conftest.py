@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from tests.postgres import PostgreSQL
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
     from house import House
 
@@ -221,3 +222,71 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@dataclass
+class Desk:
+    """A browser window of a person who is logged in, and everything it complained about."""
+
+    house: House
+    base: str
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+
+    def go(self, path: str) -> None:
+        self.page.goto(self.base + path)
+
+    def sideways(self) -> int:
+        """By how many pixels the page is wider than its window."""
+        return int(self.page.evaluate("document.documentElement.scrollWidth - innerWidth"))
+
+
+Open = Callable[..., Desk]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, sqlite_template: Path, chromium: Browser, quick_passwords: None) -> Iterator[Open]:
+    """``desk(width, scheme, who)`` opens a browser window on one house with a morning's cases.
+
+    What a browser shows does not hang on the kind of database: SQLite is enough here.
+    """
+    import house as house_module
+    from sandbox.base import serving
+    from tests import screens
+    from web import create_app
+
+    path = tmp_path / "gensvar.db"
+    shutil.copyfile(sqlite_template, path)
+    database, now = Database(f"sqlite:///{path}"), datetime.now(UTC)
+    made = screens.storby(lambda **parts: house_module.build(config(tmp_path, database, **parts), database), now)
+    screens.a_morning(made, now)
+    opened: list[Desk] = []
+    with serving(create_app(made)) as base:
+
+        def open_desk(
+            width: int = 1280, scheme: str = "light", who: str = "anna@storby.example", **context: Any
+        ) -> Desk:
+            screens.beat(database, datetime.now(UTC))
+            window = chromium.new_context(
+                **{
+                    "viewport": {"width": width, "height": 800},
+                    "color_scheme": "dark" if scheme == "dark" else "light",
+                    "locale": "en-GB",
+                    **context,
+                }
+            )
+            here = Desk(made, base, window.new_page())
+            here.page.on("console", lambda said: here.complaints.append(said.text) if said.type == "error" else None)
+            here.page.on("pageerror", lambda error: here.complaints.append(str(error)))
+            here.go("/login")
+            here.page.get_by_label("E-mail").fill(who)
+            here.page.get_by_label("Password").fill(screens.PASSWORD)
+            here.page.get_by_role("button", name="Log in").click()
+            here.page.wait_for_url(base + "/")
+            opened.append(here)
+            return here
+
+        yield open_desk
+        for each in opened:
+            each.page.context.close()
+    database.close()

@@ -2,88 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
-from argon2 import PasswordHasher
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import expect
 from sqlalchemy import select, update
 
 from house import House
 from models import CaseStatus, Reply, ReplyStatus, User
-from sandbox.base import serving
 from settings import CannedReply
 from tests import screens
+from tests.conftest import Desk, Open
 from triage import cases, policy
-from web import create_app, passwords
 
 pytestmark = pytest.mark.browser
-
-CHROMIUM = shutil.which("chromium")  # None: the one playwright has installed
-
-
-@pytest.fixture(params=["sqlite"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """What a browser shows does not hang on the kind of database; one is enough here."""
-    path = tmp_path / "gensvar.db"
-    shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
-    return f"sqlite:///{path}"
-
-
-@dataclass
-class Desk:
-    """A browser window of a person who is logged in, and everything it complained about."""
-
-    house: House
-    base: str
-    page: Page
-    complaints: list[str] = field(default_factory=list)
-
-    def go(self, path: str) -> None:
-        self.page.goto(self.base + path)
-
-    def sideways(self) -> int:
-        """By how many pixels the page is wider than its window."""
-        return int(self.page.evaluate("document.documentElement.scrollWidth - innerWidth"))
-
-
-Open = Callable[..., Desk]
-
-
-@pytest.fixture
-def desk(make_house: Callable[..., House], chromium: Browser, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
-    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-    now = datetime.now(UTC)
-    house = screens.storby(make_house, now)
-    screens.a_morning(house, now)
-    opened: list[Desk] = []
-    with serving(create_app(house)) as base:
-
-        def open_desk(width: int = 1280, scheme: str = "light", who: str = "anna@storby.example") -> Desk:
-            screens.beat(house.database, datetime.now(UTC))
-            context = chromium.new_context(
-                viewport={"width": width, "height": 800},
-                color_scheme="dark" if scheme == "dark" else "light",
-                locale="en-GB",
-            )
-            made = Desk(house, base, context.new_page())
-            made.page.on("console", lambda said: made.complaints.append(said.text) if said.type == "error" else None)
-            made.page.on("pageerror", lambda error: made.complaints.append(str(error)))
-            made.go("/login")
-            made.page.get_by_label("E-mail").fill(who)
-            made.page.get_by_label("Password").fill(screens.PASSWORD)
-            made.page.get_by_role("button", name="Log in").click()
-            expect(made.page).to_have_url(base + "/")
-            opened.append(made)
-            return made
-
-        yield open_desk
-        for each in opened:
-            each.page.context.close()
 
 
 def test_an_answer_is_written_counted_sent_and_undone(desk: Open) -> None:

@@ -374,7 +374,7 @@ def test_the_keys_are_told_and_clash_with_no_other(anna: FlaskClient) -> None:
         page = text_of(anna.get(path))
         told = re.search(r'data-judging="([^"]*)"', page)
         assert told and set(told[1]) == set(KEYS)
-    script = (STATIC / "gensvar.js").read_text()
+    script = (STATIC / "js/keys.js").read_text()
     taken = set(re.findall(r'(?:^|[,{])\s*"?([a-zA-Z?])"?: \(\) =>', script, re.MULTILINE))
     pressed = set(re.findall(r'data-shortcut="(.)"', "".join(map(str, TEMPLATES))))
     assert {"j", "k", "o", "u", "r", "n", "?"} <= taken

@@ -1,0 +1,65 @@
+// What the other scripts share. Everything works without them, less well.
+(() => {
+  "use strict";
+  const page = document.body.dataset;
+  const said = document.getElementById("said");
+  let fading;
+
+  function fade() { // not from under a hand or a focus that is on its way to undo
+    if (said.matches(":hover, :focus-within")) fading = setTimeout(fade, 5000);
+    else said.replaceChildren();
+  }
+
+  function toast() {
+    said.classList.add("toast");
+    clearTimeout(fading);
+    fading = setTimeout(fade, 20000);
+  }
+
+  window.gensvar = {
+    page, // what the server said about this page: user, zone, live, last …
+    skew: 0, // milliseconds our clock is before the server's; live.js finds out
+    refresh() {}, // asks at once for what is new; live.js does it
+
+    announce(text) { document.getElementById("status").textContent = text; },
+
+    fragment(html) {
+      const template = document.createElement("template");
+      template.innerHTML = html;
+      return template.content;
+    },
+
+    // A short message in the corner, also where it is an answer of the server with a button in it.
+    said(html) {
+      said.replaceChildren(gensvar.fragment(html));
+      htmx.process(said);
+      toast();
+    },
+
+    // The case that is open, as the element that names it (data-case, data-thread); null in a list.
+    open() { return document.querySelector("[data-case]"); },
+  };
+
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.target.id !== "said") return;
+    toast();
+    gensvar.refresh();
+  });
+  for (const failure of ["htmx:responseError", "htmx:sendError"]) {
+    document.addEventListener(failure, (event) => {
+      if (event.detail.target.id !== "said") return;
+      said.textContent = document.getElementById("help").dataset.failed;
+      toast();
+    });
+  }
+
+  // A second click sends nothing twice; the server refuses it too.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "post") return;
+    if (form.dataset.sent) { event.preventDefault(); return; }
+    form.dataset.sent = "1";
+    setTimeout(() => delete form.dataset.sent, 5000);
+  });
+  window.addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent));
+})();
