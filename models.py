@@ -185,6 +185,7 @@ class User(Base):
     needs_review: Mapped[bool] = mapped_column(default=False)  # a colleague approves their answers
     preferences: Mapped[dict[str, Any]] = mapped_column(default=dict)  # as ``web.preferences`` reads them
     created_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
     __table_args__ = (_among("role", Role),)
 
@@ -426,7 +427,10 @@ class Author(Base):
     languages: Mapped[dict[str, Any]] = mapped_column(default=dict)  # language -> mentions judged to be in it
     person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id", ondelete="SET NULL"), index=True)
     person: Mapped[Person | None] = relationship(back_populates="authors")
-    __table_args__ = (UniqueConstraint("channel", "external_id"),)
+    __table_args__ = (
+        UniqueConstraint("channel", "external_id"),
+        *(Index(None, equal, postgresql_using="hash") for equal in ("name", "handle", "url")),  # whose else it may be
+    )
 
 
 class Mention(Base):
@@ -710,13 +714,18 @@ class Notice(Base):
     seen_at: Mapped[datetime | None]
     mail_at: Mapped[datetime | None]  # when it goes out by mail; None: not, or it has
     mailed_at: Mapped[datetime | None]
+    mail_attempts: Mapped[int] = mapped_column(default=0)
+    mail_error: Mapped[str | None]  # why the last attempt failed; with no ``mail_at`` left: given up
     event: Mapped[CaseEvent | None] = relationship()
     user: Mapped[User] = relationship()
     __table_args__ = (
         UniqueConstraint("user_id", "event_id"),
         Index(None, "user_id", "seen_at"),
         Index(None, "mail_at", sqlite_where=text("mail_at IS NOT NULL"), postgresql_where=text("mail_at IS NOT NULL")),
-    )
+        Index(None, "mailed_at", sqlite_where=text("mailed_at IS NOT NULL"),
+              postgresql_where=text("mailed_at IS NOT NULL")),
+        Index(None, "at", sqlite_where=text("mail_error IS NOT NULL"), postgresql_where=text("mail_error IS NOT NULL")),
+    )  # fmt: skip
 
 
 class Webhook(Base):

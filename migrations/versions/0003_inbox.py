@@ -232,16 +232,34 @@ def upgrade() -> None:
         batch_op.create_foreign_key(
             batch_op.f("fk_authors_person_id"), "people", ["person_id"], ["id"], ondelete="SET NULL"
         )
+        for column in ("name", "handle", "url"):  # any length: what is equal is looked for, nothing else
+            batch_op.create_index(batch_op.f(f"ix_authors_{column}"), [column], unique=False, postgresql_using="hash")
 
     with op.batch_alter_table("notices") as batch_op:
         batch_op.add_column(sa.Column("mail_at", models.UTCDateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("mailed_at", models.UTCDateTime(timezone=True), nullable=True))
+        batch_op.add_column(sa.Column("mail_attempts", sa.Integer(), nullable=False, server_default="0"))
+        batch_op.add_column(sa.Column("mail_error", sa.Text(), nullable=True))
         batch_op.create_index(
             batch_op.f("ix_notices_mail_at"),
             ["mail_at"],
             unique=False,
             sqlite_where=sa.text("mail_at IS NOT NULL"),
             postgresql_where=sa.text("mail_at IS NOT NULL"),
+        )
+        batch_op.create_index(
+            batch_op.f("ix_notices_mailed_at"),
+            ["mailed_at"],
+            unique=False,
+            sqlite_where=sa.text("mailed_at IS NOT NULL"),
+            postgresql_where=sa.text("mailed_at IS NOT NULL"),
+        )
+        batch_op.create_index(
+            batch_op.f("ix_notices_at"),
+            ["at"],
+            unique=False,
+            sqlite_where=sa.text("mail_error IS NOT NULL"),
+            postgresql_where=sa.text("mail_error IS NOT NULL"),
         )
 
     with op.batch_alter_table("sources") as batch_op:
@@ -253,6 +271,7 @@ def upgrade() -> None:
     role = sa.CheckConstraint(ROLES, name=op.f("ck_users_role"))
     with op.batch_alter_table("users", table_args=[role]) as batch_op:
         batch_op.alter_column("role", existing_type=sa.String(length=20), existing_nullable=False)
+        batch_op.add_column(sa.Column("last_seen_at", models.UTCDateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("signature", sa.Text(), nullable=True))
         batch_op.add_column(sa.Column("needs_review", sa.Boolean(), nullable=False, server_default=sa.false()))
         batch_op.add_column(sa.Column("preferences", sa.JSON(), nullable=False, server_default=sa.text("'{}'")))
