@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from database import Database, lock
-from models import Absence, Case, CaseStatus, Mention, Notice, Team, TeamMember, User
-from triage import cases, clock, policy, routing, subject
+from models import Absence, Case, CaseStatus, Mention, Team, TeamMember, User
+from triage import cases, clock, notices, policy, routing, subject
 
 ACTOR = "routing"
 QUEUE_ALARM = "queue_alarm"
@@ -108,4 +108,4 @@ def _watch_queue(db: Session, team: Team, at: datetime) -> None:
         users = select(User).join(TeamMember, TeamMember.email == User.email)
         detail = {"team": team.name, "waiting": waiting}
         for user in db.scalars(users.where(TeamMember.team_id == team.id, User.disabled_at.is_(None))):
-            db.add(Notice(user_id=user.id, team_id=team.id, kind=QUEUE_ALARM, detail=detail, at=at))
+            notices.tell(db, user, QUEUE_ALARM, at, team_id=team.id, detail=detail)

@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 
 from database import Database, lock
 from errors import GensvarError
-from models import CaseEvent, Mention, Notice, PendingReaction, Reply, Role, Team, TeamMember, User
+from models import CaseEvent, Mention, PendingReaction, Reply, Role, Team, TeamMember, User
 from settings import Sla
-from triage import cases, dispatch, ledger, policy, rulebook, school, story_memory, storyteller, targets
+from triage import cases, dispatch, ledger, notices, policy, rulebook, school, story_memory, storyteller, targets
 from triage.states import Action
 
 log = logging.getLogger("gensvar.reactions")
@@ -107,7 +107,7 @@ def _tell_those_who_promised(db: Session, event: CaseEvent, at: datetime) -> Non
 
 
 def _tell(db: Session, user: User, event: CaseEvent, at: datetime) -> None:
-    db.add(Notice(user_id=user.id, event_id=event.id, kind=event.action, at=at))
+    notices.tell(db, user, event.action, at, event=event)
 
 
 def _sort_in(db: Session, event: CaseEvent, at: datetime) -> None:

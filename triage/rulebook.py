@@ -24,7 +24,6 @@ from models import (
     CaseStatus,
     Mention,
     MentionSource,
-    Notice,
     Source,
     Story,
     Team,
@@ -32,7 +31,7 @@ from models import (
     Webhook,
 )
 from settings import Calendar, RuleConditions, RuleSettings
-from triage import cases, policy, rules, subject
+from triage import cases, notices, policy, rules, subject
 from triage.policy import Policy
 from triage.rules import Fired, Known, Situation
 
@@ -220,7 +219,7 @@ def _carry_out(db: Session, case: Case, fired: Fired, event: CaseEvent, at: date
 def _notify(db: Session, case: Case, emails: Sequence[str], rule: str, by: dict[str, Any]) -> None:
     told = cases.record(db, case.id, NOTIFIED, changes={"notified": [None, list(emails)]}, **by)
     for user in db.scalars(select(User).where(User.email.in_(emails)).order_by(User.id)):
-        db.add(Notice(user_id=user.id, event_id=told.id, kind=NOTIFIED, detail={"rule": rule}, at=told.at))
+        notices.tell(db, user, NOTIFIED, told.at, event=told, detail={"rule": rule})
 
 
 # -- time --------------------------------------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Engine, func, or_, select
 from sqlalchemy.orm import Session
 
-from models import Case, Mention, Notice, Role, Story, Team, TeamMember, User
-from triage import cases, stories
+from models import Case, Mention, Role, Story, Team, TeamMember, User
+from triage import cases, notices, stories
 
 STORY_ALARM = "story_alarm"
 WEEKS = 8  # looked back at, for what is usual
@@ -40,9 +40,8 @@ def look(db: Session, story: Story, at: datetime) -> None:
         "size": story.size,
         "since": cases.stamp(alarm.since),
     }
-    for user_id in _concerned(db, story):
-        detail = {"story": story.title, **story.alarm}
-        db.add(Notice(user_id=user_id, story_id=story.id, kind=STORY_ALARM, detail=detail, at=at))
+    for user in _concerned(db, story):
+        notices.tell(db, user, STORY_ALARM, at, story_id=story.id, detail={"story": story.title, **story.alarm})
 
 
 def growth(db: Session, story: Story, at: datetime) -> stories.Growth:
@@ -88,11 +87,11 @@ def _median(db: Session, hour: datetime) -> float:
     return float(median(counts)) if counts else 0.0
 
 
-def _concerned(db: Session, story: Story) -> list[int]:
+def _concerned(db: Session, story: Story) -> list[User]:
     """Managers, administrators, and the teams that have cases in it."""
     teams = select(Team.id).where(Team.id.in_(select(Case.team_id).where(Case.story_id == story.id)))
     members = select(TeamMember.email).where(TeamMember.team_id.in_(teams))
-    users = select(User.id).where(
+    users = select(User).where(
         User.disabled_at.is_(None), or_(User.role.in_((Role.manager, Role.admin)), User.email.in_(members))
     )
     return list(db.scalars(users.order_by(User.id)))
