@@ -616,6 +616,7 @@ class CaseEvent(Base):
 
     ``from_status``/``to_status`` are given only when the status was asked about; other changes are
     ``{field: [old, new]}`` with persons as e-mail addresses. ``version`` is the case's after the event.
+    ``undoes_id``: the earlier event of the case that this one took back.
     """
 
     __tablename__ = "case_events"
@@ -630,6 +631,7 @@ class CaseEvent(Base):
     mention_id: Mapped[int | None] = mapped_column(ForeignKey("mentions.id"), index=True)
     reply_id: Mapped[int | None] = mapped_column(ForeignKey("replies.id"), index=True)
     note_id: Mapped[int | None] = mapped_column(ForeignKey("notes.id"), index=True)
+    undoes_id: Mapped[int | None] = mapped_column(Key)
     at: Mapped[datetime]
     case: Mapped[Case] = relationship()
     __table_args__ = (UniqueConstraint("case_id", "version"), Index(None, "at"))
@@ -743,6 +745,21 @@ class Webhook(Base):
     __table_args__ = (Index(None, "due_at"),)
 
 
+class SearchText(Base):
+    """What search looks through: one text of one thing, folded by Python, so that both databases compare the same.
+
+    Written only by ``triage.index``, which says what stands in ``text``. The index over it is made by the migration.
+    """
+
+    __tablename__ = "search_texts"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    mention_id: Mapped[int | None] = mapped_column(ForeignKey("mentions.id", ondelete="CASCADE"), unique=True)
+    author_id: Mapped[int | None] = mapped_column(ForeignKey("authors.id", ondelete="CASCADE"), unique=True)
+    reply_id: Mapped[int | None] = mapped_column(ForeignKey("replies.id", ondelete="CASCADE"), unique=True)
+    note_id: Mapped[int | None] = mapped_column(ForeignKey("notes.id", ondelete="CASCADE"), unique=True)
+    text: Mapped[str]
+
+
 # -- working together ------------------------------------------------------------------------------------------------
 
 
@@ -841,7 +858,10 @@ class CaseLink(Base):
 
 
 class Batch(Base):
-    """What one click of a person did, in one case or in many: what undo takes back as a whole."""
+    """What one click of a person did, in one case or in many: what undo takes back as a whole.
+
+    ``work``: of many cases, what is still to be done and what failed, as ``triage.batches`` reads it.
+    """
 
     __tablename__ = "batches"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
@@ -849,6 +869,7 @@ class Batch(Base):
     action: Mapped[str] = mapped_column(String(40))
     at: Mapped[datetime]
     undone_at: Mapped[datetime | None]
+    work: Mapped[dict[str, Any] | None]
     __table_args__ = (Index(None, "user_id", "at"),)
 
 

@@ -9,10 +9,11 @@ the part of the house) and when (``at``, UTC).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
@@ -21,11 +22,15 @@ from errors import InvalidInput, InvalidTransition, NotFoundError, StaleCase
 from models import (
     Case,
     CaseEvent,
+    CaseLink,
     CaseStatus,
     CaseTag,
+    Draft,
+    Follow,
     Mention,
     Note,
     PendingReaction,
+    Picture,
     Priority,
     Promise,
     PromiseState,
@@ -107,6 +112,7 @@ def _write(
     mention_id: int | None = None,
     reply_id: int | None = None,
     note_id: int | None = None,
+    undoes: CaseEvent | None = None,
 ) -> CaseEvent:
     """Change the row if it still is as we read it, and append the event. ``to``: the status was asked about."""
     # Whoever waited for the lock may have read the clock before what it waited for: events keep the order of time.
@@ -115,9 +121,10 @@ def _write(
     values = dict(values or {})
     before = CaseStatus(case.status)
     if to is not None and to != before:
-        values |= _status_columns(to, at)
+        values = _status_columns(to, at) | values
         if to is not CaseStatus.open:
             values.setdefault("flag", _doubt(db, case))  # somebody has dealt with the rest
+    changes = _lost(case, values) | (changes or {})
     done = db.execute(
         update(Case)
         .where(Case.id == case.id, Case.status == before, Case.version == case.version)
@@ -135,16 +142,31 @@ def _write(
         actor=actor,
         from_status=None if to is None else before,
         to_status=to,
-        changes=changes or {},
+        changes=changes,
         mention_id=mention_id,
         reply_id=reply_id,
         note_id=note_id,
+        undoes_id=undoes.id if undoes else None,
         at=at,
     )
     db.add(event)
     db.flush()
     db.add(PendingReaction(event_id=event.id))
     return event
+
+
+def _lost(case: Case, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What else an action did to the case, and nothing but its event would still know."""
+    lost = {}
+    for name in ("flag", "follow_up_at", "resolved_at", "closed_at"):
+        old = getattr(case, name)
+        if name in values and values[name] != old and (old is not None or name in ("flag", "follow_up_at")):
+            lost[name] = [_told(old), _told(values[name])]
+    return lost
+
+
+def _told(value: Any) -> Any:
+    return stamp(value) if isinstance(value, datetime) else value
 
 
 def _status_columns(to: CaseStatus, at: datetime) -> dict[str, Any]:
@@ -245,6 +267,8 @@ def classify(
     if not changes:
         return None
     values["settled"] = sorted({*case.settled, *settled})
+    if values["settled"] != case.settled:
+        changes["settled"] = [case.settled, values["settled"]]
     return _write(db, case, "classify", actor=actor, at=at, values=values, changes=changes)
 
 
@@ -318,12 +342,14 @@ def merge(db: Session, case_id: int, *, into: int, actor: str, at: datetime) -> 
     for number in sorted((case_id, into)):  # always locked in the same order
         get(db, number)
     case, target = get(db, case_id), get(db, into)
-    if target.status == CaseStatus.closed and target.merged_into_id is None:
+    history = case.imported and target.imported and case.merged_into_id is None  # both are put away, and belong together
+    if target.status == CaseStatus.closed and target.merged_into_id is None and not history:
         raise InvalidTransition(f"Case {into} is closed: what is merged into it would not be seen. Reopen it first.")
     if target.merged_into_id is not None:
         raise InvalidTransition(f"Case {into} was itself merged into case {target.merged_into_id}.")
     unanswered, flag = case.status in (CaseStatus.new, CaseStatus.open), case.flag
-    to = after(CaseStatus(case.status), Action.merge)
+    put_away = history and case.status == CaseStatus.closed
+    to = None if put_away else after(CaseStatus(case.status), Action.merge)
     graver = _graver(case, target)
     for table in (Mention, Reply, Note, Promise):
         db.execute(update(table).where(table.case_id == case_id).values(case_id=into))
@@ -350,7 +376,7 @@ def merge(db: Session, case_id: int, *, into: int, actor: str, at: datetime) -> 
     }
     changes = {"absorbed": [None, case_id], **{field: [getattr(target, field), new] for field, new in graver.items()}}
     status = CaseStatus(target.status)
-    back = after(status, Action.author_wrote) if unanswered else None
+    back = after(status, Action.author_wrote) if unanswered and not history else None
     _write(db, target, "absorb", actor=actor, at=at, to=back, values=values, changes=changes)
     return target
 
@@ -521,6 +547,26 @@ def author_wrote(db: Session, case_id: int, mention: Mention, *, actor: str, at:
     )
 
 
+def imported(db: Session, case_id: int, *, keep_open: bool, actor: str, at: datetime) -> CaseEvent:
+    """A case that an import has opened: history, so it is put away at once unless somebody wants to go through it."""
+    case = get(db, case_id)
+    to = None if keep_open else after(CaseStatus(case.status), Action.imported)
+    return _write(db, case, Action.imported, actor=actor, at=at, to=to)
+
+
+def found_in_history(db: Session, case_id: int, mention: Mention, *, actor: str, at: datetime) -> CaseEvent:
+    """An import has found what was said in this case long ago: it takes its place, and no status or clock hears of it."""
+    case = get(db, case_id)
+    mention.case_id = case_id
+    db.flush()
+    judged = _judged(case, mention) if case.imported else {}
+    if judged and mention.judgement and mention.published_at < case.opened_at and "kind" not in case.settled:
+        judged["kind"] = mention.judgement["kind"][0]  # history may come backwards: the matter began here
+    values = _counted(db, case) | judged
+    values["last_activity_at"] = max(values["last_activity_at"], mention.published_at)
+    return _write(db, case, Action.imported, actor=actor, at=at, values=values, mention_id=mention.id)
+
+
 def reposted(db: Session, case_id: int, mention: Mention, *, actor: str, at: datetime) -> CaseEvent:
     """Somebody passed it on: spread, nothing more."""
     case = get(db, case_id)
@@ -572,7 +618,7 @@ def reply_seen(
         external_id=mention.external_id,
         url=mention.url,
     )
-    _said(db, case_id, reply, "reply_seen", actor=actor, at=at)
+    _said(db, case_id, reply, "reply_seen", actor=actor, at=at, old=mention.imported)
     return reply
 
 
@@ -616,12 +662,18 @@ def answered_elsewhere(
     return reply
 
 
-def _said(db: Session, case_id: int, reply: Reply, action: str, *, actor: str, at: datetime) -> None:
-    """A sent reply that did not pass through the outbox: a new case is thereby being worked on, others stay."""
+def _said(
+    db: Session, case_id: int, reply: Reply, action: str, *, actor: str, at: datetime, old: bool = False
+) -> None:
+    """A sent reply that did not pass through the outbox: a new case is thereby being worked on, others stay.
+
+    ``old``: an import has found it, and it says nothing about whether anybody works on the case now.
+    """
     case = get(db, case_id)
     db.add(reply)
     db.flush()
-    to = after(CaseStatus.new, Action.reply_keep) if case.status == CaseStatus.new else None
+    untouched = case.status == CaseStatus.new and not old
+    to = after(CaseStatus.new, Action.reply_keep) if untouched else None
     _write(db, case, action, actor=actor, at=at, to=to, values=_answered(db, case), reply_id=reply.id)
 
 
@@ -1055,7 +1107,7 @@ def _counts(mention: Mention) -> bool:
 def _counted(db: Session, case: Case) -> dict[str, Any]:
     """The cached columns, from the mentions and replies the case has now."""
     concerning = (Mention.case_id == case.id, ~Mention.ours, ~Mention.context, ~Mention.repost)
-    first = db.scalar(select(Mention).where(*concerning).order_by(Mention.published_at, Mention.id).limit(1))
+    first = db.scalar(select(Mention).where(*concerning, *_of_now(case)).order_by(Mention.published_at, Mention.id).limit(1))
     values: dict[str, Any] = {
         "mention_count": db.scalar(select(func.count()).select_from(Mention).where(*concerning)),
         "spread": db.scalar(
@@ -1065,6 +1117,11 @@ def _counted(db: Session, case: Case) -> dict[str, Any]:
     if first is not None:
         values |= {"opened_at": first.published_at, "author_id": first.author_id, "subject": subject(first)}
     return values | _answered(db, case, values.get("opened_at", case.opened_at))
+
+
+def _of_now(case: Case) -> tuple[ColumnElement[bool], ...]:
+    """What an import adds to a case that is no history itself does not make it begin or wait since long ago."""
+    return () if case.imported else (~Mention.imported,)
 
 
 def _answered(db: Session, case: Case, opened_at: datetime | None = None) -> dict[str, Any]:
@@ -1085,7 +1142,7 @@ def _waiting_since(db: Session, case: Case) -> datetime | None:
     answers = (Reply.case_id == case.id, Reply.status == ReplyStatus.sent, ~Reply.private)
     last = db.scalar(select(func.max(Reply.sent_at)).where(*answers))
     said = select(func.min(Mention.published_at)).where(
-        Mention.case_id == case.id, ~Mention.ours, ~Mention.context, ~Mention.repost
+        Mention.case_id == case.id, ~Mention.ours, ~Mention.context, ~Mention.repost, *_of_now(case)
     )
     return db.scalar(said if last is None else said.where(Mention.published_at > last))
 

@@ -42,6 +42,7 @@ def upgrade() -> None:
         sa.Column("action", sa.String(length=40), nullable=False),
         sa.Column("at", models.UTCDateTime(timezone=True), nullable=False),
         sa.Column("undone_at", models.UTCDateTime(timezone=True), nullable=True),
+        sa.Column("work", sa.JSON(), nullable=True),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_batches_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_batches")),
     )
@@ -225,6 +226,11 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("batch_events") as batch_op:
         batch_op.create_index(batch_op.f("ix_batch_events_event_id"), ["event_id"], unique=False)
+
+    # not as a batch: that would make the table, and its triggers, anew
+    op.add_column(
+        "case_events", sa.Column("undoes_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True)
+    )
 
     with op.batch_alter_table("authors") as batch_op:
         batch_op.add_column(sa.Column("person_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True))
