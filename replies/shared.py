@@ -6,8 +6,7 @@ case, so that a crash or a second click loses nothing and sends nothing twice.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -33,18 +32,9 @@ from models import (
 )
 from money import MICRO, spent
 from replies import outbox
+from replies import texts as prepared
 from triage import cases
 
-LONGEST_NAME = 40
-VARIABLES = ("name", "case", "agent")
-_VARIABLE = re.compile(r"\{(\w*)\}")
-# Whose text a reader understands best where there is none in their own language.
-_NEAREST: Mapping[str, Sequence[str]] = {
-    "nn": ("nb", "da", "sv", "en"),
-    "nb": ("nn", "da", "sv", "en"),
-    "da": ("nb", "nn", "sv", "en"),
-    "sv": ("nb", "da", "nn", "en"),
-}
 OPEN = (SharedAnswerPart.reply_id.is_(None), SharedAnswerPart.skipped.is_(None))  # still to be queued
 _UNSENT = (ReplyStatus.held, ReplyStatus.queued, ReplyStatus.calling)
 
@@ -109,10 +99,9 @@ def _checked(texts: Mapping[str, str]) -> dict[str, str]:
     if not given:
         raise InvalidInput("The answer is empty.", {"texts": "write it in at least one language"})
     for text in given.values():
-        for name in _VARIABLE.findall(text):
-            if name not in VARIABLES:
-                known = ", ".join(f"{{{variable}}}" for variable in VARIABLES)
-                raise InvalidInput(f"There is no variable {{{name}}}; there are {known}.", {"texts": f"{{{name}}}"})
+        for name in prepared.unknown(text):
+            known = ", ".join(f"{{{variable}}}" for variable in prepared.VARIABLES)
+            raise InvalidInput(f"There is no variable {{{name}}}; there are {known}.", {"texts": f"{{{name}}}"})
     return given
 
 
@@ -123,27 +112,20 @@ def _cases(db: Session, story_id: int) -> list[Case]:
 
 
 def _part(db: Session, house: House, case: Case, texts: Mapping[str, str], user: User, at: datetime) -> Part:
-    language = _language(case.language, texts)
-    body = _filled(texts[language], case, user)
+    language = prepared.nearest(case.language, texts)
+    body = prepared.fill(
+        texts[language],
+        author=case.author.name if case.author else None,
+        case=case.id,
+        agent=user.name,
+        organisation=house.settings.organisation.name,
+    )
     abilities = channels.capabilities(case.channel)
     part = Part(case, language, body, abilities.count(body), abilities.limit)
     part = replace(part, micro_usd=abilities.price(body) if abilities.price else 0)
     problem = _problem(db, house, case, body, at)
     answered = case.waiting_since is None
     return replace(part, problem=problem, advised=problem is None and not answered)
-
-
-def _language(wanted: str | None, texts: Mapping[str, str]) -> str:
-    tried = (wanted or "", *_NEAREST.get(wanted or "", ("en",)))
-    return next((language for language in tried if language in texts), next(iter(texts)))
-
-
-def _filled(text: str, case: Case, user: User) -> str:
-    """The same text for this one reader. Whose name is not known is greeted without it."""
-    name = " ".join((case.author.name if case.author else "").split())[:LONGEST_NAME]
-    values = {"name": name, "case": str(case.id), "agent": user.name}
-    filled = _VARIABLE.sub(lambda found: values[found[1]], text)
-    return filled if name else re.sub(r"[ \t]+(?=[!,.?])", "", filled)
 
 
 def _problem(db: Session, house: House, case: Case, body: str, at: datetime) -> str | None:

@@ -21,6 +21,7 @@ from errors import InvalidInput
 from models import Case, Mention, Reply, ReplyStatus, SharedAnswer, SharedAnswerPart, Story, Then, User
 from money import MICRO
 from replies import shared
+from replies import texts as prepared
 from triage import storyteller
 from web.context import house, now, user, whole_number
 from web.i18n import gettext as _
@@ -178,7 +179,7 @@ def _digest(texts: Mapping[str, str]) -> str:
 def _problem_of(error: InvalidInput) -> str:
     variable = (error.fields or {}).get("texts", "")
     if variable.startswith("{"):
-        known = ", ".join(f"{{{name}}}" for name in shared.VARIABLES)
+        known = ", ".join(f"{{{name}}}" for name in prepared.VARIABLES)
         return _("%(variable)s means nothing here. There are %(known)s.", variable=variable, known=known)
     return _("Write something first.")
 
