@@ -1,4 +1,4 @@
-"""The one way out: every HTTP call Gensvar makes to another machine goes through here.
+"""The one way out: every call Gensvar makes to another machine goes through here, by HTTP or (mail) its own protocol.
 
 What it holds to, whoever calls: http and https only; every address a name resolves to is checked and the connection is
 made to the address that was checked, so that no second look-up can lead elsewhere; at most three redirects, each by
@@ -12,8 +12,8 @@ import ipaddress
 import socket
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import urljoin, urlsplit
@@ -104,6 +104,22 @@ class Client:
 
     def _new_adapter(self) -> _Adapter:
         return _Adapter(self._guard, self.timeout)
+
+    @contextmanager
+    def conversation(self, host: str, port: int, seconds: float) -> Iterator[socket.socket]:
+        """A connection for what is not HTTP: to an address that was checked, with the time-outs, and cut after
+        ``seconds`` however it goes on dripping. Raises ``NotSent``; then whatever a cut socket raises.
+        """
+        until = time.monotonic() + seconds
+        with self._guard.open(host, port, wait=self.timeout[0], until=until) as sock, sock.dup() as twin:
+            sock.settimeout(self.timeout[1])
+            timer = threading.Timer(until - time.monotonic(), _cut, (twin,))  # TLS takes the other away
+            timer.daemon = True
+            timer.start()
+            try:
+                yield sock
+            finally:
+                timer.cancel()
 
     def session(self, rewrite: Mapping[str, str] | None = None) -> Session:
         """A ``requests.Session`` under guard, for libraries that bring no limits of their own.
@@ -235,9 +251,13 @@ class _Exchange:
         self.expired = True
         sock = self.sock or getattr(self.connection, "sock", None)
         if sock is not None:
-            with suppress(OSError):  # closed already
-                # The plain method also where sock is a TLS socket: its own would pull the rug from under the reader.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            _cut(sock)
+
+
+def _cut(sock: socket.socket) -> None:
+    with suppress(OSError):  # closed already
+        # The plain method also where sock is a TLS socket: its own would pull the rug from under the reader.
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 class _Guard:
@@ -253,11 +273,23 @@ class _Guard:
         return self.allow_private_networks or named in self.allow_hosts or f"{named} {port}" in self.allow_hosts
 
     def connect(self, connection: HTTPConnection) -> socket.socket:
-        host, port = connection.host, connection.port
         exchange: _Exchange = self.current.exchange
         exchange.connection = connection
+        return self.open(
+            connection.host,
+            connection.port,
+            wait=connection.timeout if isinstance(connection.timeout, int | float) else 5.0,
+            until=exchange.until,
+            name=connection._dns_host,
+            options=connection.socket_options,
+        )
+
+    def open(
+        self, host: str, port: int, *, wait: float, until: float, name: str | None = None, options: Any = None
+    ) -> socket.socket:
+        """``name``: what is looked up, where that is spelt otherwise; ``until`` in monotonic seconds."""
         try:
-            found = socket.getaddrinfo(connection._dns_host, port, type=socket.SOCK_STREAM)
+            found = socket.getaddrinfo(name or host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
             raise NotSent(Reason.unavailable, f"no address is known for the name {host}") from None
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
@@ -268,13 +300,10 @@ class _Guard:
                     Reason.refused_address,
                     f"{host} is at {address}, which is no public address; outbound.allow_hosts can make an exception",
                 )
-        wait = connection.timeout if isinstance(connection.timeout, int | float) else 5.0
         for address in addresses:
             try:
                 sock = create_connection(
-                    (address, port),
-                    max(0.01, min(wait, exchange.until - time.monotonic())),
-                    socket_options=connection.socket_options,
+                    (address, port), max(0.01, min(wait, until - time.monotonic())), socket_options=options
                 )
             except OSError:
                 continue

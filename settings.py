@@ -182,6 +182,22 @@ def _email(text: str) -> str:
     return text.lower()
 
 
+class Sender(NamedTuple):
+    """From whom mail comes; ``name`` may be empty."""
+
+    name: str
+    address: str
+
+
+def sender(text: object) -> Sender:
+    if isinstance(text, Sender):
+        return text
+    found = re.fullmatch(r'(?:"?([^"<>@]*?)"? *<)?([^@\s<>"]+@[^@\s<>"]+)>?', text) if isinstance(text, str) else None
+    if not found or (found[1] is None) == str(text).endswith(">") or not str(text).isprintable():
+        raise ValueError('write whom mail comes from, such as "Storby kommun <gensvar@storby.example>"')
+    return Sender(found[1] or "", found[2])
+
+
 def _language(tag: str) -> str:
     if not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", tag):
         raise ValueError("write a language tag such as sv, da, nb, nn or en")
@@ -325,6 +341,24 @@ class Replies(Strict):
 
 class Api(Strict):
     requests_per_minute: Annotated[int, Field(ge=1)] = 600
+
+
+class Mail(Strict):
+    """The server that takes our mail. ``smtp``: where it listens; ``tls`` is encrypted from the first byte."""
+
+    smtp: Listen
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: Name | None = None
+    password: SecretStr | None = None
+    sender: Annotated[Sender, BeforeValidator(sender)] = Field(alias="from")
+
+    @model_validator(mode="after")
+    def _login(self) -> Self:
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password belong together; give both or neither")
+        if self.password is not None and self.security == "none":
+            raise ValueError("a password is not sent in the clear; set security to starttls or tls")
+        return self
 
 
 class SourceSettings(Strict):
@@ -499,6 +533,7 @@ class Settings(Strict):
     outbound: Outbound = Outbound()
     replies: Replies = Replies()
     api: Api = Api()
+    mail: Mail | None = None
     accounts: tuple[Any, ...] = Field(default=(), repr=False)
     sources: tuple[SourceSettings, ...] = ()
     calendars: tuple[Calendar, ...] = ()
@@ -534,6 +569,7 @@ _SECTIONS: dict[str, type[Strict]] = {
     "jobs": Jobs,
     "outbound": Outbound,
     "api": Api,
+    "mail": Mail,
 }
 _PLAIN = ("base_url", "data_dir", "database_url")
 KEYS = (*_PLAIN, *_SECTIONS, "replies", "accounts", "sources", *PARTS)
@@ -774,7 +810,7 @@ class _Reader:
             self.problem(place, "it is missing; add it", show=False)
         elif kind == "extra_forbidden":
             remedy = "there is no such setting here" + _did_you_mean(str(place[-1]), _keys(model, loc[:-1]))
-            self.problem(place, remedy, show=place[0] != "accounts")
+            self.problem(place, remedy, show=place[0] not in ("accounts", "mail"))  # a secret under a wrong name
         elif kind == "literal_error":
             choices = [str(choice) for choice in _literals(context.get("expected", ""))]
             self.problem(
@@ -814,7 +850,9 @@ class _Reader:
 
     def _assemble(self, data: dict[Any, Any]) -> Settings | None:
         parts: dict[str, Any] = {
-            key: self.part(model, (key,), data[key]) for key, model in _SECTIONS.items() if key in data
+            key: self.part(model, (key,), data[key])
+            for key, model in _SECTIONS.items()
+            if key in data and not (key == "mail" and data[key] is None)  # there is none
         }
         if "organisation" not in data:
             self.problem(
