@@ -1,7 +1,7 @@
 """What was changed in the administration: written down by whoever changes it, never rewritten.
 
-``record(db, actor=…, action=…, subject="kind:name", changes={field: [old, new]}, at=…)`` in the transaction of the change;
-``difference(old, new)`` gives the changes between two definitions. Secrets are cut out here, whatever is handed in.
+``record(db, actor=…, action=…, subject="kind:name", changes={field: [old, new]}, at=…)`` stands in the transaction of
+the change; ``difference(old, new)`` gives the changes of a definition. Secrets are cut out here, whatever comes in.
 """
 
 from __future__ import annotations

@@ -325,6 +325,7 @@ def source_test(given: argparse.Namespace) -> int:
 def source_add(given: argparse.Namespace) -> int:
     from sqlalchemy import select
 
+    import audit
     from models import Account, Source
 
     fields = ("name", "channel", "account", "collect", "url", "query", "match", "every", "since")
@@ -336,6 +337,9 @@ def source_add(given: argparse.Namespace) -> int:
             account = db.scalar(select(Account.id).where(Account.name == source.account)) if source.account else None
             db.add(Source(name=source.name, channel=source.channel, account_id=account, enabled=True,
                           definition=source.model_dump(mode="json"), created_at=_now()))  # fmt: skip
+            told = audit.difference(None, source.model_dump(mode="json", exclude_unset=True))
+            subject = f"source:{source.name}"
+            audit.record(db, actor=audit.CLI, action="add", subject=subject, changes=told, at=_now())
         print(f"{source.name} is collected from now on, every {source.model_dump(mode='json')['every']}.")
     return OK
 
@@ -346,6 +350,7 @@ def source_add(given: argparse.Namespace) -> int:
 def user_add(given: argparse.Namespace) -> int:
     from sqlalchemy import select
 
+    import audit
     from models import User
     from web.login import new_user
 
@@ -356,6 +361,14 @@ def user_add(given: argparse.Namespace) -> int:
             raise InvalidInput(f"There is a user {user.email} already.")
         db.add(user)
         db.flush()
+        audit.record(
+            db,
+            actor=audit.CLI,
+            action="add",
+            subject=f"user:{user.email}",
+            changes={"role": [None, user.role]},
+            at=_now(),
+        )
         print(f"{user.email} is {user.role}.")
     return OK
 
@@ -376,17 +389,20 @@ def user_list(given: argparse.Namespace) -> int:
 def user_disable(given: argparse.Namespace) -> int:
     from sqlalchemy import delete
 
+    import audit
     from models import LoginSession
 
     with _house(given) as house, house.database.transaction() as db:
         user = _user(db, given.email)
         user.disabled_at = user.disabled_at or _now()
         db.execute(delete(LoginSession).where(LoginSession.user_id == user.id))
+        audit.record(db, actor=audit.CLI, action="disable", subject=f"user:{user.email}", at=_now())
         print(f"{user.email} is disabled and logged out.")
     return OK
 
 
 def token_create(given: argparse.Namespace) -> int:
+    import audit
     from web.api import tokens
 
     with _house(given) as house:
@@ -395,6 +411,14 @@ def token_create(given: argparse.Namespace) -> int:
             if user.disabled_at is not None:
                 raise InvalidInput(f"{user.email} is disabled; a token would not work.")
             token = tokens.create(db, user, given.name, _now())
+            audit.record(
+                db,
+                actor=audit.CLI,
+                action="add",
+                subject=f"api:{user.email}",
+                changes={"name": [None, given.name]},
+                at=_now(),
+            )
         print(token)
     return OK
 
@@ -637,7 +661,7 @@ def _parser() -> argparse.ArgumentParser:
     it = add("add", user_add, "add a user", user)
     it.add_argument("email", metavar="EMAIL")
     it.add_argument("--name", required=True, metavar="N")
-    it.add_argument("--role", required=True, choices=("agent", "manager", "admin"))
+    it.add_argument("--role", required=True, choices=("reader", "agent", "manager", "admin"))
     it.add_argument("--password-stdin", action="store_true", required=True, help="read it from standard input")
     add("list", user_list, "all users", user)
     it = add("disable", user_disable, "lock a user out", user)

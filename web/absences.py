@@ -9,9 +9,10 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
+import audit
 from errors import InvalidInput
 from models import Absence, User
-from web.context import house, managers_read_admins_change, now, whole_number, zone
+from web.context import house, managers_read_admins_change, now, user, whole_number, zone
 from web.i18n import gettext as _
 
 pages = Blueprint("absences", __name__, url_prefix="/admin/absences")
@@ -68,6 +69,8 @@ def _add(db: Session, form: dict[str, str]) -> None:
         raise InvalidInput(_("The last day comes before the first."))
     ends_at = _midnight(last + timedelta(days=1)) if last else None
     db.add(Absence(user_id=person.id, starts_at=_midnight(first), ends_at=ends_at))
+    days = {"first": [None, first.isoformat()], "last": [None, last.isoformat() if last else None]}
+    audit.record(db, actor=user().email, action="add", subject=f"absence:{person.email}", changes=days, at=now())
 
 
 def _midnight(on: date) -> datetime:
@@ -81,6 +84,8 @@ def end(absence_id: int) -> BaseResponse:
         absence = db.get(Absence, absence_id)
         if absence is None:
             abort(404)
+        of = db.get_one(User, absence.user_id).email
+        audit.record(db, actor=user().email, action="remove", subject=f"absence:{of}", at=now())
         if absence.starts_at >= now():
             db.delete(absence)
         elif absence.ends_at is None or absence.ends_at > now():

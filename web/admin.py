@@ -11,10 +11,11 @@ from datetime import datetime
 from itertools import islice
 
 from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request, url_for
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 from werkzeug.wrappers import Response as BaseResponse
 
+import audit
 import channels
 import money
 import pulls
@@ -23,13 +24,10 @@ from collectors.blog_discovery import Found, Preview, discover
 from errors import ChannelError, ConfigError, GensvarError, InvalidInput, NotFoundError, QueryError
 from models import (
     Account,
-    ApiToken,
     Case,
     Heartbeat,
-    LoginSession,
     Reply,
     ReplyStatus,
-    Role,
     SetAsideItem,
     Source,
     User,
@@ -37,13 +35,13 @@ from models import (
 from settings import SourceSettings
 from triage import language, watch
 from web import labels
-from web.context import house, is_at_least, now, user
+from web.context import house, now, only_admins, user
 from web.i18n import gettext as _
 from web.i18n import number
 from web.inbox import collecting
-from web.login import new_user, welcome_link
 
 pages = Blueprint("admin", __name__, url_prefix="/admin")
+pages.before_request(only_admins)
 
 SHOWN = 100  # set-aside items on the page
 TRIED = 5  # mentions shown when a source is tried
@@ -51,12 +49,6 @@ RAW_SHOWN = 4_000  # characters of a set-aside item
 NAME = re.compile(r"[^a-z0-9åäöæø]+")
 # The channel whose feeds need no login of ours: what an address typed here becomes a source of.
 FEEDS = next(channel.name for channel in channels.CHANNELS.values() if "feed" in channel.accountless)
-
-
-@pages.before_request
-def only_admins() -> None:
-    if not is_at_least(Role.admin):
-        abort(403)
 
 
 @pages.get("")
@@ -215,6 +207,9 @@ def _add(db: Session, given: SourceSettings) -> None:
     if there is None:
         definition = given.model_dump(mode="json")
         db.add(Source(name=given.name, channel=given.channel, definition=definition, created_at=now(), facts={}))
+        _written(
+            db, "add", f"source:{given.name}", audit.difference(None, given.model_dump(mode="json", exclude_unset=True))
+        )
     elif there.definition.get("url") != given.url:  # else the form was sent twice
         raise InvalidInput(_("There is a source of that name already."), {"name": "choose another"})
 
@@ -300,7 +295,9 @@ def collect(source_id: int) -> BaseResponse:
 def pause(source_id: int) -> BaseResponse:
     with house().database.transaction() as db:
         found = _source(db, source_id)
-        found.paused_at = found.paused_at or now()
+        if found.paused_at is None:
+            found.paused_at = now()
+            _written(db, "pause", f"source:{found.name}")
     flash(_("%(name)s is paused.", name=found.name))
     return _back()
 
@@ -309,11 +306,17 @@ def pause(source_id: int) -> BaseResponse:
 def resume(source_id: int) -> BaseResponse:
     with house().database.transaction() as db:
         found = _source(db, source_id)
+        if found.paused_at is not None or not found.enabled:
+            _written(db, "resume", f"source:{found.name}")
         found.paused_at, found.due_at, found.failures = None, None, 0
         if not found.declared:
             found.enabled = True
     flash(_("%(name)s is read again.", name=found.name))
     return _back()
+
+
+def _written(db: Session, action: str, subject: str, changes: audit.Changes | None = None) -> None:
+    audit.record(db, actor=user().email, action=action, subject=subject, changes=changes, at=now())
 
 
 def _back() -> BaseResponse:
@@ -351,65 +354,3 @@ def test_account(account_id: int) -> BaseResponse:
     except GensvarError as error:
         flash(f"{account.name}: {error}")
     return redirect(url_for("admin.accounts"), 303)
-
-
-# -- people ---------------------------------------------------------------------------------------------------------
-
-
-@pages.get("/users")
-def users() -> str:
-    return _users_page({})
-
-
-def _users_page(form: dict[str, str], error: str | None = None, link: tuple[User, str] | None = None) -> str:
-    with house().database.read() as db:
-        people = db.scalars(select(User).order_by(User.disabled_at.is_not(None), User.name)).all()
-    return render_template("users.html", people=people, roles=list(Role), form=form, error=error, link=link)
-
-
-@pages.post("/users")
-def add_user() -> str | Response:
-    """With a password, or without one: then a one-time link is shown to be passed on."""
-    form = {name: request.form.get(name, "").strip() for name in ("email", "name", "role")}
-    password = request.form.get("password") or None
-    try:
-        with house().database.transaction() as db:
-            added = new_user(form["email"], form["name"], form["role"], password, now())
-            if db.scalar(select(User.id).where(User.email == added.email)) is not None:
-                raise InvalidInput(_("There is a user with that e-mail address already."), {"email": "taken"})
-            db.add(added)
-    except InvalidInput as error:
-        return make_response(_users_page(form, str(error)), 422)
-    if password is not None:
-        flash(_("%(name)s is added.", name=added.name))
-    return _users_page({}, link=None if password is not None else (added, welcome_link(added)))
-
-
-@pages.post("/users/<int:user_id>")
-def change_user(user_id: int) -> str | BaseResponse:
-    """Role, disabled or not, a new one-time link. Nobody locks himself out."""
-    do = request.form.get("do", "")
-    with house().database.transaction() as db:
-        person = db.get(User, user_id)
-        if person is None:
-            abort(404)
-        if person.id == user().id and do in ("role", "disable"):
-            raise InvalidInput(_("You cannot take your own access away; ask another administrator."))
-        if do == "role":
-            role = request.form.get("role", "")
-            if role not in list(Role):
-                abort(400)
-            person.role = role
-        elif do == "disable":
-            person.disabled_at = person.disabled_at or now()
-            db.execute(delete(LoginSession).where(LoginSession.user_id == user_id))
-            for token in db.scalars(select(ApiToken).where(ApiToken.user_id == user_id, ApiToken.revoked_at.is_(None))):
-                token.revoked_at = now()
-        elif do == "enable":
-            person.disabled_at = None
-        elif do != "link":
-            abort(400)
-    if do == "link":
-        return _users_page({}, link=(person, welcome_link(person)))
-    flash(_("Saved."))
-    return redirect(url_for("admin.users"), 303)

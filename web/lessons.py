@@ -7,10 +7,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response as BaseResponse
 
+import audit
 from models import Lesson
 from triage import school
 from web import labels
-from web.context import house, managers_read_admins_change, now, whole_number
+from web.context import house, managers_read_admins_change, now, user, whole_number
 from web.i18n import gettext as _
 
 pages = Blueprint("lessons", __name__, url_prefix="/admin/lessons")
@@ -45,5 +46,6 @@ def said(judge: str, value: str | None) -> str:
 def withdraw(lesson_id: int) -> BaseResponse:
     with house().database.transaction() as db:
         school.withdraw(db, lesson_id, at=now())
+        audit.record(db, actor=user().email, action="remove", subject=f"lesson:{lesson_id}", at=now())
     flash(_("The lesson is taken back: from now on it is as if it had never been."))
     return redirect(url_for("lessons.listing", before=request.form.get("page") or None), 303)

@@ -19,6 +19,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
+import audit
 import channels
 import settings
 from errors import ConfigError, ConfigProblem, InvalidInput, NotFoundError
@@ -93,6 +94,7 @@ def move(slug: str, entry_id: int) -> BaseResponse:
         other = min(max(place + by, 0), len(names) - 1)
         names[place], names[other] = names[other], names[place]
         policy.order(db, part, names)
+        _written(db, "move", part, names[other])
     return redirect(url_for("policy.listing", slug=slug, _anchor=f"entry-{entry_id}"), 303)
 
 
@@ -105,6 +107,7 @@ def switch(slug: str, entry_id: int) -> BaseResponse:
             abort(400)
         other = entry.value.model_copy(update={"enabled": not entry.value.enabled})
         policy.put(db, "rules", other, instead_of=entry.name, by=user().email, at=now())
+        _written(db, "enable" if other.enabled else "disable", "rules", entry.name)
     flash(_("%(name)s is on.", name=entry.name) if other.enabled else _("%(name)s is off.", name=entry.name))
     return redirect(url_for("policy.listing", slug=slug), 303)
 
@@ -128,6 +131,7 @@ def remove(slug: str, entry_id: int) -> BaseResponse:
         with house().database.transaction() as db:
             entry = _made_here(db, part, entry_id)
             policy.retire(db, part, entry.name, at=now())
+            _written(db, "remove", part, entry.name, audit.difference(_body(entry.value), None))
     except InvalidInput:
         flash(_("%(name)s stays: cases or other definitions still name it.", name=entry.name))
         return redirect(url_for("policy.listing", slug=slug), 303)
@@ -196,6 +200,9 @@ def _take(page: Page) -> str | Response | BaseResponse:
             return _page(replace(page, trial=trial))
         with house().database.transaction() as db:
             policy.put(db, page.part, value, instead_of=instead_of, by=user().email, at=now())
+            changes = audit.difference(_body(page.entry.value) if page.entry else None, _body(value))
+            if changes:
+                _written(db, "change" if page.entry else "add", page.part, name, changes)
     except ConfigError as error:
         problems = forms.relative(error.problems, page.part, name)
         return make_response(_page(replace(page, problems=problems)), 422)
@@ -204,6 +211,14 @@ def _take(page: Page) -> str | Response | BaseResponse:
         return make_response(_page(replace(page, problems=[problem])), 422)
     flash(_("%(name)s is in force.", name=name))
     return redirect(url_for("policy.listing", slug=_slug(page.part)), 303)
+
+
+def _written(db: Session, action: str, part: str, name: str, changes: audit.Changes | None = None) -> None:
+    audit.record(db, actor=user().email, action=action, subject=f"{part}:{name}", changes=changes, at=now())
+
+
+def _body(value: BaseModel) -> dict[str, Any]:
+    return value.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
 def _trial(db: Session, value: settings.Strict, instead_of: str | None) -> trials.Trial | None:

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 from werkzeug.exceptions import Forbidden
 
+import audit
 from collectors.base import AuthorData, Batch, MentionData
 from errors import InvalidInput, NotFoundError
 from events import event_shape
@@ -446,6 +447,7 @@ def withdraw_lesson(call: Call, lesson_id: int) -> tuple[None, int]:
     _for_managers(call.user)
     _known(lesson_id, "lesson")
     school.withdraw(call.db, lesson_id, at=call.at)
+    audit.record(call.db, actor=call.user.email, action="remove", subject=f"lesson:{lesson_id}", at=call.at)
     return None, 204
 
 
@@ -551,7 +553,7 @@ def _team(db: Session, name: str | None) -> Team | None:
 
 
 def _for_managers(user: User) -> None:
-    if user.role == Role.agent:
+    if user.role in (Role.reader, Role.agent):
         raise Forbidden("Managers and administrators only.")
 
 
