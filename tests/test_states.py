@@ -25,6 +25,7 @@ close            resolved>closed
 ignore           new>ignored open>ignored pending>ignored
 merge            new>closed open>closed pending>closed resolved>closed ignored>closed
 follow_up_due    new>open open>open pending>open resolved>open closed>closed ignored>ignored
+imported         new>closed
 """
 ROWS = {
     (CaseStatus(before), Action(line.split()[0])): CaseStatus(then)

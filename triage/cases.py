@@ -567,6 +567,26 @@ def found_in_history(db: Session, case_id: int, mention: Mention, *, actor: str,
     return _write(db, case, Action.imported, actor=actor, at=at, values=values, mention_id=mention.id)
 
 
+def imported(db: Session, case_id: int, *, keep_open: bool, actor: str, at: datetime) -> CaseEvent:
+    """A case that an import has opened: history, so it is put away at once unless somebody wants to go through it."""
+    case = get(db, case_id)
+    to = None if keep_open else after(CaseStatus(case.status), Action.imported)
+    return _write(db, case, Action.imported, actor=actor, at=at, to=to)
+
+
+def found_in_history(db: Session, case_id: int, mention: Mention, *, actor: str, at: datetime) -> CaseEvent:
+    """An import has found what was said in this case long ago: it takes its place, and no status or clock hears of it."""
+    case = get(db, case_id)
+    mention.case_id = case_id
+    db.flush()
+    judged = _judged(case, mention) if case.imported else {}
+    if judged and mention.judgement and mention.published_at < case.opened_at and "kind" not in case.settled:
+        judged["kind"] = mention.judgement["kind"][0]  # history may come backwards: the matter began here
+    values = _counted(db, case) | judged
+    values["last_activity_at"] = max(values["last_activity_at"], mention.published_at)
+    return _write(db, case, Action.imported, actor=actor, at=at, values=values, mention_id=mention.id)
+
+
 def reposted(db: Session, case_id: int, mention: Mention, *, actor: str, at: datetime) -> CaseEvent:
     """Somebody passed it on: spread, nothing more."""
     case = get(db, case_id)
@@ -1117,6 +1137,11 @@ def _counted(db: Session, case: Case) -> dict[str, Any]:
     if first is not None:
         values |= {"opened_at": first.published_at, "author_id": first.author_id, "subject": subject(first)}
     return values | _answered(db, case, values.get("opened_at", case.opened_at))
+
+
+def _of_now(case: Case) -> tuple[ColumnElement[bool], ...]:
+    """What an import adds to a case that is no history itself does not make it begin or wait since long ago."""
+    return () if case.imported else (~Mention.imported,)
 
 
 def _of_now(case: Case) -> tuple[ColumnElement[bool], ...]:

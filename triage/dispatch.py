@@ -42,7 +42,9 @@ def give(db: Session, case_id: int, at: datetime) -> None:
     """Give a case that nobody has to whoever's turn it is in its team."""
     case = cases.get(db, case_id)
     team = case.team
-    if team is None or team.routing is None or case.assignee_id is not None or case.status not in WAITING or case.noise:
+    if team is None or team.routing is None or case.assignee_id is not None or case.status not in WAITING:
+        return
+    if case.noise or case.imported:
         return
     if not clock.is_open(policy.read(db).calendar(team.calendar), at):
         return
@@ -82,7 +84,7 @@ def tick(database: Database, at: datetime) -> int:
 
 
 def _queue(team_id: int) -> tuple[ColumnElement[bool], ...]:
-    return (Case.team_id == team_id, Case.assignee_id.is_(None), Case.status.in_(WAITING))
+    return (Case.team_id == team_id, Case.assignee_id.is_(None), Case.status.in_(WAITING), ~Case.imported)
 
 
 def _work_off(database: Database, team_id: int, at: datetime) -> int:

@@ -65,10 +65,16 @@ def take(
     source_id: int | None,
     at: datetime,
     match: str | None = None,
+    imported: bool = False,
+    keep_open: bool = False,
 ) -> Taken:
-    """Store a batch: dedupe, make cases, note edits and deletions. The caller commits, together with the cursor."""
+    """Store a batch: dedupe, make cases, note edits and deletions. The caller commits, together with the cursor.
+
+    ``imported``: it is history. What is known stays as it is, new cases are put away at once unless ``keep_open``, and
+    nobody is told of anything.
+    """
     lock(db, f"intake:{channel}")  # two workers on one thread would make two cases of it
-    intake = _Intake(db, channel, account_id, source_id, at, match)
+    intake = _Intake(db, channel, account_id, source_id, at, match, imported=imported, keep_open=keep_open)
     for item in batch.set_aside:
         intake.set_aside(item)
     mentions = [_storable(data) for data in batch.mentions]
@@ -91,12 +97,12 @@ def find(db: Session, channel: str, external_id: str) -> Mention | None:
 
 
 def living(db: Session, case_id: int) -> Case:
-    """Where work on this case goes on: what it was merged into, or the one opened after it was closed, or itself."""
+    """Where work on this case goes on: what it was merged into, or the one opened after it was put away, or itself."""
     case = cases.get(db, case_id)
     seen = {case.id}
     while True:
         follower = case.merged_into_id
-        if follower is None and case.status == CaseStatus.closed:
+        if follower is None and (case.status == CaseStatus.closed or case.imported):
             after = (Case.follows_id == case.id, Case.merged_into_id.is_(None))
             follower = db.scalar(select(Case.id).where(*after).order_by(Case.id.desc()).limit(1))
         if follower is None or follower in seen:
@@ -109,9 +115,19 @@ class _Intake:
     """One batch on its way in."""
 
     def __init__(
-        self, db: Session, channel: str, account_id: int | None, source_id: int | None, at: datetime, match: str | None
+        self,
+        db: Session,
+        channel: str,
+        account_id: int | None,
+        source_id: int | None,
+        at: datetime,
+        match: str | None,
+        *,
+        imported: bool,
+        keep_open: bool,
     ) -> None:
         self.db, self.channel, self.account_id, self.source_id, self.at = db, channel, account_id, source_id, at
+        self.imported, self.keep_open = imported, keep_open
         self.query = watch.parse(match) if match else None
         self.source = db.get(Source, source_id) if source_id is not None else None
         self.taken = Taken()
@@ -240,6 +256,7 @@ class _Intake:
             edited_at=data.edited_at,
             hidden_at=self.at if data.hidden else None,
             deleted_at=self.at if data.deleted else None,
+            imported=self.imported,
         )
         self.db.add(mention)
         self.db.flush()
@@ -258,9 +275,15 @@ class _Intake:
         """Found by another source, or again: what has changed at the source is recorded as seen."""
         self._note_ids(mention, (data.external_id, *data.earlier_ids))
         if data.context:  # brought along with another mention: says nothing about whether we wanted it
-            self._refresh_words(mention, data)
+            if not self.imported:
+                self._refresh_words(mention, data)
             return
         self.taken.known += 1
+        if self.imported:
+            if mention.context and mention.case_id is None and not data.ours:
+                mention.imported = True
+                self._concerns_us_after_all(mention)
+            return
         self._found_by_source(mention)
         if data.author is not None:
             mention.author = self._author(data.author)
@@ -372,16 +395,29 @@ class _Intake:
             self._open(mention, thread=None if above.known else mention.thread or mention.in_reply_to)
 
     def _wrote_in(self, case_id: int, mention: Mention) -> None:
-        case = living(self.db, case_id)
-        if case.status == CaseStatus.closed:  # closed is closed: a new case, linked to the old
+        case = self._goes_on_in(case_id)
+        if self.imported:
+            cases.found_in_history(self.db, case.id, mention, actor=ACTOR, at=self.at)
+        elif case.status == CaseStatus.closed or case.imported:  # put away is put away: a new case, linked to the old
             self._open(mention, follows=case.id)
         else:
             cases.author_wrote(self.db, case.id, mention, actor=ACTOR, at=self.at)
 
+    def _goes_on_in(self, case_id: int) -> Case:
+        """Where what is said in this case belongs: today's words where work on it goes on, old words where they fell."""
+        if not self.imported:
+            return living(self.db, case_id)
+        case = cases.get(self.db, case_id)
+        while case.merged_into_id is not None:
+            case = cases.get(self.db, case.merged_into_id)
+        return case
+
     def _open(self, mention: Mention, *, follows: int | None = None, thread: str | None = None) -> None:
-        cases.open_case(
+        opened = cases.open_case(
             self.db, mention, source_id=self.source_id, actor=ACTOR, at=self.at, follows=follows, thread=thread
         )
+        if self.imported:
+            cases.imported(self.db, opened.id, keep_open=self.keep_open, actor=ACTOR, at=self.at)
 
     def _concerns_us_after_all(self, mention: Mention) -> None:
         mention.context = False
@@ -491,7 +527,8 @@ class _Intake:
             self._answered(mention, above.case_id, above.context[0] if above.context else above.parent)
 
     def _answered(self, mention: Mention, case_id: int, parent: Mention | None) -> None:
-        case = living(self.db, case_id) if parent is None or parent.case_id is None else cases.get(self.db, case_id)
+        known = parent is not None and parent.case_id is not None
+        case = cases.get(self.db, case_id) if known else self._goes_on_in(case_id)
         cases.reply_seen(
             self.db,
             case.id,
@@ -565,9 +602,11 @@ class _Intake:
             if not top.ours:
                 top.case_id = child.case_id  # something above it that does not itself concern us
             return
-        case, target = cases.get(self.db, child.case_id), living(self.db, top.case_id)
-        if CaseStatus.closed in (case.status, target.status) or target.id == case.id or case.thread is None:
-            return  # closed by a person or by age, or put apart by a person: stays as it is
+        case, target = cases.get(self.db, child.case_id), self._goes_on_in(top.case_id)
+        if target.id == case.id or case.thread is None or case.imported != target.imported:
+            return  # put apart by a person, or one of them history: stays as it is
+        if CaseStatus.closed in (case.status, target.status) and not case.imported:
+            return  # closed by a person or by age
         cases.merge(self.db, case.id, into=target.id, actor=ACTOR, at=self.at)
 
     # -- set aside, deleted -------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from errors import InvalidInput, InvalidTransition, NotFoundError
-from models import Case, CaseEvent, CaseStatus, Promise, PromiseState, Reply, User
+from models import Case, CaseEvent, CaseStatus, Mention, Promise, PromiseState, Reply, User
 from settings import Calendar
 from triage import cases, clock, judges, policy, promises, school
 
@@ -40,8 +40,8 @@ class Counts:
 def propose(db: Session, event: CaseEvent, at: datetime) -> None:
     """An answer of ours went in: if it promises something, offer to stand by it."""
     reply = db.get(Reply, event.reply_id) if event.reply_id is not None else None
-    if reply is None:
-        return
+    if reply is None or (reply.mention_id is not None and db.get_one(Mention, reply.mention_id).imported):
+        return  # what was promised in history is long past
     known = (Promise.reply_id == reply.id, Promise.state != PromiseState.dropped)  # dropped: perhaps it goes out yet
     if db.scalar(select(Promise.id).where(*known)) is not None:
         return

@@ -29,6 +29,7 @@ class Action(StrEnum):
     ignore = "ignore"
     merge = "merge"
     follow_up_due = "follow_up_due"
+    imported = "imported"  # history, put away as it comes in
 
 
 def _rows(to: CaseStatus | None, *froms: CaseStatus) -> dict[CaseStatus, CaseStatus]:
@@ -51,6 +52,7 @@ _TABLE: dict[Action, dict[CaseStatus, CaseStatus]] = {
     Action.ignore: _rows(ignored, new, open_, pending),
     Action.merge: _rows(closed, new, open_, pending, resolved, ignored),
     Action.follow_up_due: _rows(open_, new, open_, pending, resolved) | _rows(None, closed, ignored),
+    Action.imported: _rows(closed, new),
 }
 
 TRANSITIONS: Mapping[tuple[CaseStatus, Action], CaseStatus] = MappingProxyType(

@@ -78,7 +78,8 @@ def _median(db: Session, hour: datetime) -> float:
         db.scalar(
             select(func.count())
             .select_from(Mention)
-            .where(Mention.collected_at >= start, Mention.collected_at < start + HOUR, ~Mention.ours, ~Mention.context)
+            .where(Mention.collected_at >= start, Mention.collected_at < start + HOUR)
+            .where(~Mention.ours, ~Mention.context, ~Mention.imported)
         )
         or 0
         for start in starts

@@ -25,9 +25,9 @@ _HREF = re.compile(r"""href\s*=\s*["'](https?://[^"'\s]+)""", re.IGNORECASE)
 
 
 def tell(db: Session, event: CaseEvent, at: datetime) -> None:
-    """A reaction to whatever brings a mention into a case: place it. Ours and context are no part of any story."""
+    """A reaction to whatever brings a mention into a case: place it. Ours, context and history are part of no story."""
     mention = db.get(Mention, event.mention_id)
-    if mention is None or mention.ours or mention.context or mention.case_id is None:
+    if mention is None or mention.ours or mention.context or mention.imported or mention.case_id is None:
         return
     if db.get(Fingerprint, mention.id) is not None:  # taken out of its case into one of its own
         follow_case(db, event, at)

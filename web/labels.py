@@ -380,6 +380,7 @@ def action(value: str) -> str:
         "want_review": _("changed whether a colleague approves answers"),
         "propose_reply": _("proposed an answer"),
         "join_story": _("sorted it into a story"),
+        "imported": _("was brought in as history"),
         "promise": _("stands by a promise"),
         "promise_kept": _("the promise was kept"),
         "promise_dropped": _("the promise no longer holds"),
