@@ -25,7 +25,9 @@ ROOT = Path(__file__).parent.parent
 def test_the_migrations_lead_to_what_the_models_say(database: Database) -> None:
     assert database.version() == newest_migration()
     with database.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        # The index of search is of another kind on each database, and therefore in the migration alone.
+        opts = {"compare_type": True, "include_name": lambda name, *_: not (name or "").startswith("search_index")}
+        context = MigrationContext.configure(connection, opts=opts)
         differences = compare_metadata(context, Base.metadata)
     assert differences == [], "models.py and the migrations say different things"
 

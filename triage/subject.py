@@ -97,8 +97,13 @@ class Text:
     @cached_property
     def links(self) -> Text:
         """The addresses linked to, cut into words."""
+        return Text.of(*self.addresses)
+
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses linked to, each once, folded and with the letters that ``%C3%B6`` and the like stand for."""
         found = {address for raw in self.raw for address in _ADDRESS.findall(raw.replace("&amp;", "&"))}
-        return Text.of(*map(readable, sorted(found)))
+        return [fold(readable(address)) for address in sorted(found)]
 
     @cached_property
     def sites(self) -> tuple[str, ...]:
