@@ -801,7 +801,7 @@ def test_a_colleague_gets_a_link_that_works_once(admin: FlaskClient, browser: Br
 def test_an_administrator_does_not_lock_himself_out(admin: FlaskClient, storby: House) -> None:
     with storby.database.read() as db:
         me = db.scalar(select(User.id).where(User.email == "admin@storby.example"))
-    for form in ({"do": "disable"}, {"do": "role", "role": "agent"}):
+    for form in ({"do": "disable"}, {"do": "save", "role": "agent"}):
         assert admin.post(f"/admin/users/{me}", data=form).status_code == 422
     assert admin.get("/admin").status_code == 200
 
@@ -998,7 +998,7 @@ def test_the_language_is_the_users_the_browsers_then_the_organisations(browser: 
     assert spoken("da-DK, en;q=0.5") == "da"
     assert spoken("no") == "nb"
     assert spoken("fi, zh") == "sv", "the organisation's first"
-    client.post("/me", data={"do": "language", "language": "nn"})
+    client.post("/me/screens", data={"language": "nn"})
     assert spoken("en") == "nn"
 
 

@@ -18,6 +18,7 @@ from web import (
     absences,
     admin,
     api,
+    audit_log,
     cases,
     errors,
     i18n,
@@ -26,14 +27,17 @@ from web import (
     labels,
     lessons,
     login,
+    me,
     media,
     notices,
     policy,
+    preferences,
     preview,
     promises,
     review,
     shared,
     stories,
+    users,
 )
 from web.context import is_at_least, secret_key
 
@@ -59,6 +63,9 @@ SCREENS = (
     lessons,
     media,
     notices,
+    users,
+    audit_log,
+    me,
 )
 
 
@@ -105,6 +112,7 @@ def create_app(house: House, *, clock: Callable[[], datetime] = lambda: datetime
             "organisation": house.settings.organisation.name,
             "time_zone": zone.key,
             "labels": labels,
+            "preferences": preferences.of(g.get("user")),
             "asset": asset,
             "is_admin": is_at_least(Role.admin),
             "is_manager": is_at_least(Role.manager),

@@ -21,7 +21,7 @@ from models import Role, User
 
 P = ParamSpec("P")
 R = TypeVar("R")
-RANK = {Role.agent: 0, Role.manager: 1, Role.admin: 2}
+RANK = {Role.reader: 0, Role.agent: 1, Role.manager: 2, Role.admin: 3}
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -88,6 +88,12 @@ def needs(role: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
+def only_admins() -> None:
+    """Before every request to a page for administrators; others get 403."""
+    if not is_at_least(Role.admin):
+        abort(403)
+
+
 def managers_read_admins_change() -> None:
     """Before every request to a page of what is laid down; others get 403."""
     if not is_at_least(Role.manager if request.method in ("GET", "HEAD") else Role.admin):
@@ -111,6 +117,12 @@ def safe_next(target: str | None) -> str:
     if not target or outside or "\\" in target or any(ord(letter) < 32 for letter in target):
         return "/"
     return target
+
+
+def came_from() -> str:
+    """The page of this house that a form was sent from, with its query; the inbox where that is not known."""
+    parts = urlsplit(request.referrer or "")
+    return safe_next(f"{parts.path}?{parts.query}" if parts.query else parts.path)
 
 
 def of_another_site() -> bool:

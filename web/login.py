@@ -22,15 +22,15 @@ from flask import (
     url_for,
 )
 from itsdangerous import BadData, URLSafeTimedSerializer
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session, joinedload
 from werkzeug.wrappers import Response as BaseResponse
 
+import audit
 from database import lock
 from errors import InvalidInput
 from models import LoginFailure, LoginSession, Role, User
 from web import context as req
-from web.i18n import LANGUAGES
 from web.i18n import gettext as _
 from web.passwords import MIN_LENGTH, hash_password, matches
 
@@ -116,6 +116,7 @@ def _who() -> User | None:
         found = db.get(LoginSession, session.id)
         if found is not None:
             found.last_seen_at = at
+            db.get_one(User, found.user_id).last_seen_at = at
     return session.user
 
 
@@ -127,6 +128,7 @@ def _begin(db: Session, user: User, response: BaseResponse) -> None:
         db.execute(delete(LoginSession).where(LoginSession.token_digest == _digest(old)))
     db.execute(delete(LoginSession).where(LoginSession.created_at < at - ABSOLUTE))
     db.add(LoginSession(token_digest=_digest(token), user_id=user.id, created_at=at, last_seen_at=at))
+    db.get_one(User, user.id).last_seen_at = at
     response.set_cookie(cookie_name(), token, httponly=True, secure=_https(), samesite="Lax", path="/")
 
 
@@ -171,6 +173,9 @@ def login_post() -> Response | BaseResponse:
         with database.transaction() as db:
             db.execute(delete(LoginFailure).where(LoginFailure.at < at - WINDOW))
             db.add(LoginFailure(email=email, address=address, at=at))
+            db.flush()
+            if user is not None and _blocked_until(db, email, address, at) is not None:
+                _written(db, "login", "block", user, {"address": [None, address]})
         return _form(target, email, _("The e-mail address or the password is not right."), 401)
     response = make_response(redirect(target, 303))
     with database.transaction() as db:
@@ -233,8 +238,13 @@ def setup() -> Response | BaseResponse:
             abort(404)
         db.add(user)
         db.flush()
+        _written(db, user.email, "add", user, {"role": [None, user.role]})
         _begin(db, user, response)
     return response
+
+
+def _written(db: Session, actor: str, action: str, about: User, changes: audit.Changes | None = None) -> None:
+    audit.record(db, actor=actor, action=action, subject=f"user:{about.email}", changes=changes, at=req.now())
 
 
 def new_user(email: str, name: str, role: str, password: str | None, at: datetime) -> User:
@@ -291,6 +301,7 @@ def welcome(user_id: int, token: str) -> Response | BaseResponse:
                 if found.password_hash != user.password_hash:
                     abort(404)
                 found.password_hash = hashed
+                _written(db, found.email, "password", found)
                 db.execute(delete(LoginSession).where(LoginSession.user_id == user_id))
                 _begin(db, found, response)
             return response
@@ -305,35 +316,11 @@ def _is_valid(user: User, token: str) -> bool:
         return False
 
 
-# -- oneself --------------------------------------------------------------------------------------------------------
-
-
-@pages.route("/me", methods=["GET", "POST"])
-def me() -> str | BaseResponse | Response:
-    """Language and password of the person who is logged in."""
-    user, database = req.user(), req.house().database
-    error = None
-    if request.method == "POST" and request.form.get("do") == "language":
-        chosen = request.form.get("language", "")
-        with database.transaction() as db:
-            db.get_one(User, user.id).language = chosen if chosen in LANGUAGES else None
-        return redirect(url_for("login.me"), 303)
-    if request.method == "POST":
-        new = request.form.get("password", "")
-        if not matches(request.form.get("old", ""), user.password_hash):
-            error = _("The present password is not right.")
-        elif len(new) < MIN_LENGTH:
-            error = _("The password must have %(n)s characters or more.", n=MIN_LENGTH)
-        else:
-            response = make_response(redirect(url_for("login.me"), 303))
-            with database.transaction() as db:
-                found = db.get_one(User, user.id)
-                found.password_hash = hash_password(new)
-                db.execute(delete(LoginSession).where(LoginSession.user_id == user.id))  # everywhere else too
-                _begin(db, found, response)
-            flash(_("The password is changed. You are logged out everywhere else."))
-            return response
-    with database.read() as db:
-        sessions = db.scalar(select(func.count()).select_from(LoginSession).where(LoginSession.user_id == user.id))
-    page = render_template("me.html", languages=LANGUAGES, error=error, sessions=sessions, min_length=MIN_LENGTH)
-    return make_response(page, 422 if error else 200)
+def change_password(user: User, password: str, response: BaseResponse) -> None:
+    """The new password is in force, and every login but this browser's has ended. Raises ``InvalidInput``."""
+    with req.house().database.transaction() as db:
+        found = db.get_one(User, user.id)
+        found.password_hash = hash_password(password)
+        _written(db, found.email, "password", found)
+        db.execute(delete(LoginSession).where(LoginSession.user_id == user.id))
+        _begin(db, found, response)

@@ -1,7 +1,7 @@
 // Keys: by what they write, never where they lie; none while typing.
 (() => {
   "use strict";
-  const off = () => localStorage.getItem("shortcuts") === "off";
+  const off = () => gensvar.page.shortcuts === "off";
   const judging = () => document.getElementById("help")?.dataset.judging || "";
   const inRow = () => document.activeElement?.closest?.(".row");
 
@@ -38,12 +38,5 @@
     else if (event.key.length === 1 && judging().includes(event.key)) correct(event.key);
     else if (!press(event.key)) return;
     event.preventDefault();
-  });
-
-  htmx.onLoad((root) => {
-    const box = root.querySelector("#shortcuts");
-    if (!box) return;
-    box.checked = !off();
-    box.addEventListener("change", () => localStorage.setItem("shortcuts", box.checked ? "on" : "off"));
   });
 })();

@@ -1,0 +1,108 @@
+"""Oneself: how the screens look and speak, whether keys act, how one signs, one's password. Each part is a form."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request, url_for
+from sqlalchemy import func, select
+from werkzeug.wrappers import Response as BaseResponse
+
+from models import LoginSession, User
+from web import login, preferences
+from web.context import came_from, house, user
+from web.i18n import LANGUAGES
+from web.i18n import gettext as _
+from web.passwords import MIN_LENGTH, matches
+from web.preferences import Density, Pane, Theme
+
+pages = Blueprint("me", __name__, url_prefix="/me")
+
+MAX_SIGNATURE = 60  # characters; it goes with every answer
+
+
+@pages.get("")
+def page() -> str:
+    return _page()
+
+
+def _page(error: str | None = None) -> str:
+    sessions = select(func.count()).select_from(LoginSession).where(LoginSession.user_id == user().id)
+    with house().database.read() as db:
+        return render_template(
+            "me.html", languages=LANGUAGES, error=error, sessions=db.scalar(sessions), min_length=MIN_LENGTH,
+            max_signature=MAX_SIGNATURE, themes=themes(), densities=densities(),
+        )  # fmt: skip
+
+
+def themes() -> dict[Theme, str]:
+    return {Theme.auto: _("As the system says"), Theme.light: _("Light"), Theme.dark: _("Dark")}
+
+
+def densities() -> dict[Density, str]:
+    return {
+        Density.compact: _("Compact: one line each"),
+        Density.normal: _("Normal: two lines each"),
+        Density.roomy: _("Roomy: three lines each"),
+    }
+
+
+@pages.post("/screens")
+def screens() -> BaseResponse:
+    """Language, theme and density."""
+    form = request.form
+    chosen = {"theme": form.get("theme", Theme.auto), "density": form.get("density", Density.normal)}
+    if chosen["theme"] not in list(Theme) or chosen["density"] not in list(Density):
+        abort(400)
+    language = form.get("language", "")
+    with house().database.transaction() as db:
+        db.get_one(User, user().id).language = language if language in LANGUAGES else None
+        preferences.change(db, user(), **chosen)
+    return _saved("screens")
+
+
+@pages.post("/keyboard")
+def keyboard() -> BaseResponse:
+    with house().database.transaction() as db:
+        preferences.change(db, user(), shortcuts="shortcuts" in request.form)
+    return _saved("keyboard")
+
+
+@pages.post("/signature")
+def signature() -> BaseResponse:
+    written = " ".join(request.form.get("signature", "").split())[:MAX_SIGNATURE]
+    with house().database.transaction() as db:
+        db.get_one(User, user().id).signature = written or None
+    return _saved("signature")
+
+
+@pages.post("/password")
+def password() -> BaseResponse | Response:
+    new, error = request.form.get("password", ""), None
+    if not matches(request.form.get("old", ""), user().password_hash):
+        error = _("The present password is not right.")
+    elif len(new) < MIN_LENGTH:
+        error = _("The password must have %(n)s characters or more.", n=MIN_LENGTH)
+    if error:
+        return make_response(_page(error), 422)
+    response = _saved("password", _("The password is changed. You are logged out everywhere else."))
+    login.change_password(user(), new, response)
+    return response
+
+
+@pages.post("/panes")
+def panes() -> BaseResponse:
+    """Fold a pane away, or open it again; the screens' script does it at once and tells it here."""
+    chosen = request.form.get("pane", "")
+    if chosen not in list(Pane):
+        abort(400)
+    folded = preferences.of(user()).folded
+    now_folded = folded | {Pane(chosen)} if request.form.get("folded") else folded - {Pane(chosen)}
+    with house().database.transaction() as db:
+        preferences.change(db, user(), folded=now_folded)
+    if request.headers.get("HX-Request"):
+        return Response(status=204)
+    return redirect(came_from(), 303)
+
+
+def _saved(anchor: str, said: str | None = None) -> BaseResponse:
+    flash(said or _("Saved."))
+    return redirect(url_for("me.page", _anchor=anchor), 303)
