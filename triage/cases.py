@@ -8,9 +8,11 @@ the part of the house) and when (``at``, UTC).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, select, update
@@ -42,9 +44,11 @@ from models import (
     Urgency,
     User,
 )
+from triage import drafts
 from triage.states import Action, action_to, after
 
 SUBJECT_LENGTH = 80
+UNDO = "undo"
 RISING = list(Priority)
 URGENT = {  # what a case's priority becomes when one of its mentions is urgent
     Urgency.danger: Priority.urgent,
@@ -77,6 +81,14 @@ def get(db: Session, case_id: int) -> Case:
     if case is None:
         raise NotFoundError(f"There is no case number {case_id}.")
     return case
+
+
+def hold(db: Session, numbers: Collection[int]) -> None:
+    """Lock many cases, in the order in which all lock: intake holds many too, so whoever wants several waits for it."""
+    for channel in sorted(db.scalars(select(Case.channel).where(Case.id.in_(numbers)).distinct())):
+        lock(db, f"intake:{channel}")
+    for number in sorted(numbers):
+        get(db, number)
 
 
 def check_version(db: Session, case_id: int, version: int) -> None:
@@ -259,17 +271,23 @@ def classify(
     values: dict[str, Any] = {field: value for field, value in settled.items() if getattr(case, field) != value}
     changes: dict[str, Any] = {field: [getattr(case, field), value] for field, value in values.items()}
     if tags is not None:
-        old, new = sorted(tag.tag for tag in case.tags), _clean_tags(tags)
-        if old != new:
-            changes["tags"] = [old, new]
-            case.tags = [CaseTag(tag=tag) for tag in new]
-            db.flush()
+        changes |= _set_tags(db, case, _clean_tags(tags))
     if not changes:
         return None
     values["settled"] = sorted({*case.settled, *settled})
     if values["settled"] != case.settled:
         changes["settled"] = [case.settled, values["settled"]]
     return _write(db, case, "classify", actor=actor, at=at, values=values, changes=changes)
+
+
+def _set_tags(db: Session, case: Case, tags: Collection[str]) -> dict[str, Any]:
+    """The change it is, if it is one."""
+    old, new = sorted(tag.tag for tag in case.tags), sorted(tags)
+    if old == new:
+        return {}
+    case.tags = [CaseTag(tag=tag) for tag in new]
+    db.flush()
+    return {"tags": [old, new]}
 
 
 def _clean_tags(tags: Sequence[str]) -> list[str]:
@@ -314,6 +332,72 @@ def snooze(db: Session, case_id: int, *, until: datetime | None, actor: str, at:
     return _write(db, case, "snooze", actor=actor, at=at, values={"follow_up_at": until, "flag": flag}, changes=changes)
 
 
+def link(db: Session, case_id: int, *, other: int, linked: bool = True, actor: str, at: datetime) -> CaseEvent | None:
+    """The two cases have to do with each other, or (``linked`` False) no longer. An event in each."""
+    if case_id == other:
+        raise InvalidInput("A case cannot be linked to itself.", {"other": "name another case"})
+    hold(db, (case_id, other))
+    if not _set_link(db, case_id, other, linked, at):
+        return None
+    action = "link" if linked else "unlink"
+    written = {}
+    for one, another in sorted(((case_id, other), (other, case_id))):
+        changes = {"linked": [None, another] if linked else [another, None]}
+        written[one] = _write(db, get(db, one), action, actor=actor, at=at, changes=changes)
+    return written[case_id]
+
+
+def _set_link(db: Session, case_id: int, other: int, linked: bool, at: datetime) -> bool:
+    """False where it is so already."""
+    low, high = sorted((case_id, other))
+    found = db.get(CaseLink, (low, high))
+    if (found is not None) == linked:
+        return False
+    if found is None:
+        db.add(CaseLink(case_id=low, other_id=high, at=at))
+    else:
+        db.delete(found)
+    db.flush()
+    return True
+
+
+class Following(StrEnum):
+    """What somebody wants to hear of a case, whatever the reason would be."""
+
+    follow = "follow"  # everything
+    mute = "mute"  # nothing
+
+
+def follow(
+    db: Session, case_id: int, *, user: User, wanted: Following | None, actor: str, at: datetime
+) -> CaseEvent | None:
+    """Somebody follows the case, mutes it, or does neither any more."""
+    case = get(db, case_id)
+    before = following(db, case_id, user.id)
+    if before == wanted:
+        return None
+    _set_following(db, case_id, user.id, wanted)
+    named = {Following.follow: "follower", Following.mute: "muted"}
+    changes: dict[str, Any] = {}
+    if before is not None:
+        changes[named[before]] = [user.email, None]
+    if wanted is not None:
+        changes[named[wanted]] = [None, user.email]
+    return _write(db, case, wanted or "unfollow", actor=actor, at=at, changes=changes)
+
+
+def following(db: Session, case_id: int, user_id: int) -> Following | None:
+    muted = db.scalar(select(Follow.muted).where(Follow.case_id == case_id, Follow.user_id == user_id))
+    return None if muted is None else Following.mute if muted else Following.follow
+
+
+def _set_following(db: Session, case_id: int, user_id: int, wanted: Following | None) -> None:
+    db.execute(delete(Follow).where(Follow.case_id == case_id, Follow.user_id == user_id))
+    if wanted is not None:
+        db.add(Follow(user_id=user_id, case_id=case_id, muted=wanted is Following.mute))
+    db.flush()
+
+
 def note(db: Session, case_id: int, *, body: str, user: User, at: datetime) -> Note:
     """A remark among colleagues; never leaves the house."""
     body = storable(body)
@@ -334,15 +418,11 @@ def merge(db: Session, case_id: int, *, into: int, actor: str, at: datetime) -> 
     """
     if case_id == into:
         raise InvalidInput("A case cannot be merged into itself.", {"into": "name another case"})
-    channels = {
-        channel for number in (case_id, into) if (channel := db.scalar(select(Case.channel).where(Case.id == number)))
-    }
-    for channel in sorted(channels):  # intake holds many cases at once, so whoever wants two waits for it
-        lock(db, f"intake:{channel}")
-    for number in sorted((case_id, into)):  # always locked in the same order
-        get(db, number)
+    hold(db, (case_id, into))
     case, target = get(db, case_id), get(db, into)
-    history = case.imported and target.imported and case.merged_into_id is None  # both are put away, and belong together
+    history = (
+        case.imported and target.imported and case.merged_into_id is None
+    )  # both are put away, and belong together
     if target.status == CaseStatus.closed and target.merged_into_id is None and not history:
         raise InvalidTransition(f"Case {into} is closed: what is merged into it would not be seen. Reopen it first.")
     if target.merged_into_id is not None:
@@ -351,10 +431,8 @@ def merge(db: Session, case_id: int, *, into: int, actor: str, at: datetime) -> 
     put_away = history and case.status == CaseStatus.closed
     to = None if put_away else after(CaseStatus(case.status), Action.merge)
     graver = _graver(case, target)
-    for table in (Mention, Reply, Note, Promise):
-        db.execute(update(table).where(table.case_id == case_id).values(case_id=into))
-    target.tags = [CaseTag(tag=tag) for tag in sorted({tag.tag for tag in (*case.tags, *target.tags)})]
-    db.flush()
+    moved = _move_everything(db, case_id, into)
+    tags = sorted({tag.tag for tag in (*case.tags, *target.tags)})
     follow_ups = [when for when in (case.follow_up_at, target.follow_up_at) if when]
     _write(
         db,
@@ -364,21 +442,50 @@ def merge(db: Session, case_id: int, *, into: int, actor: str, at: datetime) -> 
         at=at,
         to=to,
         values={"merged_into_id": into, **_counted(db, case)},
-        changes={"merged_into": [None, into]},
+        changes={"merged_into": [None, into], **moved},
     )
-    values = _counted(db, target) | {
-        "assignee_id": target.assignee_id or case.assignee_id,
-        "follow_up_at": min(follow_ups, default=None),
+    brought = {
         "last_activity_at": max(case.last_activity_at, target.last_activity_at),
         "seen_at": min(case.seen_at, target.seen_at),
-        "flag": target.flag or flag,
         **graver,
     }
-    changes = {"absorbed": [None, case_id], **{field: [getattr(target, field), new] for field, new in graver.items()}}
+    changes: dict[str, Any] = {"absorbed": [None, case_id]}
+    for name, new in brought.items():
+        if new != getattr(target, name):
+            changes[name] = [_told(getattr(target, name)), _told(new)]
+    values = (
+        _counted(db, target) | brought | {"follow_up_at": min(follow_ups, default=None), "flag": target.flag or flag}
+    )
+    if target.assignee is None and case.assignee is not None:
+        values["assignee_id"], changes["assignee"] = case.assignee_id, [None, case.assignee.email]
+    changes |= _set_tags(db, target, tags)
     status = CaseStatus(target.status)
     back = after(status, Action.author_wrote) if unanswered and not history else None
     _write(db, target, "absorb", actor=actor, at=at, to=back, values=values, changes=changes)
     return target
+
+
+# What lies in a case and moves with it: the word for it in an event's changes.
+CONTENTS: Mapping[str, Any] = {
+    "mentions": Mention, "replies": Reply, "notes": Note, "promises": Promise, "drafts": Draft, "pictures": Picture
+}  # fmt: skip
+
+
+def _move_everything(db: Session, case_id: int, into: int) -> dict[str, Any]:
+    """Returns what moved, as changes."""
+    moved = {}
+    drafts.join(db, case_id, into)
+    for name, table in CONTENTS.items():
+        rows = db.scalars(select(table).where(table.case_id == case_id).order_by(table.id))
+        ids = [row.id for row in rows]
+        if ids:
+            _move_rows(db, table, ids, into)
+            moved[name] = [ids, []]
+    return moved
+
+
+def _move_rows(db: Session, table: Any, ids: Collection[int], to: int) -> None:
+    db.execute(update(table).where(table.id.in_(ids)).values(case_id=to))
 
 
 def _graver(case: Case, target: Case) -> dict[str, Any]:
@@ -402,20 +509,13 @@ def split(db: Session, case_id: int, *, mention_id: int, actor: str, at: datetim
     top = next((mention for mention in mentions if mention.id == mention_id), None)
     if top is None:
         raise NotFoundError(f"There is no mention {mention_id} in case {case_id}.")
-    moving = {top.external_id}
-    while more := {m.external_id for m in mentions if m.in_reply_to in moving} - moving:
-        moving |= more
-    taken = [mention for mention in mentions if mention.external_id in moving]
+    ids = [mention.id for mention in _with_what_is_under(mentions, {top.id})]
     if top.context or top.ours or top.repost:
         raise InvalidInput("Only a mention that concerns us can become a case.", {"mention": "choose another"})
-    if not any(_counts(mention) for mention in mentions if mention.external_id not in moving):
+    if not any(_counts(mention) for mention in mentions if mention.id not in ids):
         raise InvalidInput("Nothing would be left in the case.", {"mention": "choose another"})
     opened = _new_case(db, top, actor=actor, at=at, source_id=case.source_id, changes={"split_from": [None, case_id]})
-    ids = [mention.id for mention in taken]
-    db.execute(update(Mention).where(Mention.id.in_(ids)).values(case_id=opened.id))
-    db.execute(update(Reply).where(Reply.to_mention_id.in_(ids)).values(case_id=opened.id))
-    gone_along = select(Reply.id).where(Reply.case_id == opened.id)
-    db.execute(update(Promise).where(Promise.reply_id.in_(gone_along)).values(case_id=opened.id))
+    _move_with_answers(db, ids, opened.id)
     follow_up = _promised(db, opened.id, at)
     db.execute(update(Case).where(Case.id == opened.id).values(follow_up_at=follow_up, **_counted(db, opened)))
     values = _counted(db, case)
@@ -424,6 +524,266 @@ def split(db: Session, case_id: int, *, mention_id: int, actor: str, at: datetim
     _write(db, case, "split", actor=actor, at=at, values=values, changes={"split": [None, opened.id]})
     db.refresh(opened)
     return opened
+
+
+def _with_what_is_under(mentions: Sequence[Mention], tops: Collection[int]) -> list[Mention]:
+    """Of these mentions the ones with those ids, and every answer to them."""
+    moving = {mention.external_id for mention in mentions if mention.id in tops}
+    while more := {m.external_id for m in mentions if m.in_reply_to in moving} - moving:
+        moving |= more
+    return [mention for mention in mentions if mention.external_id in moving]
+
+
+def _move_with_answers(db: Session, mention_ids: Collection[int], to: int) -> None:
+    """These mentions, what we answered to them, and what that promised."""
+    _move_rows(db, Mention, mention_ids, to)
+    db.execute(update(Reply).where(Reply.to_mention_id.in_(mention_ids)).values(case_id=to))
+    answers = select(Reply.id).where(Reply.to_mention_id.in_(mention_ids))
+    for table in (Promise, Picture):
+        db.execute(update(table).where(table.reply_id.in_(answers)).values(case_id=to))
+    drafts.follow(db, mention_ids, to)
+
+
+# -- taking back -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Undone:
+    """``events``: what was written. ``kept``: the fields that are not as before, since somebody has changed them."""
+
+    events: tuple[CaseEvent, ...] = ()
+    kept: tuple[str, ...] = ()
+
+
+@dataclass
+class _Back:
+    """What putting back an event's changes comes to."""
+
+    to: CaseStatus | None = None
+    values: dict[str, Any] = dataclass_field(default_factory=dict)
+    changes: dict[str, Any] = dataclass_field(default_factory=dict)
+    kept: list[str] = dataclass_field(default_factory=list)
+
+
+PUT_BACK = (
+    "kind", "priority", "sentiment", "language", "wants_answer", "urgency", "noise", "category", "review_wanted",
+    "canned_reply", "flag", "follow_up_at", "last_activity_at", "seen_at", "resolved_at", "closed_at", "assignee",
+    "team",
+)  # fmt: skip
+UNTOLD = ("flag", "last_activity_at", "seen_at", "resolved_at", "closed_at")  # nobody is told that these stayed
+WITH_STATUS = ("resolved_at", "closed_at")
+
+
+def undo(db: Session, event_id: int, *, actor: str, at: datetime) -> Undone:
+    """Put back what an event changed, where nobody has changed it since; by an event that names the one undone.
+
+    The status goes back also where the table has no such action. What was undone already is left as it is. A merge, a
+    split or a link is undone in both its cases.
+    """
+    event = db.get(CaseEvent, event_id)
+    if event is None:
+        raise NotFoundError(f"There is no event {event_id}.")
+    hold(db, {event.case_id, *_other_cases(event)})
+    named = (CaseEvent.case_id == event.case_id, CaseEvent.undoes_id == event.id)
+    if db.scalar(select(CaseEvent.id).where(*named)) is not None:
+        return Undone()
+    by: dict[str, Any] = {"actor": actor, "at": at}
+    if event.action == Action.merge:
+        return _unmerge(db, event, _other_half(db, event, "absorb"), **by)
+    if event.action == "absorb":
+        return _unmerge(db, _other_half(db, event, Action.merge), event, **by)
+    if event.action == "split":
+        return _unsplit(db, event, _other_half(db, event, "opened"), **by)
+    if event.action == "opened" and "split_from" in event.changes:
+        return _unsplit(db, _other_half(db, event, "split"), event, **by)
+    if event.action in ("link", "unlink"):
+        return _unlink(db, event, _other_half(db, event, event.action), **by)
+    if event.action in (*Following, "unfollow"):
+        return _unfollow(db, event, **by)
+    if event.action in (*ANSWERS.values(), "reply_proposed", "reply_approved"):
+        return _unsay(db, event, **by)
+    case = get(db, event.case_id)
+    back = _back(db, case, event)
+    if back.to is None and not back.changes:
+        return Undone(kept=tuple(back.kept) or (event.action,) * (not event.changes))
+    return Undone((_undo_event(db, case, event, back, **by),), tuple(back.kept))
+
+
+def _undo_event(db: Session, case: Case, event: CaseEvent, back: _Back, *, actor: str, at: datetime) -> CaseEvent:
+    return _write(
+        db, case, UNDO, actor=actor, at=at, to=back.to, values=back.values, changes=back.changes, undoes=event
+    )
+
+
+def _other_cases(event: CaseEvent) -> list[int]:
+    """The cases that an event is about besides its own."""
+    named = ("merged_into", "absorbed", "split", "split_from", "linked")
+    return [number for name in named for number in event.changes.get(name, ()) if number is not None]
+
+
+def _other_half(db: Session, event: CaseEvent, action: str) -> CaseEvent:
+    """The event that the same action left in the other case: the nearest one after or before it."""
+    (other,) = _other_cases(event)
+    theirs = select(CaseEvent).where(CaseEvent.case_id == other, CaseEvent.action == action)
+    later = db.scalars(theirs.where(CaseEvent.id > event.id).order_by(CaseEvent.id).limit(1)).first()
+    earlier = db.scalars(theirs.where(CaseEvent.id < event.id).order_by(CaseEvent.id.desc()).limit(1)).first()
+    found = [half for half in (later, earlier) if half is not None and event.case_id in _other_cases(half)]
+    return min(found, key=lambda half: abs(half.id - event.id))
+
+
+def _changed_since(db: Session, event: CaseEvent) -> set[str]:
+    """The fields that later events have changed and that have not been put back again; ``status`` among them."""
+    later = db.scalars(select(CaseEvent).where(CaseEvent.case_id == event.case_id, CaseEvent.version > event.version))
+    events = later.all()
+    undone = {each.undoes_id for each in events}
+    changed: set[str] = set()
+    for each in events:
+        if each.undoes_id is None and each.id not in undone:
+            changed |= each.changes.keys() | ({"status"} if each.from_status != each.to_status else set())
+    return changed
+
+
+def _back(db: Session, case: Case, event: CaseEvent) -> _Back:
+    back, since = _Back(), _changed_since(db, event)
+    if event.from_status is not None and event.from_status != event.to_status:
+        if "status" in since or case.status != event.to_status:
+            back.kept.append("status")
+        else:
+            back.to = CaseStatus(event.from_status)
+            back.values = {"flag": case.flag, "follow_up_at": case.follow_up_at}  # not what else goes with a status
+            if back.to in (CaseStatus.resolved, CaseStatus.closed):
+                back.values["resolved_at"] = case.resolved_at
+    for name in PUT_BACK:
+        if name not in event.changes or (name in WITH_STATUS and back.to is None):
+            continue
+        old, new = event.changes[name]
+        if name in since or _as_told(case, name) != new:
+            back.kept += [name] * (name not in UNTOLD)
+            continue
+        column, value = _stored(db, name, old)
+        back.values[column], back.changes[name] = value, [new, old]
+    for name in ("tags", "settled"):
+        old, new = (set(side or ()) for side in event.changes.get(name, ((), ())))
+        gone, added = old - new, new - old - since
+        has = {tag.tag for tag in case.tags} if name == "tags" else set(case.settled)
+        if name == "tags":
+            back.changes |= _set_tags(db, case, (has - (new - old)) | gone)
+        elif has & added:
+            back.values[name] = sorted(has - added)
+            back.changes[name] = [sorted(has), back.values[name]]
+    return back
+
+
+def _as_told(case: Case, name: str) -> Any:
+    """A field as events have it."""
+    if name == "assignee":
+        return case.assignee.email if case.assignee else None
+    if name == "team":
+        return case.team.name if case.team else None
+    return _told(getattr(case, name))
+
+
+def _stored(db: Session, name: str, told: Any) -> tuple[str, Any]:
+    """The column, and its value for what an event has."""
+    if name == "assignee":
+        return "assignee_id", db.scalar(select(User.id).where(User.email == told, User.disabled_at.is_(None)))
+    if name == "team":
+        return "team_id", db.scalar(select(Team.id).where(Team.name == told))
+    return name, datetime.fromisoformat(told) if name.endswith("_at") and told is not None else told
+
+
+def _unmerge(db: Session, merged: CaseEvent, absorbed: CaseEvent, *, actor: str, at: datetime) -> Undone:
+    """What came along goes back, with what has been written under it since."""
+    case, target = get(db, merged.case_id), get(db, absorbed.case_id)
+    if case.merged_into_id != target.id or target.merged_into_id is not None:
+        return Undone(kept=("merged_into",))
+    going = {name: set(merged.changes[name][0]) for name in CONTENTS if name in merged.changes}
+    news = (CaseEvent.case_id == target.id, CaseEvent.id > absorbed.id, CaseEvent.mention_id.is_not(None))
+    since = set(db.scalars(select(CaseEvent.mention_id).where(*news)))
+    there = list(db.scalars(select(Mention).where(Mention.case_id == target.id)))
+    came = going.get("mentions", set())
+    under = {mention.id for mention in _with_what_is_under(there, came)}
+    going["mentions"] = {mention.id for mention in there} & (came | (under & since))
+    drafts = db.execute(select(Draft.user_id, Draft.kind).where(Draft.case_id == case.id)).tuples().all()
+    for draft in db.scalars(select(Draft).where(Draft.id.in_(going.get("drafts", ())))):
+        if (draft.user_id, draft.kind) in drafts:
+            going["drafts"].remove(draft.id)
+    for name, ids in going.items():
+        table = CONTENTS[name]
+        db.execute(update(table).where(table.id.in_(ids), table.case_id == target.id).values(case_id=case.id))
+    _move_with_answers(db, going["mentions"], case.id)
+    first = _back(db, case, merged)
+    first.values |= {"merged_into_id": None, **_counted(db, case)}
+    first.changes |= {
+        "merged_into": [target.id, None],
+        **{name: [[], sorted(ids)] for name, ids in going.items() if ids},
+    }
+    second = _back(db, target, absorbed)
+    second.values = _counted(db, target) | second.values
+    second.changes["absorbed"] = [case.id, None]
+    written = (
+        _undo_event(db, case, merged, first, actor=actor, at=at),
+        _undo_event(db, target, absorbed, second, actor=actor, at=at),
+    )
+    return Undone(written, tuple(dict.fromkeys((*first.kept, *second.kept))))
+
+
+def _unsplit(db: Session, split_out: CaseEvent, opened: CaseEvent, *, actor: str, at: datetime) -> Undone:
+    """Back into the case it came from, unless somebody else has worked on it since."""
+    case, made = get(db, split_out.case_id), get(db, opened.case_id)
+    others = (CaseEvent.case_id == made.id, CaseEvent.actor.contains("@"), CaseEvent.actor != actor)
+    taken_up = db.scalar(select(CaseEvent.id).where(*others, CaseEvent.id > opened.id).limit(1)) is not None
+    if taken_up or made.merged_into_id is not None or case.status == CaseStatus.closed:
+        return Undone(kept=("split",))
+    unanswered = made.status in (CaseStatus.new, CaseStatus.open)
+    moved = _move_everything(db, made.id, case.id)
+    there = _Back(CaseStatus.closed if made.status != CaseStatus.closed else None)
+    there.values = {"merged_into_id": case.id, **_counted(db, made)}
+    there.changes = {"merged_into": [None, case.id], **moved}
+    here = _back(db, case, split_out)
+    here.values = _counted(db, case) | here.values
+    here.changes["split"] = [made.id, None]
+    if unanswered and "status" in _changed_since(db, split_out):  # what comes back must not be overlooked
+        here.to = after(CaseStatus(case.status), Action.author_wrote)
+    written = (
+        _undo_event(db, case, split_out, here, actor=actor, at=at),
+        _undo_event(db, made, opened, there, actor=actor, at=at),
+    )
+    return Undone(written, tuple(here.kept))
+
+
+def _unlink(db: Session, event: CaseEvent, half: CaseEvent, *, actor: str, at: datetime) -> Undone:
+    (other,) = _other_cases(event)
+    if not _set_link(db, event.case_id, other, event.action == "unlink", at):
+        return Undone(kept=("linked",))
+    written = []
+    for each in sorted((event, half), key=lambda one: one.case_id):
+        back = _Back(changes={"linked": each.changes["linked"][::-1]})
+        written.append(_undo_event(db, get(db, each.case_id), each, back, actor=actor, at=at))
+    return Undone(tuple(written))
+
+
+def _unfollow(db: Session, event: CaseEvent, *, actor: str, at: datetime) -> Undone:
+    email = next(side for change in event.changes.values() for side in change if side)
+    user = db.scalars(select(User).where(User.email == email)).one()
+    muted, follows = (event.changes.get(name, (None, None)) for name in ("muted", "follower"))
+    before, wanted = (Following.mute if muted[side] else Following.follow if follows[side] else None for side in (0, 1))
+    if following(db, event.case_id, user.id) != wanted:
+        return Undone(kept=("follower",))
+    _set_following(db, event.case_id, user.id, before)
+    back = _Back(changes={name: change[::-1] for name, change in event.changes.items()})
+    return Undone((_undo_event(db, get(db, event.case_id), event, back, actor=actor, at=at),))
+
+
+def _unsay(db: Session, event: CaseEvent, *, actor: str, at: datetime) -> Undone:
+    """An answer is withdrawn as long as it can be."""
+    assert event.reply_id is not None
+    try:
+        cancel_reply(db, event.reply_id, actor=actor, at=at)
+    except InvalidTransition:
+        return Undone(kept=("reply",))
+    last = (CaseEvent.case_id == event.case_id, CaseEvent.action == "reply_cancelled")
+    return Undone(tuple(db.scalars(select(CaseEvent).where(*last).order_by(CaseEvent.id.desc()).limit(1))))
 
 
 # -- what the public does (called by triage.intake) ------------------------------------------------------------------
@@ -567,26 +927,6 @@ def found_in_history(db: Session, case_id: int, mention: Mention, *, actor: str,
     return _write(db, case, Action.imported, actor=actor, at=at, values=values, mention_id=mention.id)
 
 
-def imported(db: Session, case_id: int, *, keep_open: bool, actor: str, at: datetime) -> CaseEvent:
-    """A case that an import has opened: history, so it is put away at once unless somebody wants to go through it."""
-    case = get(db, case_id)
-    to = None if keep_open else after(CaseStatus(case.status), Action.imported)
-    return _write(db, case, Action.imported, actor=actor, at=at, to=to)
-
-
-def found_in_history(db: Session, case_id: int, mention: Mention, *, actor: str, at: datetime) -> CaseEvent:
-    """An import has found what was said in this case long ago: it takes its place, and no status or clock hears of it."""
-    case = get(db, case_id)
-    mention.case_id = case_id
-    db.flush()
-    judged = _judged(case, mention) if case.imported else {}
-    if judged and mention.judgement and mention.published_at < case.opened_at and "kind" not in case.settled:
-        judged["kind"] = mention.judgement["kind"][0]  # history may come backwards: the matter began here
-    values = _counted(db, case) | judged
-    values["last_activity_at"] = max(values["last_activity_at"], mention.published_at)
-    return _write(db, case, Action.imported, actor=actor, at=at, values=values, mention_id=mention.id)
-
-
 def reposted(db: Session, case_id: int, mention: Mention, *, actor: str, at: datetime) -> CaseEvent:
     """Somebody passed it on: spread, nothing more."""
     case = get(db, case_id)
@@ -682,9 +1022,7 @@ def answered_elsewhere(
     return reply
 
 
-def _said(
-    db: Session, case_id: int, reply: Reply, action: str, *, actor: str, at: datetime, old: bool = False
-) -> None:
+def _said(db: Session, case_id: int, reply: Reply, action: str, *, actor: str, at: datetime, old: bool = False) -> None:
     """A sent reply that did not pass through the outbox: a new case is thereby being worked on, others stay.
 
     ``old``: an import has found it, and it says nothing about whether anybody works on the case now.
@@ -716,14 +1054,14 @@ def reply(
 ) -> Reply:
     """Queue an answer and do to the status what ``then`` says. ``replies.outbox.submit`` has checked that it can go.
 
-    It may be undone for ``hold``. Where a second pair of eyes is wanted it waits for them instead, and the status of
-    the case with it. The same ``idempotency_key`` again gives the same reply.
+    It may be undone for ``hold``. Where a second pair of eyes is wanted, in the case or for the writer, it waits
+    for them instead, and the status of the case with it. The same ``idempotency_key`` again gives the same reply.
     """
     case = get(db, case_id)
     before = case.status
     to = after(CaseStatus(before), ANSWERS[then])
     mention = _mention_in(db, case_id, to_mention_id)
-    reviewed = case.review_wanted
+    reviewed = case.review_wanted or user.needs_review
     written = Reply(
         case_id=case.id,
         channel=mention.channel,
@@ -754,6 +1092,8 @@ def reply(
 def approve_reply(db: Session, reply_id: int, *, hold: timedelta, user: User, at: datetime) -> Reply:
     """A second pair of eyes finds it good: from here on it is an answer like any other."""
     found = _in_review(db, reply_id, user)
+    if user.needs_review:
+        raise InvalidTransition("Whose own answers are looked at does not approve those of others.")
     case = get(db, found.case_id)
     to = after(CaseStatus(case.status), ANSWERS[Then(found.then)])
     status = ReplyStatus.held if hold else ReplyStatus.queued
@@ -818,7 +1158,8 @@ def cancel_reply(db: Session, reply_id: int, *, queued: bool = False, actor: str
         )
     )
     to = CaseStatus(found.status_before) if found.status_before and not moved_since else None
-    _write(db, case, "reply_cancelled", actor=actor, at=at, to=to, reply_id=reply_id)
+    undoes = queued_by if to is not None else None
+    _write(db, case, "reply_cancelled", actor=actor, at=at, to=to, reply_id=reply_id, undoes=undoes)
     return found
 
 
@@ -1127,7 +1468,9 @@ def _counts(mention: Mention) -> bool:
 def _counted(db: Session, case: Case) -> dict[str, Any]:
     """The cached columns, from the mentions and replies the case has now."""
     concerning = (Mention.case_id == case.id, ~Mention.ours, ~Mention.context, ~Mention.repost)
-    first = db.scalar(select(Mention).where(*concerning, *_of_now(case)).order_by(Mention.published_at, Mention.id).limit(1))
+    first = db.scalar(
+        select(Mention).where(*concerning, *_of_now(case)).order_by(Mention.published_at, Mention.id).limit(1)
+    )
     values: dict[str, Any] = {
         "mention_count": db.scalar(select(func.count()).select_from(Mention).where(*concerning)),
         "spread": db.scalar(
@@ -1137,11 +1480,6 @@ def _counted(db: Session, case: Case) -> dict[str, Any]:
     if first is not None:
         values |= {"opened_at": first.published_at, "author_id": first.author_id, "subject": subject(first)}
     return values | _answered(db, case, values.get("opened_at", case.opened_at))
-
-
-def _of_now(case: Case) -> tuple[ColumnElement[bool], ...]:
-    """What an import adds to a case that is no history itself does not make it begin or wait since long ago."""
-    return () if case.imported else (~Mention.imported,)
 
 
 def _of_now(case: Case) -> tuple[ColumnElement[bool], ...]:
