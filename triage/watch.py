@@ -3,9 +3,12 @@
     query := and (OR and)*          and := not (AND? not)*          not := NOT? primary
     primary := ( query ) | "phrase" | word | word* | ~word | #tag | primary NEAR/n primary | field
     field := lang:sv | author:name | site:host | link:words | followers>1000 (also >= < <=); a value may be "quoted"
+    search has besides: not := (NOT | -)? primary; field := … | status:new and the other OPERATORS, asked of the case
 
 AND binds tighter than OR, NOT tightest; words side by side mean AND; operators in capitals only. Case-blind; å ä ö æ ø
 are letters of their own. ``snö`` also finds ``#snö``; ``#snö`` only the hashtag. ``~ploga`` finds plogar, plogade.
+
+In search (``parse_search``) a bare word of three or more letters is also found inside longer ones: snö in nysnö.
 
 When a colon makes a field: after the name of one, always. After three or more other small letters a-z, when two letters
 or a quote follow: then the name is wrong. Any other colon stands among words: 12:30, https://…, kl:12, SVT:s, Obs:is.
@@ -17,7 +20,7 @@ import operator
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from errors import QueryError
@@ -27,15 +30,27 @@ from triage.subject import WORD, fold, handle_of, host_of, readable
 from triage.subject import Text as Text  # what a query is asked of, for those who ask
 
 FIELDS = ("lang", "author", "site", "link", "followers")
-_TOKEN = re.compile(
-    r'\s*(?:(?P<near>NEAR/\d+)(?![^\s()"])|(?P<op>AND|OR|NOT)(?![^\s()"])|(?P<paren>[()])|(?P<quote>")'
-    r"|(?P<field>(?i:" + "|".join(FIELDS) + r")(?::|[<>]=?|=)|[a-z]{3,}(?::(?=\"|[^\W\d_]{2})|[<>]=?(?=\d)))"
-    r'|(?P<chunk>[^\s()"]+))'
-)
+OPERATORS = (
+    "status", "assignee", "channel", "source", "team", "priority", "kind", "sentiment", "tag", "category", "story",
+    "has", "is", "before", "after",
+)  # fmt: skip
+
+
+def _tokens(minus: str, fields: Iterable[str]) -> re.Pattern[str]:
+    return re.compile(
+        r'\s*(?:(?P<near>NEAR/\d+)(?![^\s()"])|(?P<op>(?:AND|OR|NOT)(?![^\s()"])' + minus + ")"
+        r'|(?P<paren>[()])|(?P<quote>")'
+        r"|(?P<field>(?i:" + "|".join(fields) + r")(?::|[<>]=?|=)|[a-z]{3,}(?::(?=\"|[^\W\d_]{2})|[<>]=?(?=\d)))"
+        r'|(?P<chunk>[^\s()"]+))'
+    )
+
+
+_WATCH = _tokens("", FIELDS)
+_SEARCH = _tokens(r"|-(?=[^\s-])", (*FIELDS, "language", *OPERATORS))
 _SITE = re.compile(r"[\w-]+(?:\.[\w-]+)*")
 _LONGEST = 2_000  # characters; a longer query is a mistake
 _DEEPEST = 50  # parentheses within one another
-_SHORTEST = 3  # letters of a word whose forms are wanted
+_SHORTEST = 3  # letters of a word whose forms are wanted, or that is found inside others
 
 # What may stand after lang: and which judged languages that means.
 SPOKEN = {**{language: (language,) for language in (*LANGUAGES, UNSURE)}, "no": ("nb", "nn")}
@@ -44,18 +59,24 @@ COMPARE = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator
 
 @dataclass(frozen=True)
 class Term:
-    """Words in a row; ``prefix`` lets the last one go on, ``inflected`` change its form; ``tag`` wants a hashtag."""
+    """Words in a row; ``prefix`` lets the last one go on, ``inflected`` change its form; ``tag`` wants a hashtag.
+
+    ``inside``: the one word may also be part of a longer one.
+    """
 
     words: tuple[str, ...]
     prefix: bool = False
     tag: bool = False
     inflected: bool = False
+    inside: bool = False
 
     def spans(self, text: Text) -> list[tuple[int, int]]:
         """Where it stands, as positions of words."""
         size = len(self.words)
-        if self.prefix:
-            lasts: Iterable[str] = text.beginning(self.words[-1])
+        if self.inside:
+            lasts: Iterable[str] = [word for word in text.places if self.words[0] in word]
+        elif self.prefix:
+            lasts = text.beginning(self.words[-1])
         else:
             lasts = self.forms(text) if self.inflected else self.words[-1:]
         ends = (at + 1 for word in lasts for at in text.places.get(word, ()))
@@ -131,6 +152,18 @@ class Followers:
 
 
 @dataclass(frozen=True)
+class Operator:
+    """What search asks of a case, not of a text; ``at``: where the value stands in the query."""
+
+    name: str
+    value: str
+    at: int
+
+    def matches(self, text: Text) -> bool:
+        raise TypeError(f"a text has no {self.name}")
+
+
+@dataclass(frozen=True)
 class Near:
     """Two terms with at most ``gap`` words between them, in either order."""
 
@@ -174,7 +207,7 @@ class Or:
         return any(part.matches(text) for part in self.parts)
 
 
-Field = Lang | Author | Site | Link | Followers
+Field = Lang | Author | Site | Link | Followers | Operator
 Leaf = Term | Near | Field
 Node = Leaf | Not | And | Or
 
@@ -182,9 +215,13 @@ Node = Leaf | Not | And | Or
 @lru_cache(maxsize=8192)
 def parse(query: str) -> Node:
     """The query as a tree with ``matches(Text)``. Raises ``QueryError`` that points at the place."""
-    if len(query) > _LONGEST:
-        raise QueryError("The query is longer than %(longest)s characters.", _LONGEST, longest=_LONGEST)
     return _Parser(query).whole()
+
+
+@lru_cache(maxsize=1024)
+def parse_search(query: str) -> Node:
+    """The same for search: words also inside others, ``-`` for NOT, ``Operator`` leaves whose values are not read."""
+    return _Parser(query, search=True).whole()
 
 
 def matches(query: str, *parts: str | None) -> bool:
@@ -243,7 +280,10 @@ class _Token:
 
 
 class _Parser:
-    def __init__(self, query: str) -> None:
+    def __init__(self, query: str, *, search: bool = False) -> None:
+        if len(query) > _LONGEST:
+            raise QueryError("The query is longer than %(longest)s characters.", _LONGEST, longest=_LONGEST)
+        self.search = search
         self.tokens = list(self._cut(query))
         self.next = 0
         self.depth = 0
@@ -260,7 +300,7 @@ class _Parser:
     def _cut(self, query: str) -> Iterable[_Token]:
         at = 0
         while query[at:].strip():
-            found = _TOKEN.match(query, at)
+            found = (_SEARCH if self.search else _WATCH).match(query, at)
             assert found and found.lastgroup, "every character begins some token"
             kind, text, start = found.lastgroup, found[found.lastgroup], found.start(found.lastgroup)
             at = found.end()
@@ -271,13 +311,38 @@ class _Parser:
                 quoted = query.startswith('"', at)
                 bare = re.match(r'[^\s()"]*', query[at:])
                 value, end = _quoted(query, at) if quoted or not bare else (bare[0], at + bare.end())
-                yield _Token("leaf", query[start:end], start, _field(text, start, value, at + quoted, quoted))
+                leaf = self._operator(text, start, value, at + quoted) or self._field(text, start, value, at, quoted)
+                yield _Token("leaf", query[start:end], start, leaf)
                 at = end
             elif kind == "chunk":
-                yield _Token("leaf", text, start, _term(text, start, phrase=False))
+                yield _Token("leaf", text, start, self._chunk(text, start))
             else:
                 yield _Token(kind, text, start)
         yield _Token("end", "", len(query))
+
+    def _chunk(self, text: str, at: int) -> Term:
+        term = _term(text, at, phrase=False)
+        plain = len(term.words) == 1 and not (term.prefix or term.tag or term.inflected)
+        inside = self.search and plain and len(term.words[0]) >= _SHORTEST and not term.words[0].isdigit()
+        return replace(term, inside=True) if inside else term
+
+    def _operator(self, text: str, start: int, value: str, at: int) -> Operator | None:
+        """None: it is a field of watch queries."""
+        name = text.rstrip(":<>=").lower()
+        if not self.search or name not in OPERATORS:
+            return None
+        if not text.endswith(":"):
+            raise QueryError("A colon stands after %(name)s: %(example)s.", start, name=name, example=f"{name}:…")
+        if not value.strip():
+            raise QueryError("Here a value should stand, as in %(example)s.", at, example=f"{name}:…")
+        return Operator(name, value.strip(), at)
+
+    def _field(self, text: str, start: int, value: str, at: int, quoted: bool) -> Field:
+        known: tuple[str, ...] = FIELDS[:-1]
+        if self.search:
+            text = re.sub("^language", "lang", text, flags=re.IGNORECASE)
+            known = ("language", *known, *OPERATORS)
+        return _field(text, start, value, at + quoted, quoted, known)
 
     def _peek(self) -> _Token:
         return self.tokens[self.next]
@@ -309,7 +374,7 @@ class _Parser:
 
     def _not(self) -> Node:
         nots = 0
-        while self._is("NOT"):
+        while self._is("NOT", "-"):
             self._take()
             nots += 1
         node = self._near()
@@ -376,12 +441,12 @@ def _term(text: str, at: int, *, phrase: bool) -> Term:
     return Term(plain, prefix=prefix, tag=words[0].startswith("#"), inflected=inflected)
 
 
-def _field(text: str, start: int, value: str, at: int, quoted: bool) -> Field:
-    """``text`` is the name with its sign; ``at`` is where the value stands."""
+def _field(text: str, start: int, value: str, at: int, quoted: bool, others: Iterable[str]) -> Field:
+    """``text`` is the name with its sign; ``at`` is where the value stands; ``others``: to name where it is wrong."""
     sign = text.lstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
     name = text.removesuffix(sign).lower()
     if name not in FIELDS:
-        known = ", ".join(f"{field}:" for field in FIELDS[:-1])
+        known = ", ".join(f"{field}:" for field in others)
         raise QueryError(
             "There is no field %(name)s. The fields are %(known)s and followers>. Quotes make it words to look for.",
             start,
