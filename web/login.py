@@ -6,6 +6,7 @@ import hashlib
 import math
 import re
 import secrets
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 from flask import (
@@ -72,7 +73,7 @@ def _guard() -> BaseResponse | None:
     g.user = _who()
     if g.user is not None or request.endpoint in OPEN:
         return None
-    if request.headers.get("HX-Request") or request.endpoint == "inbox.live":
+    if request.headers.get("HX-Request") or request.blueprint == "live":
         abort(401)
     back = request.full_path.rstrip("?") if request.method == "GET" else _referring_path()
     if request.method != "GET":
@@ -105,9 +106,10 @@ def _who() -> User | None:
         )
     if session is None:
         return None
-    ended = at - session.last_seen_at > IDLE or at - session.created_at > ABSOLUTE or session.user.disabled_at
+    ended = _is_over(session, at)
+    g.login_id = session.id
     # A window that asks for news by itself is not somebody at work.
-    if not ended and (at - session.last_seen_at < SEEN_EVERY or request.endpoint == "inbox.live"):
+    if not ended and (at - session.last_seen_at < SEEN_EVERY or request.blueprint == "live"):
         return session.user
     with database.transaction() as db:
         if ended:
@@ -118,6 +120,17 @@ def _who() -> User | None:
             found.last_seen_at = at
             db.get_one(User, found.user_id).last_seen_at = at
     return session.user
+
+
+def _is_over(session: LoginSession, at: datetime) -> bool:
+    idle, old = at - session.last_seen_at > IDLE, at - session.created_at > ABSOLUTE
+    return idle or old or session.user.disabled_at is not None
+
+
+def valid(db: Session, logins: Collection[int], at: datetime) -> set[int]:
+    """Which of these logins still hold. One query."""
+    query = select(LoginSession).where(LoginSession.id.in_(logins)).options(joinedload(LoginSession.user))
+    return {session.id for session in db.scalars(query) if not _is_over(session, at)}
 
 
 def _begin(db: Session, user: User, response: BaseResponse) -> None:
