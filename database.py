@@ -53,13 +53,13 @@ class Database:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         self._here = threading.local()
-        self._reading = sessionmaker(self.engine.execution_options(reading=True), expire_on_commit=False)
-        self._writing = sessionmaker(self.engine, expire_on_commit=False)
+        self.reading = sessionmaker(self.engine.execution_options(reading=True), expire_on_commit=False)
+        self.writing = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """Commits when the block ends, rolls back when it raises. On SQLite it holds the write lock from the start."""
-        with self._turn(), self._writing() as session, session.begin():
+        with self._turn(), self.writing() as session, session.begin():
             yield session
 
     @contextmanager
@@ -86,7 +86,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A consistent view; nothing is written. What was read may be used after it."""
-        with self._reading() as session:
+        with self.reading() as session:
             yield session  # closing it ends the transaction; a rollback() would first forget what was read
 
     @contextmanager

@@ -823,7 +823,7 @@ def test_an_event_that_is_committed_late_is_not_missed(api: Api, database: Datab
     if database.sqlite:  # one writer at a time: there is nothing to miss
         _close_follow_ups(database, numbers, clock())
     else:
-        slow = database._writing()
+        slow = database.writing()
         slow.begin()
         cases.classify(slow, numbers[0], actor="cli", at=clock(), tags=["late"])
         _close_follow_ups(database, numbers[1:], clock())

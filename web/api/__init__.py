@@ -19,6 +19,7 @@ from werkzeug.exceptions import BadRequest, TooManyRequests, Unauthorized, Unsup
 from errors import InvalidInput
 from house import House
 from models import ApiToken, User
+from web import access
 from web.api import health, tokens
 from web.api.bodies import Asked
 from web.api.openapi import document
@@ -50,6 +51,11 @@ def _view(house: House, operation: Operation, limit: tokens.RateLimit) -> Callab
         if wait is not None:
             most = f"This token may call {limit.per_minute} times a minute."
             raise TooManyRequests(f"{most} Wait {wait} seconds.", retry_after=wait)
+        g.user = token.user  # from here on the rules of web.access are theirs
+        if operation.writes:
+            access.refuse_readers(token.user)
+        if operation.of_a_case and operation.writes:  # what is read leaves them out by itself
+            access.check_visible(path["number"])
         query = _query(operation.query) if operation.query else None
         body = _body(operation.body) if operation.body else None
         opened = house.database.transaction() if operation.writes else house.database.read()

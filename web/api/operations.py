@@ -72,6 +72,10 @@ class Operation:
         return self.method != "GET"
 
     @property
+    def of_a_case(self) -> bool:
+        return self.path.startswith("/cases/<int:number>")
+
+    @property
     def statuses(self) -> tuple[int, ...]:
         """Every status it may answer with, errors included."""
         errors = {400, 401, 405, 429, 500, 503, *self.errors}
@@ -79,6 +83,8 @@ class Operation:
             errors.add(422)
         if self.body:
             errors |= {413, 415}
+        if self.writes:
+            errors.add(403)
         return (*self.answers, *sorted(errors))
 
 
