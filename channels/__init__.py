@@ -6,7 +6,7 @@ This file and the channel's own files are the only places that know a channel's 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib import import_module
 from typing import Any
@@ -35,6 +35,21 @@ class Capabilities:
 
 
 @dataclass(frozen=True)
+class History:
+    """What a network tells of the time before a source was made.
+
+    ``reader``: a factory as in ``Channel.collects``, of a ``collectors.base.Historian``. ``reach``: how far back it
+    goes, a code (web/labels.py has the words). ``price``: what an item costs at most, in millionths of a US dollar,
+    and ``most``: how many there can be (None: nobody knows).
+    """
+
+    reader: str
+    reach: str
+    price: int = 0
+    most: int | None = None
+
+
+@dataclass(frozen=True)
 class Channel:
     """One kind of network.
 
@@ -42,7 +57,8 @@ class Channel:
     ``(settings.SourceSettings, account: BaseModel | None, outbound.Client) -> collectors.base.Collector``.
     ``replier``: a factory ``(account: BaseModel, outbound.Client) -> replies.base.Replier``; None: open in browser.
     ``probe``: ``(account: BaseModel, http: outbound.Client) -> str`` logs in and says as whom, for ``gensvar check``.
-    ``accountless``: the kinds of ``collects`` that need no account (and then a ``url``).
+    ``accountless``: the kinds of ``collects`` that need no account (and then a ``url``). ``history``: those whose past
+    can be read.
     """
 
     name: str
@@ -51,6 +67,7 @@ class Channel:
     account: str | None = None
     collects: Mapping[str, str] | None = None
     accountless: frozenset[str] = frozenset()
+    history: Mapping[str, History] = field(default_factory=dict)
     replier: str | None = None
     probe: str | None = None
 
@@ -64,6 +81,11 @@ CHANNELS: Mapping[str, Channel] = {
             capabilities="channels.twitter:CAPABILITIES",
             account="channels.twitter:TwitterAccount",
             collects={"mentions": "collectors.twitter:mentions", "search": "collectors.twitter:search"},
+            history={
+                # 800 mentions, each a post and its writer, and 3,200 posts of ours
+                "mentions": History("collectors.twitter_history:mentions", "newest_800", price=15_000, most=4000),
+                "search": History("collectors.twitter_history:search", "week", price=15_000),
+            },
             replier="replies.twitter:replier",
             probe="channels.twitter:probe",
         ),
@@ -73,6 +95,7 @@ CHANNELS: Mapping[str, Channel] = {
             capabilities="channels.facebook:CAPABILITIES",
             account="channels.facebook:FacebookAccount",
             collects={"page": "collectors.facebook:page"},
+            history={"page": History("collectors.facebook_history:page", "everything")},
             replier="replies.facebook:replier",
             probe="channels.facebook:probe",
         ),
@@ -83,6 +106,10 @@ CHANNELS: Mapping[str, Channel] = {
             account="channels.blog:BlogAccount",
             collects={"feed": "collectors.blog:feed", "comments": "collectors.blog:comments"},
             accountless=frozenset({"feed", "comments"}),
+            history={
+                "feed": History("collectors.blog_history:feed", "as_offered"),
+                "comments": History("collectors.blog_history:comments", "everything"),
+            },
             replier="replies.blog:replier",
             probe="channels.blog:probe",
         ),

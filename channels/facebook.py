@@ -117,21 +117,25 @@ class Graph:
         """Write to ``/{path}``. Raises as ``get``; what it means for the outcome is the caller's to say."""
         return self._call(path, post_args=data)
 
-    def pages(self, path: str, **args: str) -> Iterator[list[Any]]:
-        """The items of a list, page by page. Raises as ``get``, and where the list never ends.
+    def page(self, path: str, **args: str) -> tuple[list[Any], dict[str, str] | None]:
+        """One page of a list, and what to ask for to get the next one (None: there is none). Raises as ``get``.
 
         Facebook names the next page as a URL. Only its query is followed: neither its host nor the token in it.
         """
+        answer = self.get(path, **args)
+        items = answer.get("data")
+        if not isinstance(items, list):
+            raise GraphError(Reason.bad_payload, f"Facebook answered /{path} with something that is not a list.")
+        full = len(items) >= int(args.get("limit", len(items) + 1))
+        return items, _next_page(answer.get("paging"), full=full)
+
+    def pages(self, path: str, **args: str) -> Iterator[list[Any]]:
+        """The items of a list, page by page. Raises as ``get``, and where the list never ends."""
         seen: list[dict[str, str]] = []
         while args not in seen:
             seen.append(args)
-            answer = self.get(path, **args)
-            items = answer.get("data")
-            if not isinstance(items, list):
-                raise GraphError(Reason.bad_payload, f"Facebook answered /{path} with something that is not a list.")
+            items, following = self.page(path, **args)
             yield items
-            full = len(items) >= int(args.get("limit", len(items) + 1))
-            following = _next_page(answer.get("paging"), full=full)
             if following is None:
                 return
             args = {**args, **following}

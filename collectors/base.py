@@ -107,6 +107,7 @@ class Batch:
     snapshots: tuple[Snapshot, ...] = ()
     charges: tuple[Charge, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)  # what was learnt about the source: its title, its new URL
+    last: bool = False  # of history: there is nothing before it
 
 
 class Collector(Protocol):
@@ -114,5 +115,17 @@ class Collector(Protocol):
         """One pass. ``since`` bounds the first pass (None: everything there is); ``cursor`` is None then.
 
         Raises ``errors.CollectError``.
+        """
+        ...
+
+
+class Historian(Protocol):
+    """Reads what was there before a source was made, page by page, in whatever direction the network goes."""
+
+    def page(self, cursor: Cursor | None, *, since: datetime | None, now: datetime) -> Iterator[Batch]:
+        """One page, as batches. Each bears where to go on from once it is stored; the last of all says ``Batch.last``.
+
+        ``cursor``: None at first, and never that of the source's regular passes. ``since``: what is older is not wanted
+        (None: everything there is). Raises ``errors.CollectError``.
         """
         ...

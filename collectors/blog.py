@@ -17,6 +17,7 @@ from errors import ChannelError, CollectError, Reason
 from outbound import Client, Fetched, without_secrets
 
 if TYPE_CHECKING:
+    from collectors.feed_parser import Feed as FeedData
     from settings import SourceSettings
 
 ACCEPT = "application/rss+xml, application/atom+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5"
@@ -83,31 +84,10 @@ class Feed:
         if answer.status != 200:
             raise refusal(answer)
         found = feeds.parse(answer.body, answer.content_type, answer.url)
-        set_aside = [SetAside(item["reason"], item["raw"]) for item in found["set_aside"]]
-        mentions: dict[str, MentionData] = {}
-        remarks: list[str] = []
+        mentions, set_aside, remarks = self.read(found, answer.url, now)
         old = set(state.get("old", ()))
-        site = site_of_comments(answer.url)
-        for entry in found["entries"]:
-            key = external_id(entry)
-            if key is None:
-                set_aside.append(SetAside("an entry with neither id, link, title nor text", entry["raw"]))
-                continue
-            remark = None
-            if parts := comment_parts(entry, site):
-                made = comment(entry, parts, now, "no_account")  # whoever has one collects comments through it
-                key = made.external_id
-            else:
-                made, remark = mention(entry, key, answer.url, now, self.reason)
-            if key in mentions:
-                if (mentions[key].title, mentions[key].text) != (made.title, made.text):
-                    set_aside.append(SetAside("another entry of this feed has the same id", entry["raw"], key))
-                continue
-            mentions[key] = made
-            if remark:
-                remarks.append(remark)
-            if cursor is None and since and made.published_at < since:
-                old.add(key)
+        if cursor is None and since:
+            old |= {key for key, made in mentions.items() if made.published_at < since}
         fresh = sorted((one for key, one in mentions.items() if key not in old), key=lambda one: one.published_at)
         state = {"for": self.url, "url": answer.moved_to or state.get("url"), "old": sorted(old & mentions.keys())}
         while len(fresh) > AT_ONCE:  # a long feed is stored bit by bit, so that others can write meanwhile
@@ -126,6 +106,34 @@ class Feed:
                 **({"dates": f"{len(remarks)} of {len(mentions)} entries: {remarks[0]}"} if remarks else {}),
             },
         )
+
+    def read(
+        self, found: FeedData, url: str, now: datetime
+    ) -> tuple[dict[str, MentionData], list[SetAside], list[str]]:
+        """Its entries as mentions by their ids, those that make no sense, and remarks about dates."""
+        set_aside = [SetAside(item["reason"], item["raw"]) for item in found["set_aside"]]
+        mentions: dict[str, MentionData] = {}
+        remarks: list[str] = []
+        site = site_of_comments(url)
+        for entry in found["entries"]:
+            key = external_id(entry)
+            if key is None:
+                set_aside.append(SetAside("an entry with neither id, link, title nor text", entry["raw"]))
+                continue
+            remark = None
+            if parts := comment_parts(entry, site):
+                made = comment(entry, parts, now, "no_account")  # whoever has one collects comments through it
+                key = made.external_id
+            else:
+                made, remark = mention(entry, key, url, now, self.reason)
+            if key in mentions:
+                if (mentions[key].title, mentions[key].text) != (made.title, made.text):
+                    set_aside.append(SetAside("another entry of this feed has the same id", entry["raw"], key))
+                continue
+            mentions[key] = made
+            if remark:
+                remarks.append(remark)
+        return mentions, set_aside, remarks
 
 
 def _conditions(state: Mapping[str, Any]) -> dict[str, str]:

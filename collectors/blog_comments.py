@@ -72,9 +72,9 @@ class Comments:
         ascending = True
         page, total, nothing_new = 1, 0, 0
         while True:
-            items, total_now, last = self._page(start, page)
+            items, total_now, last = self.page(start, page)
             batch = [item for item in items if item.get("id") not in seen] if items else []
-            mentions, set_aside = self._read(batch, seen, articles, user, start)
+            mentions, set_aside = self.read(batch, seen, articles, user, start)
             times = [one.published_at for one in mentions if not one.context]
             if times:
                 ascending = ascending and (reached is None or page == 1 or min(times) >= reached)
@@ -117,7 +117,7 @@ class Comments:
             return newest - OVERLAP, False
         return min(window, newest - OVERLAP), True
 
-    def _page(self, start: datetime | None, page: int) -> tuple[list[dict[str, Any]], int | None, bool]:
+    def page(self, start: datetime | None, page: int) -> tuple[list[dict[str, Any]], int | None, bool]:
         """The items of a page, the number of comments where it is told, and whether it is the last page.
 
         A page may hold less than it could and not be the last: WordPress leaves out what we may not read.
@@ -137,7 +137,7 @@ class Comments:
         last = page >= int(pages) if pages.isdigit() else not found
         return clean(found), int(total) if total.isdigit() else None, last
 
-    def _read(
+    def read(
         self,
         items: list[dict[str, Any]],
         seen: dict[int, MentionData | None],
@@ -251,7 +251,7 @@ class Comments:
         seen = set(state.get("seen") or ())
         found: dict[str, MentionData] = {}
         set_aside: list[SetAside] = []
-        address, etag, feed = self._find_feed(state.get("etag"))
+        address, etag, feed = self.find_feed(state.get("etag"))
         if feed is None:
             yield Batch((), state)
             return
@@ -259,7 +259,7 @@ class Comments:
         for page in range(2, FEED_PAGES + 2):
             before = len(found)
             for entry in feed["entries"]:
-                self._take(entry, found, set_aside, state.get("us"), now)
+                self.take(entry, found, set_aside, state.get("us"), now)
             listed = set(found)
             oldest = min((one.published_at for one in found.values()), default=now)
             if len(found) == before or listed & seen or (begin and oldest < begin):
@@ -278,7 +278,7 @@ class Comments:
             facts={"title": title, "way": "comment feed"},
         )
 
-    def _find_feed(self, etag: str | None) -> tuple[str, str | None, Feed | None]:
+    def find_feed(self, etag: str | None) -> tuple[str, str | None, Feed | None]:
         """The comment feed's address, its ETag, and its first page; None when that has not changed."""
         unlike: list[str] = []
         for name in FEEDS:
@@ -301,7 +301,7 @@ class Comments:
         words = f"{self.site} has neither a REST API nor a comment feed for us ({unlike[0]})"
         raise CollectError(Reason.gone, words, permanent=False)
 
-    def _take(
+    def take(
         self, entry: Entry, found: dict[str, MentionData], set_aside: list[SetAside], us: str | None, now: datetime
     ) -> None:
         """``us``: our name on the site, which is all a feed tells of an author."""

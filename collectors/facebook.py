@@ -99,18 +99,27 @@ class PageCollector:
         posts: dict[str, _Item] = {}
         damaged: list[SetAside] = []
         for items in self._graph.pages(f"{self._us}/{connection}", **args):
-            for raw in items:
-                try:
-                    post = self._post(raw)
-                except ValueError as error:
-                    damaged.append(self._set_aside(raw, error))
-                    listed.update(filter(None, [damaged[-1].external_id]))
-                    continue
-                published = raw.get("is_published") is not False  # drafts and planned posts are not public
-                if published and post.id not in listed and (begin is None or post.at >= begin):
+            understood, not_understood = self.posts(items)
+            damaged += not_understood
+            listed.update(filter(None, [item.external_id for item in not_understood]))
+            for post in understood:
+                if post.id not in listed and (begin is None or post.at >= begin):
                     posts[post.id] = post
         listed.update(posts)
         return sorted(posts.values(), key=lambda post: (post.at, post.id)), damaged
+
+    def posts(self, items: list[Any]) -> tuple[list[_Item], list[SetAside]]:
+        """Those of a page that are public, and those that make no sense."""
+        posts, damaged = [], []
+        for raw in items:
+            try:
+                post = self._post(raw)
+            except ValueError as error:
+                damaged.append(self._set_aside(raw, error))
+                continue
+            if raw.get("is_published") is not False:  # drafts and planned posts are not public
+                posts.append(post)
+        return posts, damaged
 
     def _look_up(self, post_id: str, memory: _Memory, now: datetime) -> Iterator[Batch]:
         """A post that was listed once and is not any more: deleted, or only left out by Facebook's choice."""
@@ -134,18 +143,8 @@ class PageCollector:
             yield from self._read(post, memory, now, strangers=True)
 
     def _read(self, post: _Item, memory: _Memory, now: datetime, *, strangers: bool) -> Iterator[Batch]:
-        """The post and everything under it. ``strangers``: it may stand where we may not read the comments."""
-        try:
-            comments, damaged, is_whole = self._comments(post)
-        except GraphError as error:
-            # Some posts have no comments to read (some kinds; other people's); the post itself is still wanted.
-            refused = error.reason in (Reason.gone, Reason.bad_request)
-            if not refused and not (strangers and error.reason is Reason.forbidden):
-                raise
-            comments, is_whole = [], False
-            damaged = [] if strangers else [SetAside(f"Its comments cannot be read: {error}", {"post": post.id})]
-        wanted = _since([post, *comments], memory.floor)
-        mentions = [replace(self._mention(item, post), context=context) for item, context in wanted]
+        comments, damaged, is_whole = self._comments_if_any(post, strangers=strangers)
+        mentions = self._mentions(post, comments, memory.floor)
         while len(mentions) > CHUNK:
             yield Batch(tuple(mentions[:CHUNK]), memory.cursor())
             del mentions[:CHUNK]
@@ -155,6 +154,27 @@ class PageCollector:
             snapshots = (Snapshot(post.id, frozenset(ids)),)
         memory.remember(post, now)
         yield Batch(tuple(mentions), memory.cursor(), set_aside=tuple(damaged), snapshots=snapshots)
+
+    def thread(self, post: _Item, floor: datetime | None) -> tuple[list[MentionData], list[SetAside]]:
+        """The post with everything said under it since ``floor``; and what makes no sense."""
+        comments, damaged, _ = self._comments_if_any(post, strangers=not post.id.startswith(f"{self._us}_"))
+        return self._mentions(post, comments, floor), damaged
+
+    def _mentions(self, post: _Item, comments: list[_Item], floor: datetime | None) -> list[MentionData]:
+        wanted = _since([post, *comments], floor)
+        return [replace(self._mention(item, post), context=context) for item, context in wanted]
+
+    def _comments_if_any(self, post: _Item, *, strangers: bool) -> tuple[list[_Item], list[SetAside], bool]:
+        """As ``_comments``. ``strangers``: the post may stand where we may not read the comments."""
+        try:
+            return self._comments(post)
+        except GraphError as error:
+            # Some posts have no comments to read (some kinds; other people's); the post itself is still wanted.
+            refused = error.reason in (Reason.gone, Reason.bad_request)
+            if not refused and not (strangers and error.reason is Reason.forbidden):
+                raise
+            damaged = [] if strangers else [SetAside(f"Its comments cannot be read: {error}", {"post": post.id})]
+            return [], damaged, False
 
     def _comments(self, post: _Item) -> tuple[list[_Item], list[SetAside], bool]:
         """All comments at every level, parents first and otherwise oldest first; those that make no sense; and whether

@@ -61,6 +61,7 @@ class Feed(TypedDict):
     kind: str  # rss20, atom10, json11 …
     title: str
     link: str | None
+    earlier: str | None  # the page with what came before (RFC 5005; JSON Feed's next_url)
     entries: list[Entry]
     whole: bool  # False where it is not well-formed: it may have been cut off
     set_aside: list[dict[str, Any]]  # reason, raw
@@ -136,6 +137,7 @@ def _xml_feed(body: bytes, content_type: str, url: str) -> Feed:
         kind=found.version or "unknown",
         title=_title(found.feed),
         link=_web_address(found.feed.get("link")),
+        earlier=_earlier(found.feed.get("links") or ()),
         entries=entries,
         whole=not isinstance(found.get("bozo_exception"), xml.sax.SAXException),
         set_aside=set_aside,
@@ -204,6 +206,11 @@ def _web_address(value: Any) -> str | None:
         return address if urlsplit(address).scheme in ("http", "https") else None
     except ValueError:
         return None
+
+
+def _earlier(links: Any) -> str | None:
+    by_rel = {str(link.get("rel")).rpartition("/")[2]: link.get("href") for link in links}
+    return _web_address(by_rel.get("prev-archive") or by_rel.get("next"))
 
 
 def _entry(item: Any) -> Entry:
@@ -316,6 +323,7 @@ def _json_feed(body: bytes, url: str) -> Feed:
         kind=f"json{version.rpartition('/')[2].replace('.', '') or '1'}",
         title=one_line(_words(found.get("title"))),
         link=_web_address(found.get("home_page_url")),
+        earlier=_web_address(urljoin(url, _words(found.get("next_url")))) if found.get("next_url") else None,
         entries=entries,
         whole=True,
         set_aside=set_aside,

@@ -37,23 +37,27 @@ FIELDS: Mapping[str, list[str]] = {
 
 def mentions(source: SourceSettings, account: x.TwitterAccount, http: outbound.Client) -> TwitterCollector:
     """What mentions the account, and what it posted itself, so that answers given in X's own app are known."""
+    return TwitterCollector(account, about_us(account, http))
+
+
+def about_us(account: x.TwitterAccount, http: outbound.Client) -> tuple[_List, ...]:
     client = x.client(account, http)
     by_us = (f"from:{account.handle}",)
     searched = _List("own", client.search_recent_tweets, by_us, "next_token", "read_own_post", reaches=WEEK)
-    return TwitterCollector(
-        account,
-        (
-            _List("mentions", client.get_users_mentions, (account.user_id,), price="read_post"),
-            _List("own", client.get_users_tweets, (account.user_id,), price="read_own_post", instead=searched),
-        ),
+    return (
+        _List("mentions", client.get_users_mentions, (account.user_id,), price="read_post"),
+        _List("own", client.get_users_tweets, (account.user_id,), price="read_own_post", instead=searched),
     )
 
 
 def search(source: SourceSettings, account: x.TwitterAccount, http: outbound.Client) -> TwitterCollector:
     """What X's recent search finds for the source's query."""
-    client = x.client(account, http)
-    found = _List("search", client.search_recent_tweets, (source.query,), "next_token", "read_post", reaches=WEEK)
-    return TwitterCollector(account, (found,))
+    return TwitterCollector(account, found_by(source, account, http))
+
+
+def found_by(source: SourceSettings, account: x.TwitterAccount, http: outbound.Client) -> tuple[_List, ...]:
+    method = x.client(account, http).search_recent_tweets
+    return (_List("search", method, (source.query,), "next_token", "read_post", reaches=WEEK),)
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ class TwitterCollector:
                 read.forget(one.name)
                 break
         if failed is None or read.prices or read.users:
-            yield from self._hand_over(read, position)
+            yield from self.hand_over(read, position)
         if failed is not None:
             raise CollectError(
                 failed.reason, str(failed), retry_at=failed.retry_at, permanent=failed.permanent
@@ -135,24 +139,28 @@ class TwitterCollector:
     def _read(self, one: _List, position: Cursor, now: datetime, read: _Read) -> None:
         bounds = self._bounds(one, position, now)
         for page in x.pages(one.method, *one.args, next_as=one.next_as, max_results=PAGE, **FIELDS, **bounds):
-            includes = page.get("includes")
-            includes = includes if isinstance(includes, Mapping) else {}
-            _index(includes.get("users"), "id", read.users)
-            _index(includes.get("media"), "media_key", read.media)
-            brought: dict[str, Mapping[str, Any]] = {}
-            _index(x.either(includes, "tweets"), "id", brought)
-            read.referred |= brought
-            for referred, post in brought.items():
-                ours = str(post.get("author_id")) == self._account.user_id
-                read.prices.setdefault(referred, "read_own_post" if ours else "read_post")
-            for post in page.get("data") or ():
-                number = _number(post)
-                if number is None:
-                    read.nameless.append(SetAside("a post without an id that is a number", post))
-                    continue
-                read.posts.setdefault(number, post)
-                read.lists.setdefault(number, set()).add(one.name)
-                read.prices[str(number)] = one.price
+            self.take(page, one, read)
+
+    def take(self, page: Mapping[str, Any], one: _List, read: _Read) -> None:
+        """What a page of a list holds."""
+        includes = page.get("includes")
+        includes = includes if isinstance(includes, Mapping) else {}
+        _index(includes.get("users"), "id", read.users)
+        _index(includes.get("media"), "media_key", read.media)
+        brought: dict[str, Mapping[str, Any]] = {}
+        _index(x.either(includes, "tweets"), "id", brought)
+        read.referred |= brought
+        for referred, post in brought.items():
+            ours = str(post.get("author_id")) == self._account.user_id
+            read.prices.setdefault(referred, "read_own_post" if ours else "read_post")
+        for post in page.get("data") or ():
+            number = _number(post)
+            if number is None:
+                read.nameless.append(SetAside("a post without an id that is a number", post))
+                continue
+            read.posts.setdefault(number, post)
+            read.lists.setdefault(number, set()).add(one.name)
+            read.prices[str(number)] = one.price
 
     def _bounds(self, one: _List, position: Cursor, now: datetime) -> dict[str, Any]:
         since_id = position.get(one.name)
@@ -168,7 +176,7 @@ class TwitterCollector:
 
     # -- handing over -----------------------------------------------------------------------------------------------
 
-    def _hand_over(self, read: _Read, position: dict[str, Any]) -> Iterator[Batch]:
+    def hand_over(self, read: _Read, position: dict[str, Any]) -> Iterator[Batch]:
         found: list[MentionData] = []
         set_aside = list(read.nameless)
         charges = read.charges()
