@@ -405,6 +405,7 @@ class TeamSettings(Strict):
     routing: Literal["round_robin", "least_loaded"] | None = None
     ceiling: Annotated[int, Field(ge=1)] | None = None
     queue_alarm: Annotated[int, Field(ge=1)] | None = None  # this many cases without an assignee alarm the members
+    members_only: bool = False  # its cases are seen by members, managers and administrators alone
 
 
 class Conditions(Strict):

@@ -127,7 +127,8 @@ def entries(db: Session, part: str) -> tuple[Entry, ...]:
 
 
 def _as_given(team: Team) -> TeamSettings:
-    fields = {name: getattr(team, name) for name in ("name", "calendar", "routing", "ceiling", "queue_alarm")}
+    kept = ("name", "calendar", "routing", "ceiling", "queue_alarm", "members_only")
+    fields = {name: getattr(team, name) for name in kept}
     return TeamSettings.model_validate({**fields, "members": sorted(member.email for member in team.members)})
 
 
@@ -280,6 +281,7 @@ def write_team(db: Session, team: Team, given: TeamSettings, *, declared: bool) 
         cases.look_again(db)
     team.name, team.calendar, team.declared = given.name, given.calendar, declared
     team.routing, team.ceiling, team.queue_alarm = given.routing, given.ceiling, given.queue_alarm
+    team.members_only = given.members_only
     there = {member.email: member for member in team.members}
     team.members = [there.get(email) or TeamMember(email=email) for email in dict.fromkeys(given.members)]
     db.add(team)

@@ -62,6 +62,10 @@ _WORDS: dict[str, Callable[[], Words]] = {
         _("Alarm when so many wait"),
         _("So many cases of the team that nobody has: then every member is told. Empty: no alarm."),
     ),
+    "members_only": lambda: Words(
+        _("Only for members"),
+        _("Its cases are seen by its members, managers and administrators. For everybody else they are not there."),
+    ),
     # SLA
     "clock": lambda: Words(_("Which time counts")),
     "sla.when": lambda: Words(
