@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.engine import CursorResult
@@ -45,7 +45,7 @@ from models import (
     User,
 )
 from triage import drafts
-from triage.states import Action, action_to, after
+from triage.states import TRANSITIONS, Action, action_to, after
 
 SUBJECT_LENGTH = 80
 UNDO = "undo"
@@ -639,8 +639,16 @@ def _changed_since(db: Session, event: CaseEvent) -> set[str]:
     changed: set[str] = set()
     for each in events:
         if each.undoes_id is None and each.id not in undone:
-            changed |= each.changes.keys() | ({"status"} if each.from_status != each.to_status else set())
+            changed |= each.changes.keys() | ({"status"} if _moves(each, event.from_status) else set())
     return changed
+
+
+def _moves(event: CaseEvent, before: str | None) -> bool:
+    """Whether it changed the status, or would have done so to a case still as it was ``before``."""
+    if event.to_status is None:
+        return False
+    would = before and TRANSITIONS.get((CaseStatus(before), cast(Action, event.action)), before)
+    return event.from_status != event.to_status or would != before
 
 
 def _back(db: Session, case: Case, event: CaseEvent) -> _Back:
@@ -704,7 +712,7 @@ def _unmerge(db: Session, merged: CaseEvent, absorbed: CaseEvent, *, actor: str,
     came = going.get("mentions", set())
     under = {mention.id for mention in _with_what_is_under(there, came)}
     going["mentions"] = {mention.id for mention in there} & (came | (under & since))
-    drafts = db.execute(select(Draft.user_id, Draft.kind).where(Draft.case_id == case.id)).tuples().all()
+    drafts = {tuple(row) for row in db.execute(select(Draft.user_id, Draft.kind).where(Draft.case_id == case.id))}
     for draft in db.scalars(select(Draft).where(Draft.id.in_(going.get("drafts", ())))):
         if (draft.user_id, draft.kind) in drafts:
             going["drafts"].remove(draft.id)
@@ -1148,18 +1156,16 @@ def cancel_reply(db: Session, reply_id: int, *, queued: bool = False, actor: str
     _move(db, found, undone, {"status": ReplyStatus.cancelled})
     by = (CaseEvent.reply_id == reply_id, CaseEvent.to_status.is_not(None))
     queued_by = db.scalar(select(CaseEvent).where(*by).order_by(CaseEvent.id).limit(1))
-    moved_since = (
-        queued_by is None
-        or queued_by.case_id != case.id
-        or db.scalar(
-            select(CaseEvent.id)
-            .where(CaseEvent.case_id == case.id, CaseEvent.id > queued_by.id, CaseEvent.to_status.is_not(None))
-            .limit(1)
+    same_case = queued_by is not None and queued_by.case_id == case.id and found.status_before is not None
+    if queued_by is None or not same_case or "status" in _changed_since(db, queued_by):
+        _write(db, case, "reply_cancelled", actor=actor, at=at, reply_id=reply_id)
+    else:
+        flag, since = queued_by.changes.get("flag", (case.flag, case.flag))
+        values = {"flag": flag if case.flag == since else case.flag}
+        to = CaseStatus(found.status_before or case.status)
+        _write(
+            db, case, "reply_cancelled", actor=actor, at=at, to=to, values=values, reply_id=reply_id, undoes=queued_by
         )
-    )
-    to = CaseStatus(found.status_before) if found.status_before and not moved_since else None
-    undoes = queued_by if to is not None else None
-    _write(db, case, "reply_cancelled", actor=actor, at=at, to=to, reply_id=reply_id, undoes=undoes)
     return found
 
 
