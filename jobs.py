@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import inspect
 
+import imports
 import pulls
 import webhooks
 from database import lock
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("gensvar.jobs")
 
 PULLS_AT_ONCE = 32  # a source that hangs until its time-out must not delay the others
+IMPORTS_AT_ONCE = 2  # history waits for its turn, and never keeps a source from its own
 DRAIN = timedelta(seconds=20)
 
 
@@ -39,6 +42,7 @@ class Jobs(Protocol):
     """Hand work over; returns at once, or when it is done, as suits the engine."""
 
     def pull(self, source_id: int) -> None: ...
+    def import_page(self, import_id: int) -> None: ...
     def send(self) -> None: ...
     def call(self) -> None: ...
     def react(self) -> None: ...
@@ -53,22 +57,30 @@ class Embedded:
         self.house = house
         self._open = ExitStack()
         self._outbox = self._open.enter_context(Outbox(house, utcnow))
-        self._pool = ThreadPoolExecutor(PULLS_AT_ONCE, thread_name_prefix="pull")
-        self._running: dict[int, Future[object]] = {}
+        self._pulls = ThreadPoolExecutor(PULLS_AT_ONCE, thread_name_prefix="pull")
+        self._imports = ThreadPoolExecutor(IMPORTS_AT_ONCE, thread_name_prefix="import")
+        self._running: dict[str, Future[object]] = {}
         self._lock = threading.Lock()
 
     def pull(self, source_id: int) -> None:
-        with self._lock:
-            if source_id not in self._running:
-                future: Future[object] = self._pool.submit(pulls.pull, self.house, source_id, now=utcnow)
-                self._running[source_id] = future
-                future.add_done_callback(lambda done: self._pulled(source_id, done))
+        self._begin(self._pulls, f"source {source_id}", pulls.pull, source_id)
 
-    def _pulled(self, source_id: int, done: Future[object]) -> None:
+    def import_page(self, import_id: int) -> None:
+        self._begin(self._imports, f"import {import_id}", imports.turn, import_id)
+
+    def _begin(self, pool: ThreadPoolExecutor, name: str, work: Callable[..., object], number: int) -> None:
+        """Unless it is under way already."""
         with self._lock:
-            self._running.pop(source_id, None)
+            if name not in self._running:
+                future: Future[object] = pool.submit(work, self.house, number, now=utcnow)
+                self._running[name] = future
+                future.add_done_callback(lambda done: self._done(name, done))
+
+    def _done(self, name: str, done: Future[object]) -> None:
+        with self._lock:
+            self._running.pop(name, None)
         if not done.cancelled() and (error := done.exception()) is not None:
-            log.error("source %s: the pass could not be recorded", source_id, exc_info=error)
+            log.error("%s: how it went could not be recorded", name, exc_info=error)
 
     def send(self) -> None:
         shared.work_off(self.house, utcnow())
@@ -86,7 +98,8 @@ class Embedded:
     def stop(self) -> None:
         """Begin nothing new; what is under way has ``DRAIN`` to end, and loses nothing if it does not."""
         self._outbox.stopping.set()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pulls, self._imports):
+            pool.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             running = list(self._running.values())
         wait(running, timeout=DRAIN.total_seconds())
@@ -103,6 +116,9 @@ class Queued:
 
     def pull(self, source_id: int) -> None:
         self._defer("pull", f"source-{source_id}", source_id=source_id)
+
+    def import_page(self, import_id: int) -> None:
+        self._defer("import_page", f"import-{import_id}", import_id=import_id)
 
     def send(self) -> None:
         if shared.anything(self._house) or outbox.anything(self._database, utcnow()):
@@ -141,6 +157,10 @@ def queue(house: House) -> App:
     @app.task(name="pull")
     def pull(source_id: int) -> None:
         pulls.pull(house, source_id, now=utcnow)
+
+    @app.task(name="import_page")
+    def import_page(import_id: int) -> None:
+        imports.turn(house, import_id, now=utcnow)
 
     @app.task(name="send")
     def send() -> None:

@@ -80,12 +80,12 @@ def _pull(house: House, source: Source, account: Account | None, pulled: Pulled,
     try:
         given = house.source(source.definition)
         every = given.every
-        _within_budget(house, account, started)
+        within_budget(house, account, started)
         collector = collector_for(house, given)
         since = first_pass_from(given, started, house.settings.organisation.timezone)
         for batch in collector.collect(source.cursor, since=since, now=started):
             _store(house, source.id, account, given, batch, pulled, now())
-            _within_budget(house, account, now())
+            within_budget(house, account, now())
     except GensvarError as foreseen:
         error = foreseen
         log.warning("%s: %s", source.name, foreseen)
@@ -142,30 +142,42 @@ def _store(
         stored.cursor = dict(batch.cursor)
         if batch.facts:
             stored.facts = {**stored.facts, **batch.facts}
-        if account_id is not None:
-            for charge in batch.charges:
-                spend(
-                    db,
-                    account_id,
-                    source_id,
-                    operation=charge.operation,
-                    units=charge.units,
-                    micro_usd=charge.micro_usd,
-                    at=at,
-                )
+        charge(db, batch, account_id, source_id, at)
     pulled.new += taken.new
     pulled.known += taken.known
     pulled.set_aside += taken.set_aside
     pulled.unmatched += taken.unmatched
 
 
-def _within_budget(house: House, account: Account | None, at: datetime) -> None:
+def charge(db: Session, batch: Batch, account_id: int | None, source_id: int, at: datetime) -> None:
+    """Write down what reading the batch has cost."""
+    if account_id is not None:
+        for each in batch.charges:
+            spend(
+                db,
+                account_id,
+                source_id,
+                operation=each.operation,
+                units=each.units,
+                micro_usd=each.micro_usd,
+                at=at,
+            )
+
+
+def budget_of(house: House, account: Account | None) -> float | None:
+    """What the account may cost in a month, in US dollars; None: nobody has said."""
     budget = getattr(house.account(account.name), "monthly_budget_usd", None) if account else None
+    return None if budget is None else float(budget)
+
+
+def within_budget(house: House, account: Account | None, at: datetime) -> None:
+    """Raises ``CollectError`` where the account has cost this month what it may."""
+    budget = budget_of(house, account)
     if account is None or budget is None:
         return
     with house.database.read() as db:
         used = spent(db, account.id, at)
-    if used >= float(budget) * MICRO:
+    if used >= budget * MICRO:
         raise CollectError(
             Reason.out_of_credit,
             f"The month's budget of {budget} USD for {account.name} is used up ({used / MICRO:.2f} USD). "

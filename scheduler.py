@@ -10,6 +10,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import OperationalError
 
+import imports
 import jobs
 import pulls
 from house import House, begin_anew
@@ -44,6 +45,7 @@ def _run(house: House, stop: threading.Event) -> None:
     for job, seconds in (
         (lambda: beat(house), BEAT),
         (lambda: pull_due(house, work), LOOK_FOR_DUE),
+        (lambda: import_due(house, work), LOOK_FOR_DUE),
         (work.send, LOOK_FOR_DUE),
         (work.call, LOOK_FOR_DUE),
         (work.react, REACT),
@@ -62,6 +64,13 @@ def pull_due(house: House, work: jobs.Jobs) -> None:
         waiting = pulls.due(db, jobs.utcnow())
     for source_id in waiting:
         work.pull(source_id)
+
+
+def import_due(house: House, work: jobs.Jobs) -> None:
+    with house.database.read() as db:
+        waiting = imports.due(db, jobs.utcnow())
+    for import_id in waiting:
+        work.import_page(import_id)
 
 
 def beat(house: House) -> None:

@@ -31,14 +31,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "house": {"channels", "database", "errors", "models", "outbound", "settings", "triage"},
     "money": {"models"},
     "pulls": BELOW | {"house", "money"},
+    "imports": BELOW | {"audit", "house", "money", "pulls"},
     "backup": {"database", "errors", "house", "models"},
     "checkup": BELOW | {"house", "pulls"},
     "webhooks": BELOW | {"events", "house"},
-    "jobs": BELOW | {"house", "pulls", "webhooks"},
-    "scheduler": BELOW | {"house", "jobs", "pulls"},
+    "jobs": BELOW | {"house", "imports", "pulls", "webhooks"},
+    "scheduler": BELOW | {"house", "imports", "jobs", "pulls"},
     "supervisor": {"database", "errors", "house", "models", "web"},
     "cli": BELOW
-    | {"audit", "backup", "checkup", "house", "jobs", "pulls", "sandbox", "scheduler", "supervisor", "web", "webhooks"},
+    | {"audit", "backup", "checkup", "house", "jobs", "pulls", "sandbox", "scheduler", "supervisor", "web"}
+    | {"imports", "webhooks"},
 }
 
 
