@@ -128,22 +128,28 @@ def without_signature(text: str, user: User) -> str:
 # -- what becomes of cases (called by triage.cases) ------------------------------------------------------------------
 
 
-def merged(db: Session, case: Case, into: Case) -> None:
-    """Everybody's drafts move along; who had one in both cases has both texts in one."""
-    for draft in db.scalars(select(Draft).where(Draft.case_id == case.id)):
-        there = of(db, into.id, draft.user_id, draft.kind)
-        if there is None:
-            draft.case_id, draft.case_version = into.id, into.version
-            continue
-        there.body, there.version = _joined(there.body, draft.body, draft.user), there.version + 1
-        there.updated_at = max(there.updated_at, draft.updated_at)
-        db.delete(draft)
+def join(db: Session, case_id: int, into: int) -> None:
+    """One case becomes part of another: who had a draft in both has both texts in one, there."""
+    for draft in db.scalars(select(Draft).where(Draft.case_id == case_id)):
+        there = of(db, into, draft.user_id, draft.kind)
+        if there is not None:
+            _add_to(db, there, draft)
     db.flush()
 
 
-def split(db: Session, case: Case, opened: Case, mention_ids: Collection[int]) -> None:
-    """An answer that was being written to what has moved moves with it."""
-    moving = select(Draft).where(Draft.case_id == case.id, Draft.to_mention_id.in_(mention_ids))
+def follow(db: Session, mention_ids: Collection[int], to: int) -> None:
+    """An answer that was being written to what moves to another case moves with it."""
+    moving = select(Draft).where(Draft.to_mention_id.in_(mention_ids), Draft.case_id != to)
     for draft in db.scalars(moving):
-        draft.case_id, draft.case_version = opened.id, opened.version
+        there = of(db, to, draft.user_id, draft.kind)
+        if there is None:
+            draft.case_id = to
+        else:
+            _add_to(db, there, draft)
     db.flush()
+
+
+def _add_to(db: Session, there: Draft, draft: Draft) -> None:
+    there.body, there.version = _joined(there.body, draft.body, draft.user), there.version + 1
+    there.updated_at = max(there.updated_at, draft.updated_at)
+    db.delete(draft)

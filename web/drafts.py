@@ -1,0 +1,114 @@
+"""Drafts: kept while somebody types, shown in a list, taken over by a colleague."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, abort, flash, jsonify, make_response, redirect, render_template, request, url_for
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+from werkzeug.wrappers import Response as BaseResponse
+
+from models import Case, Draft
+from triage import cases, drafts
+from web import composer
+from web.context import house, now, user
+from web.i18n import clock
+from web.i18n import gettext as _
+from web.queries import get_case
+
+pages = Blueprint("drafts", __name__)
+
+SHOWN = 200  # in the list of one's own
+
+
+@pages.get("/drafts")
+def mine() -> str:
+    """The reader's own, the latest first."""
+    with house().database.read() as db:
+        return render_template("drafts.html", drafts=_mine(db), thrown=None)
+
+
+def _mine(db: Session) -> list[tuple[Draft, Case]]:
+    own = select(Draft, Case).join(Case, Case.id == Draft.case_id).where(Draft.user_id == user().id)
+    latest = own.options(joinedload(Case.author)).order_by(Draft.updated_at.desc(), Draft.id.desc()).limit(SHOWN)
+    return [(draft, case) for draft, case in db.execute(latest)]
+
+
+@pages.post("/cases/<int:number>/draft")
+def keep(number: int) -> Response | BaseResponse:
+    """What somebody is typing. A script gets JSON: 409 with the other text where another window was faster.
+
+    ``version`` in the answers is the draft's: what the window has to name the next time.
+    """
+    kind = _kind()
+    typed = composer.typed()
+    with house().database.transaction() as db:
+        get_case(db, number)
+        case = composer.living(db, number)
+        try:
+            kept = drafts.keep(
+                db,
+                case,
+                kind,
+                body=typed.body,
+                user=user(),
+                version=typed.draft,
+                at=now(),
+                case_version=typed.version if case.id == number else None,
+                to_mention_id=composer.mention_in(db, case, typed.to_mention),
+                private=typed.private,
+            )
+        except drafts.Overtaken as error:
+            return _overtaken(number, typed, kind, error.there)
+        version = kept.version if kept else 0
+    if request.headers.get("HX-Request"):
+        return jsonify({"version": version, "said": composer.saved(now()) if kept else ""})
+    flash(_("The draft is saved."))
+    return redirect(url_for("cases.show", number=number, _anchor="composer"), 303)
+
+
+def _overtaken(number: int, typed: composer.Composer, kind: str, there: Draft | None) -> Response:
+    body, version = (there.body, there.version) if there else ("", 0)
+    if request.headers.get("HX-Request"):
+        at = clock(there.updated_at, now()) if there else ""
+        return make_response(jsonify({"version": version, "body": body, "at": at}), 409)
+    texts = {"mine": typed.body, "other": body, "kind": kind, "version": version, "number": number}
+    return make_response(render_template("draft_two.html", **texts), 409)
+
+
+@pages.post("/cases/<int:number>/draft/discard")
+def discard(number: int) -> str | BaseResponse:
+    """Thrown away by its owner; the answer shows the text once more, with a way back."""
+    kind = _kind()
+    with house().database.transaction() as db:
+        thrown = drafts.of(db, cases.get(db, number).id, user().id, kind)
+        if thrown is not None:
+            db.delete(thrown)
+    with house().database.read() as db:
+        return render_template("drafts.html", drafts=_mine(db), thrown=thrown)
+
+
+@pages.post("/cases/<int:number>/drafts/<int:draft_id>/take")
+def take(number: int, draft_id: int) -> BaseResponse:
+    """A copy of what a colleague has begun, as one's own draft. The colleague keeps theirs, and it is told."""
+    with house().database.transaction() as db:
+        get_case(db, number)
+        case = cases.get(db, number)
+        theirs = db.scalar(select(Draft).where(Draft.id == draft_id, Draft.case_id == number, Draft.kind == "reply"))
+        if theirs is None:
+            flash(_("The draft is no longer there: it was sent or thrown away."))
+        elif theirs.user_id == user().id:
+            abort(400)
+        else:
+            to, private = theirs.to_mention_id, theirs.private
+            drafts.add(db, case, "reply", body=theirs.body, user=user(), at=now(), to_mention_id=to, private=private)
+            changes = {"draft_of": [None, theirs.user.email]}
+            cases.record(db, number, "draft_taken", actor=user().email, at=now(), changes=changes)
+            flash(_("The text of %(name)s is in your composer.", name=theirs.user.name))
+    return redirect(url_for("cases.show", number=number, _anchor="composer"), 303)
+
+
+def _kind() -> str:
+    kind = request.form.get("kind", "reply")
+    if kind not in drafts.KINDS:
+        abort(400)
+    return kind
