@@ -71,10 +71,11 @@ class Embedded:
     def _begin(self, pool: ThreadPoolExecutor, name: str, work: Callable[..., object], number: int) -> None:
         """Unless it is under way already."""
         with self._lock:
-            if name not in self._running:
-                future: Future[object] = pool.submit(work, self.house, number, now=utcnow)
-                self._running[name] = future
-                future.add_done_callback(lambda done: self._done(name, done))
+            if name in self._running:
+                return
+            future: Future[object] = pool.submit(work, self.house, number, now=utcnow)
+            self._running[name] = future
+        future.add_done_callback(lambda done: self._done(name, done))  # perhaps at once, and it wants the lock
 
     def _done(self, name: str, done: Future[object]) -> None:
         with self._lock:
