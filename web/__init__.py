@@ -16,20 +16,24 @@ from house import House
 from models import Role
 from web import (
     absences,
+    access,
     admin,
     api,
     audit_log,
     cases,
+    drafts,
     errors,
     i18n,
     inbox,
     judgements,
     labels,
     lessons,
+    live,
     login,
     me,
     media,
     notices,
+    panes,
     policy,
     preferences,
     preview,
@@ -44,6 +48,7 @@ from web.context import is_at_least, secret_key
 STATIC = Path(__file__).parent / "static"
 MAX_FORM_BYTES = 1024 * 1024
 PACKABLE = (".css", ".js", ".svg")
+SMALL = 1400  # bytes: one packet, packed or not
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -51,6 +56,7 @@ CSP = (
 SCREENS = (
     inbox,
     cases,
+    drafts,
     judgements,
     promises,
     stories,
@@ -96,10 +102,13 @@ def create_app(house: House, *, clock: Callable[[], datetime] = lambda: datetime
     def speak() -> None:
         g.language = i18n.choose(g.user.language if g.user else None, request, house.settings.organisation.languages)
 
+    access.install(app, house.database)
     for screen in SCREENS:
         app.register_blueprint(screen.pages)
+    live.install(app, house, clock)
     api.register(app, house)
     errors.install(app)
+    app.after_request(_packed_page)  # these are called from the last to the first
     app.after_request(_headers)
     app.after_request(_static)
 
@@ -114,8 +123,12 @@ def create_app(house: House, *, clock: Callable[[], datetime] = lambda: datetime
             "labels": labels,
             "preferences": preferences.of(g.get("user")),
             "asset": asset,
+            "case_address": panes.case_address,
+            "here": panes.here,
+            "list_query": panes.list_query,
             "is_admin": is_at_least(Role.admin),
             "is_manager": is_at_least(Role.manager),
+            "may_write": access.may_write(g.get("user")),
             "promises_due": promises.waiting,
             "answers_of": shared.answers_of,
         }
@@ -156,6 +169,16 @@ def _static(response: Response) -> Response:
 @cache
 def _packed(name: str) -> bytes:
     return gzip.compress((STATIC / name).read_bytes(), mtime=0)
+
+
+def _packed_page(response: Response) -> Response:
+    """Pages travel packed too: a list is mostly the same words again. Nothing secret stands in them (BREACH)."""
+    wanted = request.accept_encodings["gzip"] and response.mimetype in ("text/html", "application/json")
+    if wanted and not response.is_streamed and not response.content_encoding and len(response.data) > SMALL:
+        response.set_data(gzip.compress(response.data, compresslevel=5))
+        response.headers["Content-Encoding"] = "gzip"
+        response.vary.add("Accept-Encoding")
+    return response
 
 
 def _headers(response: Response) -> Response:

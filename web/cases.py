@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, flash, jsonify, make_response, redirect, render_template, request, url_for
 from markupsafe import Markup
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-import channels
+from database import storable
 from errors import CannotReply, InvalidInput, InvalidTransition, StaleCase, TooLong
 from models import (
     Case,
     CaseEvent,
     CaseStatus,
-    Heartbeat,
     Mention,
     Note,
     Priority,
@@ -34,37 +32,24 @@ from models import (
     User,
 )
 from replies import outbox
-from triage import cases, policy, states
-from web import judgements, labels, promises, review, shared, stories, targets
+from triage import cases, drafts, policy, states
+from web import composer as composing
+from web import judgements, labels, panes, promises, review, rows, shared, stories, targets
+from web.composer import Composer
 from web.context import house, now, user, whole_number, zone
 from web.i18n import gettext as _
-from web.i18n import number
-from web.inbox import collecting, newest_event
+from web.i18n import language_name, number
+from web.inbox import following, listing, newest_event
 from web.media import proxied
 from web.queries import Entry, entries, get_case
 from web.safe_html import clean, is_web, link_text
 
 pages = Blueprint("cases", __name__, url_prefix="/cases")
 
-NEAREST = {"nn": ("nb", "da"), "nb": ("nn", "da"), "da": ("nb",)}  # whose readers read it as their own
 MAX_NOTE = 20_000  # characters
 AGAIN = (ReplyStatus.cancelled, ReplyStatus.draft)  # answers whose text can be taken up again
 LONG = 1_200  # characters; a longer message is folded
 TWICE = timedelta(minutes=10)  # the same note by the same person within this time is the same click
-
-
-@dataclass(frozen=True)
-class Composer:
-    """What stands in the composer when the page is drawn, and what is said about it."""
-
-    body: str = ""
-    to_mention: int | None = None
-    private: bool = False
-    key: str = ""
-    version: int | None = None  # of the case when the writer began; None: now
-    note: str = ""
-    error: str | None = None
-    stale: bool = False
 
 
 # -- the page -------------------------------------------------------------------------------------------------------
@@ -90,7 +75,17 @@ def show(number: int) -> str:
             withdrawn = db.get(Reply, draft)
             if withdrawn and withdrawn.case_id == number and withdrawn.status in AGAIN:
                 begun = Composer(withdrawn.body, withdrawn.to_mention_id, withdrawn.private)
-        return _page(db, number, begun, request.args.get("why"))
+        begun = replace(begun, to_mention=whole_number("to") or begun.to_mention, quote="quote" in request.args)
+    return _shown(number, begun, request.args.get("why"))
+
+
+def _shown(number: int, composer: Composer, why: str | None = None, focus: str | None = None) -> str:
+    """The page of a case, which its reader thereby has read."""
+    with house().database.read() as db:
+        page = _page(db, number, composer, why, focus)
+    with house().database.transaction() as db:
+        rows.look(db, number, user().id, now())
+    return page
 
 
 @pages.get("/<int:number>/thread")
@@ -98,7 +93,8 @@ def thread(number: int) -> str:
     """What moves on a case's page, for one that is looking on: the thread, then the head and the facts."""
     with house().database.read() as db:
         case = get_case(db, number)
-        return render_template("_moving.html", **_thread(db, case), **_beside(db, case))
+        writing = composing.others_writing(db, case)
+        return render_template("_moving.html", **_thread(db, case), **_beside(db, case), **writing)
 
 
 def _beside(db: Session, case: Case) -> dict[str, Any]:
@@ -133,8 +129,12 @@ def _thread(db: Session, case: Case, since: int | None = None) -> dict[str, Any]
     }
 
 
-def _page(db: Session, number: int, composer: Composer, why: str | None = None) -> str:
-    """``why``: what is judged of the case whose reasons are marked in the thread."""
+def _page(db: Session, number: int, composer: Composer, why: str | None = None, focus: str | None = None) -> str:
+    """The list with the case beside it, or the case's pane alone where only that was asked for.
+
+    ``why``: what is judged of the case whose reasons are marked in the thread. ``focus``: the id of the part where the
+    reader goes on, None: at the first message they have not seen.
+    """
     case = get_case(db, number)
     context = _thread(db, case, composer.version if composer.stale else None) | _beside(db, case)
     reasons = next((each for each in context["judged"] if each.field == why and each.because), None)
@@ -142,33 +142,20 @@ def _page(db: Session, number: int, composer: Composer, why: str | None = None) 
         context["why"] = {reasons.mention_id: reasons.because}
     mentions = [entry.item for entry in context["entries"] if isinstance(entry.item, Mention) and not entry.context]
     theirs = [mention for mention in mentions if not mention.ours]
-    answerable = [mention for mention in theirs if mention.can_reply and not mention.deleted_at]
-    abilities = channels.capabilities(case.channel)
-    chosen = next((found for found in answerable if found.id == composer.to_mention), None)
-    people = db.scalars(select(User).where(User.disabled_at.is_(None)).order_by(User.name)).all()
-    heartbeat = db.get(Heartbeat, "scheduler")
-    return render_template(
-        "case.html",
-        **context,
-        composer=composer,
-        key=composer.key or secrets.token_urlsafe(16),
-        version=case.version,
-        answerable=answerable,
-        theirs=theirs,
-        chosen=chosen or (answerable[-1] if answerable else None),
-        latest=theirs[-1] if theirs else None,
-        limit=abilities.limit,
-        private_limit=abilities.private_limit,
-        count=count_of(case.channel, composer.body, composer.private),
-        hold=house().settings.replies.hold_for(case.channel),
-        people=people,
-        teams=db.scalars(select(Team).order_by(Team.name)).all(),
-        priorities=list(Priority),
-        presets=follow_up_presets(),
-        proposed=proposed(db, case),
-        collecting=collecting(heartbeat, now()),
-        restarts=heartbeat.restarts if heartbeat else 0,
-    )
+    looked = rows.last_looked(db, [number], user().id).get(number)
+    context |= composing.context(db, case, composer, theirs)
+    context |= {
+        "people": db.scalars(select(User).where(User.disabled_at.is_(None)).order_by(User.name)).all(),
+        "teams": db.scalars(select(Team).order_by(Team.name)).all(),
+        "priorities": list(Priority),
+        "presets": follow_up_presets(),
+        "unseen": next((each.id for each in theirs if looked is not None and each.collected_at > looked), None),
+        "known": looked is not None,
+        "focus": focus,
+    }
+    if panes.only_case():
+        return render_template("_pane.html", **context)
+    return render_template("inbox.html", **(listing(db) | context))
 
 
 def _targets(case: Case) -> list[CaseStatus]:
@@ -212,65 +199,33 @@ def follow_up_presets() -> list[tuple[str, datetime]]:
     return [(label, datetime.combine(day, time(8), zone())) for label, day in days]
 
 
-@dataclass(frozen=True)
-class Proposed:
-    """A canned reply that a rule proposed for a case."""
-
-    name: str
-    language: str
-    text: str
+# -- while one writes -----------------------------------------------------------------------------------------------
 
 
-def proposed(db: Session, case: Case) -> Proposed | None:
-    """In the language of who wrote, or the nearest there is."""
-    canned = policy.read(db).canned_replies.get(case.canned_reply) if case.canned_reply else None
-    if canned is None:
-        return None
-    spoken = case.language or ""
-    near = [spoken, *NEAREST.get(spoken, ()), *house().settings.organisation.languages, *canned.texts]
-    language = next(tag for tag in near if tag in canned.texts)
-    return Proposed(canned.name, language, canned.texts[language])
-
-
-@pages.post("/<int:number>/proposed")
-def take_proposed(number: int) -> str:
-    """The proposed answer in the composer, under what has been written there already."""
+@pages.post("/<int:number>/canned")
+def take_canned(number: int) -> str:
+    """A prepared answer in the composer, under what has been written there already."""
     with house().database.read() as db:
-        offered = proposed(db, get_case(db, number))
-        parts = (_body().rstrip(), offered.text if offered else "")
-        composer = Composer(
-            "\n\n".join(filter(None, parts)), whole_number("to_mention"), "private" in request.form,
-            request.form.get("key", ""), whole_number("version"),
-        )  # fmt: skip
-        return _page(db, number, composer)
+        case, typed = get_case(db, number), composing.typed()
+        prepared = policy.read(db).canned_replies.get(request.form.get("canned", ""))
+        text = composing.canned(db, case, prepared).text if prepared else ""
+        return _page(db, number, replace(typed, body=composing.under(typed.body, text, user())))
 
 
-# -- counting -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Count:
-    """How long a text is as the network counts it, and what to say about it."""
-
-    length: int
-    limit: int | None
-    over: int
-    warning: str | None
-
-
-def count_of(channel: str, body: str, private: bool) -> Count:
-    abilities = channels.capabilities(channel)
-    limit = abilities.private_limit if private and abilities.private_limit is not None else abilities.limit
-    length = abilities.count(body)
-    warning = abilities.warn(body) if abilities.warn and body else None
-    return Count(length, limit, max(0, length - limit) if limit is not None else 0, warning)
+@pages.get("/<int:number>/canned")
+def canned(number: int) -> Response:
+    """Every prepared answer as it would stand in an answer here."""
+    with house().database.read() as db:
+        case = get_case(db, number)
+        offered = [composing.canned(db, case, reply) for reply in policy.read(db).canned_replies.values()]
+    found = [{"name": each.name, "text": each.text, "language": language_name(each.language)} for each in offered]
+    return jsonify({"canned": sorted(found, key=lambda each: each["name"].lower())})
 
 
 @pages.post("/<int:number>/count")
 def count(number: int) -> str:
     with house().database.read() as db:
-        channel = get_case(db, number).channel
-    found = count_of(channel, _body(), bool(request.form.get("private")))
+        found = composing.count_of(db, get_case(db, number), composing.body(), bool(request.form.get("private")))
     return render_template("_count.html", count=found)
 
 
@@ -279,45 +234,46 @@ def count(number: int) -> str:
 
 @pages.post("/<int:number>/reply")
 def reply(number: int) -> BaseResponse | Response:
-    me, key = user(), request.form.get("key", "") or None
-    composer = Composer(
-        body=_body(),
-        to_mention=whole_number("to_mention"),
-        private=bool(request.form.get("private")),
-        key=key or "",
-        version=whole_number("version"),
-    )
+    me, typed = user(), composing.typed()
     then = request.form.get("then", Then.keep)
     if then not in list(Then):
         abort(400)
     try:
         with house().database.transaction() as db:
-            outbox.submit(
+            case = get_case(db, number)
+            if wrong := composing.meaningless(typed.body):
+                raise InvalidInput(wrong)
+            text = composing.filled(case, typed.body if drafts.without_signature(typed.body, me) else "")
+            made = outbox.submit(
                 db,
                 house(),
                 number,
-                body=composer.body,
+                body=text,
                 user=me,
                 at=now(),
-                to_mention_id=composer.to_mention,
+                to_mention_id=typed.to_mention,
                 then=Then(then),
-                private=composer.private,
-                idempotency_key=key,
-                version=composer.version,
+                private=typed.private,
+                idempotency_key=typed.key or None,
+                version=typed.version,
             )
+            if made.body != storable(text).strip():  # the same form was sent before, with another text
+                typed = replace(typed, key="")
+                raise InvalidInput(_("This form has been sent already, with another text: see the thread. Send again."))
+            drafts.sent(db, case, "reply", body=typed.body, user=me, version=typed.draft)
     except StaleCase:
-        return _again(number, composer, stale=True, status=409)
+        return _again(number, typed, stale=True, status=409)
     except TooLong as error:
         over = number_over(error)
-        return _again(number, composer, error=over, status=422)
+        return _again(number, typed, error=over, status=422)
     except CannotReply as error:
-        return _again(number, composer, error=labels.cannot_reply(error.reason), status=409)
+        return _again(number, typed, error=labels.cannot_reply(error.reason), status=409)
     except InvalidTransition:
         message = _("The case is %(status)s: reopen it first. Nothing was sent.", status=_status_of(number))
-        return _again(number, composer, error=message, status=409)
+        return _again(number, typed, error=message, status=409)
     except InvalidInput as error:
-        message = str(error) if composer.body.strip() else _("Write something first.")
-        return _again(number, composer, error=message, status=422)
+        message = str(error) if drafts.without_signature(typed.body, me) else _("Write something first.")
+        return _again(number, typed, error=message, status=422)
     return _back(number, "end")
 
 
@@ -331,29 +287,22 @@ def number_over(error: TooLong) -> str:
     return _("The answer is %(over)s characters too long for the network. Nothing was sent.", over=over)
 
 
-def _again(number: int, composer: Composer, *, status: int, stale: bool = False, error: str | None = None) -> Response:
-    """The page once more with what was written, and why it was not taken."""
-    shown = Composer(
-        composer.body,
-        composer.to_mention,
-        composer.private,
-        composer.key,
-        composer.version,
-        composer.note,
-        error,
-        stale,
-    )
+def _again(number: int, typed: Composer, *, status: int, stale: bool = False, error: str | None = None) -> Response:
+    """The page once more with what was written, and why it was not taken; what was written is kept."""
+    kept = composing.keep(number, typed)
     with house().database.read() as db:
-        return make_response(_page(db, number, shown), status)
+        return make_response(_page(db, number, replace(kept, error=error, stale=stale)), status)
 
 
 @pages.post("/<int:number>/replies/<int:reply_id>/cancel")
-def cancel(number: int, reply_id: int) -> BaseResponse:
-    """Undo: only while it is held. The text goes back into the composer."""
+def cancel(number: int, reply_id: int) -> BaseResponse | Response:
+    """Undo: only while it is held. The text goes back into the composer, as a draft of whoever undoes it."""
     try:
         with house().database.transaction() as db:
-            _reply_of(db, number, reply_id)
+            undone = _reply_of(db, number, reply_id)
             cases.cancel_reply(db, reply_id, actor=user().email, at=now())
+            where: dict[str, Any] = {"to_mention_id": undone.to_mention_id, "private": undone.private}
+            drafts.add(db, cases.get(db, number), "reply", body=undone.body, user=user(), at=now(), **where)
     except (InvalidTransition, StaleCase):
         with house().database.read() as db:
             status = _reply_of(db, number, reply_id).status
@@ -362,11 +311,11 @@ def cancel(number: int, reply_id: int) -> BaseResponse:
             return _back(number, f"reply-{reply_id}")
     else:
         flash(_("The answer was withdrawn. Nothing was sent; the text is in the composer."))
-    return redirect(url_for("cases.show", number=number, draft=reply_id, _anchor="composer"), 303)
+    return _back(number, "composer")
 
 
 @pages.post("/<int:number>/replies/<int:reply_id>/there")
-def there(number: int, reply_id: int) -> BaseResponse:
+def there(number: int, reply_id: int) -> BaseResponse | Response:
     """A person has looked and found the answer on the network."""
     url = _url_field("url")
     with house().database.transaction() as db:
@@ -377,7 +326,7 @@ def there(number: int, reply_id: int) -> BaseResponse:
 
 
 @pages.post("/<int:number>/replies/<int:reply_id>/again")
-def again(number: int, reply_id: int) -> BaseResponse:
+def again(number: int, reply_id: int) -> BaseResponse | Response:
     """A person has looked, and the answer is not there; or what stopped it has been mended."""
     with house().database.transaction() as db:
         if _reply_of(db, number, reply_id).status not in (ReplyStatus.failed, ReplyStatus.uncertain):
@@ -394,7 +343,7 @@ def _reply_of(db: Session, number: int, reply_id: int) -> Reply:
 
 
 @pages.post("/<int:number>/answered")
-def answered(number: int) -> BaseResponse:
+def answered(number: int) -> BaseResponse | Response:
     """ "I answered there": on the network itself, by whatever door it has."""
     to_mention, url = whole_number("to_mention"), _url_field("url")
     written = request.form.get("at", "").strip()
@@ -424,33 +373,38 @@ def answered(number: int) -> BaseResponse:
 
 @pages.post("/<int:number>/note")
 def note(number: int) -> BaseResponse | Response:
-    body = _body()
+    body = composing.body()
     if not body.strip() or len(body) > MAX_NOTE:
         message = _("Write something first.") if not body.strip() else _("That is too long for a note.")
-        return _again(number, Composer(note=body), error=message, status=422)
+        typed = composing.typed()
+        return _again(number, Composer(note=body, note_draft=typed.draft), error=message, status=422)
     with house().database.transaction() as db:
         same = select(Note.id).where(
             Note.case_id == number, Note.user_id == user().id, Note.body == body, Note.created_at > now() - TWICE
         )
         if db.scalar(same) is None:  # else the form was sent twice
             cases.note(db, number, body=body, user=user(), at=now())
+        drafts.sent(db, get_case(db, number), "note", body=body, user=user(), version=composing.typed().draft)
     return _back(number, "end")
 
 
 @pages.post("/<int:number>/status")
-def status(number: int) -> BaseResponse:
+def status(number: int) -> BaseResponse | Response:
     target = request.form.get("status", "")
     if target not in list(CaseStatus):
         abort(400)
     with house().database.transaction() as db:
+        onwards = following(db, number) if "next" in request.form else None
         if get_case(db, number).status != target:
             cases.change_status(db, number, target=CaseStatus(target), actor=user().email, at=now())
     flash(_("The case is now: %(status)s.", status=labels.status(target)))
-    return _back(number)
+    if "next" in request.form and onwards is None:
+        return _to_list()
+    return _back(onwards or number)
 
 
 @pages.post("/<int:number>/take")
-def take(number: int) -> BaseResponse:
+def take(number: int) -> BaseResponse | Response:
     with house().database.transaction() as db:
         if get_case(db, number).assignee_id != user().id:
             cases.assign(db, number, assignee=db.get_one(User, user().id), actor=user().email, at=now())
@@ -459,7 +413,7 @@ def take(number: int) -> BaseResponse:
 
 
 @pages.post("/<int:number>/details")
-def details(number: int) -> BaseResponse:
+def details(number: int) -> BaseResponse | Response:
     """Assignee, team, priority, tags: only what this form changed, so that two people do not undo each other."""
     form, actor, at = request.form, user().email, now()
 
@@ -499,7 +453,7 @@ def _one_of(values: type[StrEnum], chosen: str) -> Any:
 
 
 @pages.post("/<int:number>/follow-up")
-def follow_up(number: int) -> BaseResponse:
+def follow_up(number: int) -> BaseResponse | Response:
     text = request.form.get("preset") or request.form.get("until", "")
     until = _local_time(text) if text.strip() else None
     if until is not None and until <= now():
@@ -512,7 +466,7 @@ def follow_up(number: int) -> BaseResponse:
 
 
 @pages.post("/<int:number>/merge")
-def merge(number: int) -> BaseResponse:
+def merge(number: int) -> BaseResponse | Response:
     into = whole_number("into")
     if into is None or into == number:
         raise InvalidInput(_("Write the number of another case."), {"into": "the number of another case"})
@@ -525,7 +479,7 @@ def merge(number: int) -> BaseResponse:
 
 
 @pages.post("/<int:number>/split")
-def split(number: int) -> BaseResponse:
+def split(number: int) -> BaseResponse | Response:
     mention_id = whole_number("mention")
     if mention_id is None:
         abort(400)
@@ -541,11 +495,6 @@ def split(number: int) -> BaseResponse:
 
 
 # -- reading forms --------------------------------------------------------------------------------------------------
-
-
-def _body() -> str:
-    """The text field; browsers send line ends as CR LF, networks count a line end as one."""
-    return request.form.get("body", "").replace("\r\n", "\n")
 
 
 def _url_field(name: str) -> str | None:
@@ -564,5 +513,14 @@ def _local_time(text: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=zone())
 
 
-def _back(number: int, anchor: str | None = None) -> BaseResponse:
-    return redirect(url_for("cases.show", number=number, _anchor=anchor), 303)
+def _to_list() -> BaseResponse | Response:
+    """To the list alone: there is no other case in it."""
+    address = url_for("inbox.inbox", **panes.here())
+    return make_response("", 204, {"HX-Redirect": address}) if panes.only_case() else redirect(address, 303)
+
+
+def _back(number: int, anchor: str | None = None) -> BaseResponse | Response:
+    """To the case, beside the list that stood there. ``anchor``: the part of it where the reader goes on."""
+    if panes.only_case():
+        return make_response(_shown(number, Composer(), focus=anchor))
+    return redirect(panes.case_address(number, _anchor=anchor), 303)

@@ -108,4 +108,6 @@ def answer(status: int, code: str, message: str, fields: dict[str, str] | None =
         if fields:
             body["fields"] = fields
         return make_response(jsonify({"error": body}), status)
+    if request.headers.get("HX-Request"):  # for a page that stays: a line of it
+        return make_response(render_template("_trouble.html", message=message), status)
     return make_response(render_template("error.html", status=status, message=message), status)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from flask import Blueprint, Response, abort, jsonify, make_response, render_template, request
+from flask import Blueprint, render_template
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
@@ -17,7 +18,6 @@ from models import (
     CaseStatus,
     Heartbeat,
     Kind,
-    Mention,
     Noise,
     Sentiment,
     Source,
@@ -27,22 +27,21 @@ from models import (
 )
 from triage import policy
 from triage.learning import VALUES
-from web import labels, notices
+from web import labels, notices, panes
 from web.context import house, now, user
 from web.i18n import gettext as _
-from web.queries import CaseFilter, CasePage, Sort, cases_among, cases_numbered, find_cases
+from web.queries import CaseFilter, CasePage, Sort, find_cases
+from web.rows import rows
 
 pages = Blueprint("inbox", __name__)
 
 PAGE = 50
-PREVIEW = 220  # characters
 TO_DO = (CaseStatus.new, CaseStatus.open)
 NARROWING = (
     "channel", "assignee", "source", "q", "kind", "sentiment", "language", "wants_answer", "urgency", "noise",
     "category", "due", "team", "story",
 )  # fmt: skip
 FLAGGED = 50  # at most so many on top
-MAX_NEWS = 200  # events told one by one; after a longer sleep the whole list is asked for
 ALIVE = timedelta(seconds=15)  # older than this, and the collecting side is down
 
 
@@ -54,15 +53,6 @@ class View:
     args: dict[str, str]
     current: bool
     count: int | None = None
-
-
-@dataclass(frozen=True)
-class Row:
-    """``subject`` on its own line, ``text`` under it; without a subject the text has both lines."""
-
-    case: Case
-    subject: str
-    text: str
 
 
 def wanted_cases(args: MultiDict[str, str], me: User) -> CaseFilter:
@@ -98,48 +88,68 @@ def wanted_cases(args: MultiDict[str, str], me: User) -> CaseFilter:
 
 @pages.get("/")
 def inbox() -> str:
-    me, args = user(), request.args
-    wanted = wanted_cases(args, me)
-    sort = Sort(args["sort"]) if args.get("sort") in list(Sort) else Sort.newest
-    cursor = args.get("cursor") or None
     with house().database.read() as db:
-        last = newest_event(db)
-        page = find_cases(db, wanted, sort=sort, limit=PAGE, cursor=cursor)
-        flagged = _flagged(db, wanted) if cursor is None and sort is Sort.newest else CasePage([], None, 0)
-        on_top = {found.id for found in flagged.cases}
-        rest = [found for found in page.cases if found.id not in on_top]
-        rows = _rows(db, [*flagged.cases, *rest])
-        sources = db.execute(select(Source.name, Source.error, Source.paused_at).order_by(Source.name)).all()
-        filters = _filters(db)
-        people = db.scalars(select(User).where(User.disabled_at.is_(None)).order_by(User.name)).all()
-        heartbeat = db.get(Heartbeat, "scheduler")
-        views = _views(db, args, me)
-        told, told_in_all = notices.unseen(db, me.id)
-        any_case = bool(rows) or db.scalar(select(Case.id).limit(1)) is not None
-    return render_template(
-        "inbox.html",
-        urgent=rows[: len(flagged.cases)],
-        rows=rows[len(flagged.cases) :],
-        total=page.total,
-        next_cursor=page.next_cursor,
-        last=last,
-        views=views,
-        sources=sources,
-        troubled=[source for source in sources if source.error],
-        people=people,
-        filters=filters,
-        notices=told,
-        notice_count=told_in_all,
-        channels=channels.CHANNELS.values(),
-        sorts=sort_names(),
-        sort=sort,
-        args=args,
-        args_without_cursor={name: values for name, values in args.to_dict(flat=False).items() if name != "cursor"},
-        filtered=any(args.get(name) for name in NARROWING),
-        any_case=any_case,
-        collecting=collecting(heartbeat, now()),
-        restarts=heartbeat.restarts if heartbeat else 0,
-    )
+        return render_template("inbox.html", **listing(db))
+
+
+def listing(db: Session) -> dict[str, Any]:
+    """What the navigation and the list need."""
+    me, args = user(), panes.list_args()
+    sort = Sort(args["sort"]) if args.get("sort") in list(Sort) else Sort.newest
+    flagged, page = _listed(db)
+    rest = _without(page, flagged)
+    last = newest_event(db)
+    listed = rows(db, [*flagged.cases, *rest], me)
+    sources = db.execute(select(Source.name, Source.error, Source.paused_at).order_by(Source.name)).all()
+    heartbeat = db.get(Heartbeat, "scheduler")
+    told, told_in_all = notices.unseen(db, me.id)
+    views = _views(db, args, me)
+    return {
+        "urgent": listed[: len(flagged.cases)],
+        "rows": listed[len(flagged.cases) :],
+        "total": page.total,
+        "next_cursor": page.next_cursor,
+        "last": last,
+        "views": views,
+        "view": next((view for view in views if view.current), None),
+        "sources": sources,
+        "troubled": [source for source in sources if source.error],
+        "people": db.scalars(select(User).where(User.disabled_at.is_(None)).order_by(User.name)).all(),
+        "filters": _filters(db),
+        "notices": told,
+        "notice_count": told_in_all,
+        "channels": channels.CHANNELS.values(),
+        "sorts": sort_names(),
+        "sort": sort,
+        "args": args,
+        "args_without_cursor": {name: values for name, values in panes.here().items() if name != "cursor"},
+        "filtered": any(args.get(name) for name in NARROWING),
+        "any_case": bool(listed) or db.scalar(select(Case.id).limit(1)) is not None,
+        "collecting": collecting(heartbeat, now()),
+        "restarts": heartbeat.restarts if heartbeat else 0,
+    }
+
+
+def _listed(db: Session) -> tuple[CasePage, CasePage]:
+    """What stands on top of the list the reader has before them, and the page under it."""
+    args = panes.list_args()
+    wanted, cursor = wanted_cases(args, user()), args.get("cursor")
+    sort = Sort(args["sort"]) if args.get("sort") in list(Sort) else Sort.newest
+    on_top = _flagged(db, wanted) if cursor is None and sort is Sort.newest else CasePage([], None, 0)
+    return on_top, find_cases(db, wanted, sort=sort, limit=PAGE, cursor=cursor)
+
+
+def _without(page: CasePage, flagged: CasePage) -> list[Case]:
+    on_top = {found.id for found in flagged.cases}
+    return [found for found in page.cases if found.id not in on_top]
+
+
+def following(db: Session, number: int) -> int | None:
+    """The case under this one in the list; after the last, or where it is not listed, the first. None: no other."""
+    flagged, page = _listed(db)
+    listed = [found.id for found in [*flagged.cases, *_without(page, flagged)]]
+    below = listed[listed.index(number) + 1 :] if number in listed else []
+    return next((each for each in [*below, *listed] if each != number), None)
 
 
 Choices = list[tuple[str, str]]  # value in the address -> words
@@ -174,31 +184,6 @@ def _flagged(db: Session, wanted: CaseFilter) -> CasePage:
     return find_cases(db, replace(wanted, flagged=True), sort=Sort.urgent, limit=FLAGGED)
 
 
-def _rows(db: Session, cases: list[Case]) -> list[Row]:
-    """The cases with the beginning of the latest message by somebody else. One query."""
-    latest = (
-        select(func.max(Mention.id))
-        .where(
-            Mention.case_id.in_([found.id for found in cases]),
-            Mention.context.is_(False),
-            Mention.repost.is_(False),
-            Mention.ours.is_(False),
-        )
-        .group_by(Mention.case_id)
-    )
-    found = db.execute(select(Mention.case_id, func.substr(Mention.text, 1, PREVIEW * 2)).where(Mention.id.in_(latest)))
-    previews = {case_id: " ".join(text.split()) for case_id, text in found}
-    return [_row(each, previews.get(each.id, "")) for each in cases]
-
-
-def _row(found: Case, text: str) -> Row:
-    """A subject that only is the beginning of the message is not said twice."""
-    subject = " ".join(found.subject.split())
-    if text.startswith(subject.rstrip("…").rstrip()):
-        subject = ""
-    return Row(found, subject, text[:PREVIEW])
-
-
 def _views(db: Session, args: MultiDict[str, str], me: User) -> list[View]:
     """The navigation. What is unfinished is counted, in one query over an index; what is done is not."""
     whose = case((Case.assignee_id.is_(None), "none"), (Case.assignee_id == me.id, "me"), else_="others")
@@ -226,50 +211,9 @@ def _views(db: Session, args: MultiDict[str, str], me: User) -> list[View]:
 
 
 def newest_event(db: Session) -> int:
-    return db.scalar(select(func.max(CaseEvent.id))) or 0
+    return db.scalar(select(CaseEvent.id).order_by(CaseEvent.id.desc()).limit(1)) or 0
 
 
 def collecting(heartbeat: Heartbeat | None, at: datetime) -> str:
     """Whether anybody collects and sends: "ok", or "down"."""
     return "ok" if heartbeat and at - heartbeat.at <= ALIVE else "down"
-
-
-@pages.get("/live")
-def live() -> Response:
-    """What has changed since an event: 204 when nothing has. Asked for every two seconds by every open window."""
-    me = user()
-    after = request.args.get("after", "")
-    if not after.isdigit() or len(after) > 18:
-        abort(400)
-    with house().database.read() as db:
-        heartbeat = db.get(Heartbeat, "scheduler")
-        last = newest_event(db)
-        if last <= int(after):
-            response = make_response("", 204)
-        else:
-            response = jsonify({"last": last, **_news(db, int(after), me)})
-    response.headers["X-Collecting"] = collecting(heartbeat, now())
-    response.headers["X-Restarts"] = str(heartbeat.restarts if heartbeat else 0)
-    return response
-
-
-def _news(db: Session, after: int, me: User) -> dict[str, object]:
-    """The rows of the changed cases as they are now; ``in`` tells whether the list asked for would hold them."""
-    changed = list(
-        db.scalars(select(CaseEvent.case_id).where(CaseEvent.id > after).order_by(CaseEvent.id).limit(MAX_NEWS + 1))
-    )
-    if len(changed) > MAX_NEWS:
-        return {"rows": [], "many": True, "cases": []}
-    numbers = sorted(set(changed))
-    found = cases_numbered(db, numbers)
-    wanted = wanted_cases(request.args, me)
-    shown = cases_among(db, numbers, wanted)
-    rows = [
-        {
-            "case": row.case.id,
-            "in": row.case.id in shown,
-            "html": render_template("_row.html", row=row, gone=row.case.id not in shown),
-        }
-        for row in _rows(db, found)
-    ]
-    return {"rows": rows, "many": False, "cases": numbers}

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from errors import NotFoundError, QueryError
 from models import Case, CaseStatus, Kind, Noise, Priority, Reply, ReplyOrigin, ReplyStatus, Role, Sentiment, Urgency
 from triage.clock import Day
-from web.i18n import clock, language_name, length, when
+from web.i18n import clock, duration, language_name, length, when
 from web.i18n import gettext as _
 
 SOON = timedelta(hours=2)  # what is due within this is due soon
@@ -144,14 +144,16 @@ def sure(confidence: float) -> str:
 
 
 def due(case: Case, now: datetime) -> str:
-    """When a case is due, or how late it is, in a few words."""
-    assert case.next_breach_at is not None
+    """When a case is due, how late it is, or why its clock stands still, in a few words; empty without a target."""
     at, resolution = case.next_breach_at, case.breach_kind == "resolution"
+    if at is None:
+        paused = case.status == CaseStatus.pending and case.first_response_due_at is not None
+        return _("Paused: waiting for the author") if paused else ""
     if at <= now:
-        late = length(now - at)
-        return _("resolution %(time)s late", time=late) if resolution else _("answer %(time)s late", time=late)
+        late = duration(now - at) if now - at < timedelta(days=1) else length(now - at)
+        return _("Resolution %(time)s late", time=late) if resolution else _("%(time)s late", time=late)
     time = clock(at, now)
-    words = _("resolution due %(time)s", time=time) if resolution else _("answer due %(time)s", time=time)
+    words = _("Resolution due %(time)s", time=time) if resolution else _("Reply due %(time)s", time=time)
     return _("%(due)s, in %(left)s", due=words, left=length(at - now)) if at - now < timedelta(days=1) else words
 
 
@@ -162,7 +164,8 @@ def read_as(case: Case) -> list[str]:
 
 
 def due_colour(case: Case, now: datetime) -> str:
-    assert case.next_breach_at is not None
+    if case.next_breach_at is None:
+        return "neutral"
     left = case.next_breach_at - now
     return "danger" if left <= timedelta(0) else "warning" if left <= SOON else "neutral"
 
@@ -204,7 +207,12 @@ def spoken(tag: str) -> str:
 
 
 def role(value: str) -> str:
-    return {Role.agent: _("Agent"), Role.manager: _("Manager"), Role.admin: _("Administrator")}[Role(value)]
+    return {
+        Role.reader: _("Reader"),
+        Role.agent: _("Agent"),
+        Role.manager: _("Manager"),
+        Role.admin: _("Administrator"),
+    }[Role(value)]
 
 
 def flag(value: str) -> str:
@@ -384,6 +392,7 @@ def action(value: str) -> str:
         "promise": _("stands by a promise"),
         "promise_kept": _("the promise was kept"),
         "promise_dropped": _("the promise no longer holds"),
+        "draft_taken": _("copied a colleague's draft"),
         "sla_warning": _("a target is about to be missed"),
         "sla_breached": _("a target was missed"),
         "notified": _("told colleagues"),
@@ -413,6 +422,7 @@ def field(name: str) -> str:
         "effect": _("effect"),
         "why": _("reason"),
         "draft": _("proposed answer"),
+        "draft_of": _("draft of"),
         "notify": _("told"),
         "ignore": _("ignore"),
         "not_before": _("not before"),

@@ -1,4 +1,4 @@
-// The list: which row is the current one, and the way back to it.
+// The list: which row is the current one.
 (() => {
   "use strict";
   const rows = () => [...document.querySelectorAll(".row")];
@@ -9,6 +9,7 @@
     sessionStorage.setItem("row", row.id);
   }
 
+  gensvar.choose = choose;
   gensvar.currentRow = () => document.querySelector(".row[aria-current]");
 
   // To the next row (1) or the one before (-1).
@@ -22,21 +23,13 @@
     to.scrollIntoView({ block: "nearest" });
   };
 
-  // Back leads to the list one came from, filtered as it was.
-  gensvar.pointBack = (head) => {
-    const list = sessionStorage.getItem("list");
-    const back = head.querySelector("#back");
-    if (list && back) back.href = list;
-  };
-
   document.addEventListener("focusin", (event) => {
     const row = event.target.closest?.(".row");
     if (row) choose(row);
   });
 
   htmx.onLoad((root) => {
-    if (root.querySelector("#cases")) sessionStorage.setItem("list", location.pathname + location.search);
-    gensvar.pointBack(root);
+    if (!root.querySelector("#cases") || gensvar.currentRow()) return;
     const back = document.getElementById(sessionStorage.getItem("row"));
     if (back?.matches(".row")) back.setAttribute("aria-current", "true");
   });

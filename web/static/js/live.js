@@ -1,143 +1,166 @@
-// What is new: asked for every two seconds, shown without moving anything under a hand.
+// Hears from the server while the window is open, by a stream, and by asking where there is none. What is heard goes to
+// the other scripts as the event "gensvar:news"; the banner says when nothing can be heard.
 (() => {
   "use strict";
   const { page } = gensvar;
-  const POLL = 2000;
+  if (!page.user) return;
+  const ASK = 2000; // milliseconds between two questions of a window somebody looks at
+  const SELDOM = 30000; // of one that nobody looks at
+  const RETRY = [1000, 2000, 5000, 15000, 30000]; // until the stream is tried again
+  const SILENT = 35000; // the server says something every fifteen seconds
+  const ASLEEP = 15000; // a clock that has jumped by so much: the computer slept
+  const NOT_FILTERS = ["after", "case", "draft", "list", "state", "to", "why", "window"];
+  const name = [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const trouble = document.getElementById("trouble");
-  const news = () => document.querySelector("button.news");
   const here = () => new Date().toLocaleTimeString(document.documentElement.lang,
     { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: page.zone }); // as the server writes it
-  let last = page.last;
-  let restarts = page.restarts;
-  let seen = here();
+
+  let last = page.last === undefined ? null : Number(page.last);
+  let state = ""; // of the last answer, so that the same is not sent again
+  let restarts = page.restarts === undefined ? null : Number(page.restarts);
+  let stream = null;
+  let showing = ""; // what the stream was told that this window shows
+  let tries = 0;
   let failures = 0;
-  let waiting = new Set();
+  let heard = Date.now();
+  let seen = here();
+  let looked = Date.now();
+  let asking = false;
+  let timer;
   let restartedAt = null;
 
-  function say(text, link) {
-    if (trouble.dataset.said === text) return;
+  function say(text, login) {
+    if ((trouble.dataset.said || "") === text) return;
     trouble.dataset.said = text;
     trouble.textContent = text;
-    if (text && link) {
+    if (login) {
       const a = document.createElement("a");
       a.href = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
       a.textContent = trouble.dataset.login;
       trouble.append(" ", a);
     }
     trouble.hidden = !text;
+    if (text) gensvar.announce(text);
   }
 
-  function offer(count) {
-    const button = news();
-    if (!button) return;
-    const { one, many, lots } = button.dataset;
-    button.textContent = count === Infinity ? lots || many : count === 1 ? one : many.replace("{n}", count);
-    if (button.hidden && count) gensvar.announce(button.textContent);
-    button.hidden = !count;
+  // What this window shows, as the server wants to know it; a window nobody looks at is nowhere.
+  function shown() {
+    const list = document.getElementById("cases");
+    const query = new URLSearchParams(list ? location.search : "");
+    for (const own of NOT_FILTERS) query.delete(own);
+    if (list) query.set("list", "1");
+    if (document.hidden) return query;
+    query.set("window", name);
+    const open = gensvar.open();
+    if (open) query.set("case", open.dataset.case);
+    return query;
   }
 
-  async function poll() {
-    if (document.hidden) return;
+  function connected() {
+    heard = Date.now();
+    seen = here();
+    failures = 0;
+  }
+
+  function heed(hint) {
+    connected();
+    last = Math.max(last ?? 0, hint.last);
+    if (hint.at) gensvar.skew = Math.abs(Date.now() - hint.at) > 2000 ? Date.now() - hint.at : 0;
+    if (hint.collecting) {
+      if (restarts !== null && hint.restarts > restarts) { restartedAt = here(); setTimeout(() => { restartedAt = null; say(""); }, 30000); }
+      restarts = hint.restarts;
+      page.collecting = hint.collecting;
+    }
+    tell();
+    document.dispatchEvent(new CustomEvent("gensvar:news", { detail: hint }));
+  }
+
+  function tell() {
+    if (page.collecting === "down") say(trouble.dataset.down);
+    else if (restartedAt) say(trouble.dataset.restarted.replace("{time}", restartedAt));
+    else say("");
+  }
+
+  async function ask() {
+    if (asking) return;
+    asking = true;
     try {
-      const query = page.query ? `&${page.query}` : "";
-      const answer = await fetch(`${page.live}?after=${last}${query}`, { headers: { "HX-Request": "true" }, signal: AbortSignal.timeout(10000) });
+      const query = shown();
+      if (last !== null) query.set("after", last);
+      query.set("state", state);
+      const answer = await fetch(`/live?${query}`, { headers: { "HX-Request": "true" }, signal: AbortSignal.timeout(10000) });
       if (answer.status === 401) { say(trouble.dataset.out, true); return; }
       if (!answer.ok) throw new Error(String(answer.status));
-      failures = 0;
-      seen = here();
-      const dated = Date.parse(answer.headers.get("Date"));
-      if (dated) gensvar.skew = Math.abs(Date.now() - dated) > 2000 ? Date.now() - dated : 0;
-      const count = answer.headers.get("X-Restarts");
-      if (Number(count) > Number(restarts)) { restartedAt = here(); setTimeout(() => { restartedAt = null; }, 30000); }
-      restarts = count;
-      if (answer.headers.get("X-Collecting") === "down") say(trouble.dataset.down);
-      else if (restartedAt) say(trouble.dataset.restarted.replace("{time}", restartedAt));
-      else say("");
-      const open = gensvar.open();
-      if (answer.status === 200) {
-        const told = await answer.json();
-        last = told.last;
-        if (open) await refreshThread(told);
-        else refreshList(told);
-      } else if (open && document.querySelector("article[data-status=held], article[data-status=queued], article[data-status=calling]")) {
-        await refreshThread({ cases: [Number(open.dataset.case)] });
-      }
+      connected();
+      if (answer.status === 204) { tell(); return; }
+      const hint = await answer.json();
+      state = hint.state;
+      heed(hint);
     } catch {
       failures += 1;
-      if (failures > 1) say(trouble.dataset.lost.replace("{time}", seen));
+      if (failures > 1 || !navigator.onLine) say(trouble.dataset.lost.replace("{time}", seen));
+    } finally {
+      asking = false;
     }
   }
 
-  function refreshList(told) {
-    if (told.many) { offer(Infinity); return; }
-    for (const { case: number, html, in: wanted } of told.rows) {
-      const old = document.getElementById(`case-${number}`);
-      if (!old) { if (wanted) waiting.add(number); else waiting.delete(number); continue; }
-      const fresh = gensvar.fragment(html).firstElementChild;
-      const focused = old.contains(document.activeElement);
-      if (old.hasAttribute("aria-current")) fresh.setAttribute("aria-current", "true");
-      old.replaceWith(fresh);
-      if (focused) fresh.querySelector("a").focus({ preventScroll: true });
-    }
-    offer(waiting.size);
+  function close() {
+    stream?.close();
+    stream = null;
   }
 
-  // Whether somebody has chosen or typed something there that is not sent yet.
-  const begun = (part) => [...part.querySelectorAll("select, input, textarea")].some((field) =>
-    field.options ? [...field.options].some((option) => option.selected !== option.defaultSelected)
-      : field.type === "checkbox" ? field.checked !== field.defaultChecked : field.value !== field.defaultValue);
-
-  // The thread, and the head and facts of the case, as they are now; shown at once where nobody is at work.
-  const caseNow = async () => {
-    const answer = await fetch(gensvar.open().dataset.thread, { headers: { "HX-Request": "true" } });
-    return answer.ok ? gensvar.fragment(await answer.text()) : null;
-  };
-
-  async function refreshThread(told) {
-    if (!told.many && !told.cases.includes(Number(gensvar.open().dataset.case))) return;
-    const fresh = await caseNow();
-    if (!fresh) return;
-    gensvar.pointBack(fresh);
-    for (const part of fresh.querySelectorAll("[data-moves]")) {
-      const old = document.getElementById(part.id);
-      if (!old || old.contains(document.activeElement) || begun(old)) continue;
-      old.querySelectorAll("details").forEach((fold, at) => { const same = part.querySelectorAll("details")[at]; if (same) same.open = fold.open; });
-      if (old.outerHTML === part.outerHTML) continue;
-      old.replaceWith(part);
-      htmx.process(part);
-    }
-    waiting = new Set();
-    for (const entry of fresh.querySelector(".thread").children) {
-      const old = document.getElementById(entry.id);
-      if (!old) { waiting.add(entry.id); continue; }
-      if (old.contains(document.activeElement) || old.outerHTML === entry.outerHTML) continue;
-      if (entry.dataset.status === "held" && old.dataset.status === "held") continue; // it is being counted down
-      old.replaceWith(entry.cloneNode(true));
-    }
-    gensvar.countDown();
-    offer(waiting.size);
+  function connect() {
+    close();
+    const query = shown();
+    showing = String(query);
+    if (last !== null) query.set("after", last);
+    const mine = new EventSource(`/live/stream?${query}`);
+    stream = mine;
+    heard = Date.now();
+    mine.addEventListener("message", (event) => { if (stream === mine) { tries = 0; heed(JSON.parse(event.data)); } });
+    mine.addEventListener("still", () => { if (stream === mine) { connected(); tell(); } });
+    mine.addEventListener("error", () => { if (stream === mine) lost(); });
   }
 
-  async function showNews() {
-    if (!gensvar.open()) { location.reload(); return; }
-    const fresh = (await caseNow())?.querySelector(".thread");
-    if (!fresh) return;
-    document.querySelector(".thread").replaceWith(fresh);
-    const version = document.querySelector("#reply-form input[name=version]");
-    if (version) version.value = fresh.dataset.version; // now they have been seen
-    const first = document.getElementById([...waiting][0]);
-    waiting = new Set();
-    offer(0);
-    first?.setAttribute("tabindex", "-1");
-    first?.focus();
+  // The stream has ended: asking tells why, and goes on until there is one again.
+  function lost() {
+    close();
+    const wait = RETRY[Math.min(tries, RETRY.length - 1)] * (0.5 + Math.random()); // not all windows at the same moment
+    tries += 1;
+    go(Date.now() + wait);
   }
 
-  document.addEventListener("click", (event) => { if (event.target.closest?.("button.news")) showNews(); });
-
-  if (page.live) {
-    gensvar.refresh = poll;
-    if (page.collecting === "down") say(trouble.dataset.down);
-    setInterval(poll, POLL);
-    document.addEventListener("visibilitychange", poll);
+  // The one loop of a window without a stream. ``retry``: when a stream is to be tried (milliseconds).
+  async function go(retry) {
+    clearTimeout(timer);
+    if (!document.hidden && Date.now() >= retry) { connect(); return; }
+    await ask();
+    if (stream) return;
+    clearTimeout(timer);
+    timer = setTimeout(() => go(retry), document.hidden ? SELDOM : Math.min(ASK, Math.max(100, retry - Date.now())));
   }
+
+  function now() {
+    tries = 0;
+    close();
+    go(0);
+  }
+
+  // A part of the page was swapped: the server hears what is shown now.
+  htmx.onLoad(() => { if (stream && !document.hidden && String(shown()) !== showing) now(); });
+  document.addEventListener("visibilitychange", now);
+  window.addEventListener("online", now);
+  window.addEventListener("offline", () => { close(); failures += 1; go(Date.now() + ASK); });
+  window.addEventListener("pagehide", close);
+  window.addEventListener("pageshow", (event) => { if (event.persisted) now(); });
+  setInterval(() => {
+    const slept = Date.now() - looked > ASLEEP;
+    looked = Date.now();
+    if (slept || (stream && Date.now() - heard > SILENT)) now();
+  }, 5000);
+
+  gensvar.window = name;
+  gensvar.refresh = () => { if (!stream) ask(); }; // a stream tells by itself
+  tell();
+  go(0);
 })();

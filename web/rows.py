@@ -1,0 +1,94 @@
+"""The rows of a list of cases: what each begins with, and what of it concerns the reader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, joinedload
+
+from models import Case, CaseStatus, Draft, Mention, Read, User
+
+PREVIEW = 220  # characters
+UNFINISHED = (CaseStatus.new, CaseStatus.open, CaseStatus.pending)
+
+
+@dataclass(frozen=True)
+class Row:
+    """``subject`` on its own line, ``text`` under it; without a subject the text has both lines.
+
+    ``unread``: somebody has written since the reader last looked, in a case that is not finished. ``draft``: the
+    reader has begun an answer or a note; ``drafts``: the names of colleagues who have.
+    """
+
+    case: Case
+    subject: str
+    text: str
+    unread: bool = False
+    draft: bool = False
+    drafts: Sequence[str] = ()
+
+
+def rows(db: Session, cases: Sequence[Case], me: User) -> list[Row]:
+    """The cases with the beginning of the latest message by somebody else. Three queries."""
+    numbers = [found.id for found in cases]
+    latest = (
+        select(func.max(Mention.id))
+        .where(
+            Mention.case_id.in_(numbers),
+            Mention.context.is_(False),
+            Mention.repost.is_(False),
+            Mention.ours.is_(False),
+        )
+        .group_by(Mention.case_id)
+    )
+    said = db.execute(
+        select(Mention.case_id, func.substr(Mention.text, 1, PREVIEW * 2), Mention.collected_at).where(
+            Mention.id.in_(latest)
+        )
+    )
+    told = {case_id: (" ".join(text.split()), at) for case_id, text, at in said}
+    looked = last_looked(db, numbers, me.id)
+    begun: dict[int, list[User]] = {}
+    for draft in db.scalars(select(Draft).where(Draft.case_id.in_(numbers)).options(joinedload(Draft.user))):
+        begun.setdefault(draft.case_id, []).append(draft.user)
+    return [
+        Row(
+            each,
+            **_said(each, text),
+            unread=each.status in UNFINISHED and _is_news(at, looked.get(each.id)),
+            draft=any(who.id == me.id for who in begun.get(each.id, ())),
+            drafts=sorted({who.name for who in begun.get(each.id, ()) if who.id != me.id}),
+        )
+        for each in cases
+        for text, at in [told.get(each.id, ("", None))]
+    ]
+
+
+def _is_news(said: datetime | None, looked: datetime | None) -> bool:
+    return said is not None and (looked is None or said > looked)
+
+
+def _said(found: Case, text: str) -> Mapping[str, Any]:
+    """A subject that only is the beginning of the message is not said twice."""
+    subject = " ".join(found.subject.split())
+    if text.startswith(subject.rstrip("…").rstrip()):
+        subject = ""
+    return {"subject": subject, "text": text[:PREVIEW]}
+
+
+# -- what somebody has looked at --------------------------------------------------------------------------------------
+
+
+def last_looked(db: Session, numbers: Sequence[int], user_id: int) -> dict[int, datetime]:
+    """When somebody last looked at each of these cases; those never looked at are left out."""
+    found = db.execute(select(Read.case_id, Read.at).where(Read.user_id == user_id, Read.case_id.in_(numbers)))
+    return {case_id: at for case_id, at in found}
+
+
+def look(db: Session, number: int, user_id: int, at: datetime) -> None:
+    """Somebody has the case before their eyes now."""
+    db.merge(Read(user_id=user_id, case_id=number, at=at))
