@@ -2,8 +2,8 @@
 
 Whenever a mention, an author, a reply or a note is stored or changed, its ``SearchText`` follows in the same flush;
 what is deleted takes its text along. Where a text was changed past the session (a bulk update), a trigger of the
-database has thrown the old entry away, and ``catch_up`` writes it anew. Merging and splitting change nothing here: an entry
-knows what it is the text of, not the case.
+database has thrown the old entry away, and ``catch_up`` writes it anew. Merging and splitting change nothing here: an
+entry knows what it is the text of, not the case.
 
 The text of an entry is cut by ``BREAK``: of a mention title, text, host and the addresses linked to; of an author name
 and handle; of a reply or note what it says.
@@ -15,8 +15,9 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, delete, event, func, insert, select, text
+from sqlalchemy import ColumnElement, Connection, delete, event, func, insert, select, text
 from sqlalchemy import Text as String
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapper, Session
 from sqlalchemy.orm.attributes import get_history
 

@@ -2,8 +2,10 @@
 
 Both the inbox and ``/api/v1`` use these, so that a list means the same thing on both doors:
 
-* ``find_cases(db, CaseFilter(...), sort=..., limit=..., cursor=...)`` -> ``CasePage(cases, next_cursor, total)``.
-  The author, source, account, assignee, team, story and tags of each case are loaded; at most five queries.
+* ``find_cases(db, CaseFilter(...), sort=..., limit=..., cursor=...)`` -> ``CasePage(cases, next_cursor, total, …)``.
+  The author, source, account, assignee, team, story and tags of each case are loaded. The number of queries does not
+  depend on how many cases there are, but for words to be looked for: it grows with the logarithm of what is read.
+* ``count_cases(db, filters, most)`` -> how many each would list, counted no farther than ``most``, in one query.
 * ``cases_among(db, numbers, CaseFilter(...))`` -> which of these it would list.
 * ``cases_numbered(db, numbers)`` -> those cases.
 * ``get_case(db, number)`` -> ``Case``, loaded the same way. Raises ``NotFoundError``.
@@ -25,7 +27,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, exists, func, literal, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, Select, case, exists, func, literal, or_, select, text, tuple_, union_all
 from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
@@ -47,10 +49,17 @@ from models import (
     User,
     UTCDateTime,
 )
-from web.search import found_in_case, found_in_mention
+from triage.watch import Operator
+from web import operators
+from web.access import visible_to
+from web.operators import NOBODY, Asker
+from web.search import Search, among, ask
 
 MAX_LIMIT = 200
 MAX_NUMBER = 2**63 - 1  # what both databases take as an id
+EITHER = ("priority", "team", "tag", "source", "story")  # one of several will do, as of the fields of a filter
+AT_FIRST, AT_MOST = 200, 5_000  # cases looked through at a time, for words that are in many
+LOOKED_AT = 20_000  # cases; then a screen says how far back it has come
 CONTEXT_LEVELS = 50  # how far above a case its thread is shown
 
 
@@ -83,14 +92,22 @@ class CaseFilter:
     story: int | None = None
     due_before: datetime | None = None  # with a target that is missed by then
     flagged: bool = False
-    q: str | None = None  # a case number, or a watch query over subject, titles and texts
+    asked: Sequence[Operator] = ()  # as search has them: each must hold, but of those in EITHER one of a name
+    author: int | None = None  # who wrote something in it
+    q: str | None = None  # a search: docs/search.md
+    asker: Asker = NOBODY  # for what depends on who asks, when and where
 
 
 @dataclass(frozen=True)
 class CasePage:
+    """``total``: over all pages; when ``more``, there are more than that. ``looked_until``: the search was broken off
+    after a great many cases, the last of which was active then; the next page goes on from there."""
+
     cases: list[Case]
     next_cursor: str | None
-    total: int  # over all pages
+    total: int
+    more: bool = False
+    looked_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +116,8 @@ class MentionFilter:
     source: str | None = None
     case: int | None = None
     external_id: str | None = None
-    q: str | None = None  # a watch query over title and text
+    q: str | None = None  # a search: docs/search.md
+    asker: Asker = NOBODY
 
 
 @dataclass(frozen=True)
@@ -118,27 +136,58 @@ class Entry:
 
 
 def find_cases(
-    db: Session, wanted: CaseFilter, *, sort: Sort = Sort.newest, limit: int = 50, cursor: str | None = None
+    db: Session,
+    wanted: CaseFilter,
+    *,
+    sort: Sort = Sort.newest,
+    limit: int = 50,
+    cursor: str | None = None,
+    most: int | None = None,
 ) -> CasePage:
-    """One page of the cases wanted. Raises ``InvalidInput`` for a cursor or query that cannot be read."""
-    stretches = _stretches(sort, wanted)
-    first, place = _read_place(cursor, sort, stretches)
-    found_by_words = _found(db, wanted)
-    rows: list[tuple[Case, str, list[Any]]] = []  # each with its stretch and its place there
-    for number, stretch in enumerate(stretches[first:], first):
-        query = _read_stretch(wanted, stretch, place if number == first else None).where(*found_by_words)
-        found = db.execute(query.options(*_case_options()).limit(limit + 1 - len(rows))).all()
-        rows += [(row[0], f"{sort}{number}", list(row[1:])) for row in found]
-        if len(rows) > limit:
-            break
-    total = db.scalar(select(func.count()).select_from(Case).where(*_case_conditions(wanted), *found_by_words)) or 0
-    next_cursor = _write_cursor(*rows[limit - 1][1:]) if len(rows) > limit else None
-    return CasePage([row[0] for row in rows[:limit]], next_cursor, total)
+    """One page of the cases wanted. Raises ``InvalidInput`` for a cursor or query that cannot be read.
+
+    ``most``: for a screen, which need not know how many more there are than that.
+    """
+    search = ask(db, Case, wanted.q, wanted.asker)
+    few = search.few() if search.words else None
+    conditions = [*_case_conditions(db, wanted), *search.conditions]
+    reading = _Reading(db, wanted, conditions, search, few, LOOKED_AT if most else None)
+    rows = reading.page(sort, limit, cursor)
+    next_cursor = _write_cursor(*rows[limit - 1][1:]) if len(rows) > limit else reading.broken_off
+    found = {case.id: case for case in cases_numbered(db, [row[0] for row in rows[:limit]])}
+    cases = [found[row[0]] for row in rows[:limit]]
+    if most and search.words and few is None:
+        return CasePage(cases, next_cursor, len(cases), next_cursor is not None or cursor is not None, reading.until)
+    total = reading.count(most)
+    if most is not None and total > most:
+        return CasePage(cases, next_cursor, most, more=True)
+    return CasePage(cases, next_cursor, total)
+
+
+def count_cases(db: Session, filters: Sequence[CaseFilter], most: int) -> list[int | None]:
+    """None: it asks for words, which no index counts."""
+    asked = [ask(db, Case, wanted.q, wanted.asker) for wanted in filters]
+    counts = [
+        select(func.count())
+        .select_from(
+            select(Case.id)
+            .where(*_status(wanted), *_case_conditions(db, wanted), *search.conditions)
+            .limit(most + 1)
+            .subquery()
+        )
+        .scalar_subquery()
+        for wanted, search in zip(filters, asked, strict=True)
+        if not search.words
+    ]
+    counted = iter(db.execute(select(*counts)).one() if counts else ())
+    return [None if search.words else next(counted) for search in asked]
 
 
 def cases_among(db: Session, numbers: Sequence[int], wanted: CaseFilter) -> set[int]:
     """Which of these cases ``find_cases`` would list."""
-    return set(db.scalars(select(Case.id).where(Case.id.in_(numbers), *_case_conditions(wanted), *_found(db, wanted))))
+    search = ask(db, Case, wanted.q, wanted.asker)
+    conditions = (*_status(wanted), *_case_conditions(db, wanted), *search.conditions)
+    return search.holding(db.scalars(select(Case.id).where(Case.id.in_(numbers), *conditions)).all())
 
 
 def cases_numbered(db: Session, numbers: Sequence[int]) -> list[Case]:
@@ -180,7 +229,7 @@ def entries(db: Session, case: Case) -> list[Entry]:
 
 def find_mentions(db: Session, wanted: MentionFilter, *, limit: int = 50, cursor: str | None = None) -> MentionPage:
     """One page of mentions, the one collected last first. Context and our own messages are among them, marked."""
-    query = select(Mention).options(joinedload(Mention.author)).order_by(Mention.id.desc()).limit(limit + 1)
+    query = select(Mention).options(joinedload(Mention.author)).order_by(Mention.id.desc())
     if wanted.channel:
         query = query.where(Mention.channel.in_(wanted.channel))
     if wanted.source is not None:
@@ -195,11 +244,21 @@ def find_mentions(db: Session, wanted: MentionFilter, *, limit: int = 50, cursor
         query = query.where(Mention.case_id == wanted.case)
     if wanted.external_id is not None:
         query = query.where(Mention.external_id == wanted.external_id)
-    if wanted.q:
-        query = query.where(found_in_mention(db, wanted.q))
+    search = ask(db, Mention, wanted.q, wanted.asker)
+    query = query.where(*search.conditions)
+    if search.words and (few := search.few()) is not None:
+        query = query.where(among(Mention.id, few, db))
     if cursor is not None:
         query = query.where(Mention.id < _read_cursor(cursor, {"mentions": [int]})[1][0])
-    rows = list(db.scalars(query))
+    rows: list[Mention] = []
+    size = AT_FIRST if search.words else limit + 1
+    while True:
+        read = db.scalars(query.limit(size)).all()
+        holding = search.holding([mention.id for mention in read])
+        rows += [mention for mention in read if mention.id in holding]
+        if len(read) < size or len(rows) > limit:
+            break
+        query, size = query.where(Mention.id < read[-1].id), min(size * 4, AT_MOST)
     next_cursor = _write_cursor("mentions", [rows[limit - 1].id]) if len(rows) > limit else None
     return MentionPage(rows[:limit], next_cursor)
 
@@ -262,12 +321,13 @@ def _case_options() -> tuple[ORMOption, ...]:
     )
 
 
-def _case_conditions(wanted: CaseFilter, *, by_status: bool = True) -> list[ColumnElement[bool]]:
-    """``by_status`` False: SQLite shall not look for a status, which is little to go by, but read in order instead."""
+def _status(wanted: CaseFilter) -> list[ColumnElement[bool]]:
+    return [Case.status.in_(wanted.status)] if wanted.status else []
+
+
+def _case_conditions(db: Session, wanted: CaseFilter) -> list[ColumnElement[bool]]:
+    """All but the status, which a list is read by: see ``_read_stretch``. Raises ``InvalidInput``."""
     conditions: list[ColumnElement[bool]] = []
-    if wanted.status:
-        status = Case.status if by_status and not wanted.flagged else Case.status + ""  # an expression has no index
-        conditions.append(status.in_(wanted.status))
     if wanted.channel:
         conditions.append(Case.channel.in_(wanted.channel))
     if wanted.kind:
@@ -309,12 +369,13 @@ def _case_conditions(wanted: CaseFilter, *, by_status: bool = True) -> list[Colu
     elif wanted.assignee is not None:
         user = select(User.id).where(User.email == wanted.assignee.lower())
         conditions.append(Case.assignee_id == user.scalar_subquery())
-    return conditions
-
-
-def _found(db: Session, wanted: CaseFilter) -> list[ColumnElement[bool]]:
-    """What ``q`` asks for, apart from the rest: it may cost a look into the texts, and is asked once for a page."""
-    return [found_in_case(db, wanted.q)] if wanted.q else []
+    if wanted.author is not None:
+        conditions.append(exists().where(Mention.case_id == Case.id, Mention.author_id == wanted.author))
+    alike: dict[str, list[ColumnElement[bool]]] = {}
+    for asked in wanted.asked:
+        name = asked.name if asked.name in EITHER else f"{asked.name}:{asked.value}"
+        alike.setdefault(name, []).append(operators.condition(db, asked, wanted.asker))
+    return [*conditions, *(or_(*several) for several in alike.values())]
 
 
 @dataclass(frozen=True)
@@ -325,13 +386,14 @@ class _Stretch:
     where: tuple[ColumnElement[bool], ...] = ()
     descending: bool = False
     by_status: bool = True
+    merged: bool = False  # its order is that of the index of each status
 
 
 def _stretches(sort: Sort, wanted: CaseFilter) -> list[_Stretch]:
     """A list, in stretches that follow one another, so that each can be read through an index of its own."""
     number, active = Case.id.expression, Case.last_activity_at.expression
     if sort is not Sort.urgent:
-        return [_Stretch([active, number], descending=sort is Sort.newest)]
+        return [_Stretch([active, number], descending=sort is Sort.newest, merged=True)]
     due = Case.next_breach_at.expression
     calm = Case.flag.is_(None)
     stretches = [
@@ -353,13 +415,95 @@ def _rank() -> ColumnElement[int]:
     )
 
 
-def _read_stretch(wanted: CaseFilter, stretch: _Stretch, place: Sequence[Any] | None) -> Select[Any]:
-    """The cases wanted in a stretch, each with its keys, in order; those after a place."""
-    query = select(Case).add_columns(*stretch.keys).where(*stretch.where)
-    query = query.where(*_case_conditions(wanted, by_status=stretch.by_status))
-    if place is not None:
-        query = query.where(*_beyond(stretch, place))
-    return query.order_by(*(key.desc() if stretch.descending else key for key in stretch.keys))
+@dataclass
+class _Reading:
+    """A list being read in its order: directly, or so much at a time as it takes to find the words looked for.
+
+    ``few``: the only cases they can be in, where the index knows. ``most``: cases looked at before it is broken off.
+    """
+
+    db: Session
+    wanted: CaseFilter
+    conditions: Sequence[ColumnElement[bool]]
+    search: Search
+    few: Sequence[int] | None
+    most: int | None
+    broken_off: str | None = None  # the cursor to go on with
+    until: datetime | None = None
+
+    def page(self, sort: Sort, limit: int, cursor: str | None) -> list[tuple[int, str, list[Any]]]:
+        """Numbers of the cases, each with its stretch and its place there; one more than asked for if there is one."""
+        stretches = _stretches(sort, self.wanted)
+        first, place = _read_place(cursor, sort, stretches)
+        rows: list[tuple[int, str, list[Any]]] = []
+        looked = 0
+        for at, stretch in enumerate(stretches[first:], first):
+            size = AT_FIRST
+            while True:
+                size = size if self.search.words else limit + 1 - len(rows)
+                read = self.db.execute(self._read(stretch, place, size)).all()
+                holding = self.search.holding([row[0] for row in read])
+                rows += [(row[0], f"{sort}{at}", list(row[1:])) for row in read if row[0] in holding]
+                looked += len(read)
+                if len(rows) > limit:
+                    return rows
+                place = list(read[-1][1:]) if len(read) == size else None
+                if place is None:
+                    break
+                if self.most is not None and self.few is None and looked >= self.most:
+                    self.broken_off = _write_cursor(f"{sort}{at}", place)
+                    self.until = place[0] if isinstance(place[0], datetime) else None
+                    return rows
+                size = min(size * 4, AT_MOST)
+        return rows
+
+    def count(self, most: int | None) -> int:
+        """Of all pages; no farther than one more than ``most``."""
+        query = select(Case.id).where(*self._where(by_status=not self.wanted.flagged))
+        if not self.search.words:
+            counted = query if most is None else query.limit(most + 1)
+            return self.db.scalar(select(func.count()).select_from(counted.subquery())) or 0
+        found, last = 0, 0
+        while most is None or found <= most:
+            ids = self.db.scalars(query.where(Case.id > last).order_by(Case.id).limit(AT_MOST)).all()
+            found += len(self.search.holding(ids))
+            if len(ids) < AT_MOST:
+                break
+            last = ids[-1]
+        return found
+
+    def _where(self, *, by_status: bool) -> list[ColumnElement[bool]]:
+        """``by_status`` False: SQLite shall not look for a status, which is little to go by, but read in order."""
+        found = list(self.conditions)
+        if self.wanted.status:
+            status = Case.status if by_status and self.few is None else Case.status + ""  # an expression has no index
+            found.append(status.in_(self.wanted.status))
+        if self.few is not None:
+            found.append(among(Case.id, self.few, self.db))
+        return found
+
+    def _read(self, stretch: _Stretch, place: Sequence[Any] | None, size: int) -> Select[Any]:
+        """The numbers of the cases wanted in a stretch, each with its keys, in order; those after a place.
+
+        Several statuses are read each by itself, in order, by their index, and then merged.
+        """
+        by_status = stretch.by_status and not self.wanted.flagged
+        query = select(Case.id, *stretch.keys).where(*stretch.where, *self._where(by_status=by_status))
+        if place is not None:
+            query = query.where(*_beyond(stretch, place))
+        if not (stretch.merged and by_status and len(self.wanted.status) > 1 and self.few is None):
+            return _ordered(query, stretch, stretch.keys).limit(size)
+        each = [
+            _ordered(query.where(Case.status == status), stretch, stretch.keys).limit(size).subquery()
+            for status in dict.fromkeys(self.wanted.status)
+        ]
+        merged = union_all(*(select(*part.c) for part in each)).subquery()
+        _number, *keys = merged.c
+        return _ordered(select(*merged.c), stretch, keys).limit(size)
+
+
+def _ordered(query: Select[Any], stretch: _Stretch, keys: Sequence[ColumnElement[Any]]) -> Select[Any]:
+    return query.order_by(*(key.desc() if stretch.descending else key for key in keys))
 
 
 def _beyond(stretch: _Stretch, place: Sequence[Any]) -> tuple[ColumnElement[bool], ...]:
@@ -442,6 +586,7 @@ __all__ = [
     "Sort",
     "cases_among",
     "cases_numbered",
+    "count_cases",
     "entries",
     "events_after",
     "find_cases",
@@ -449,4 +594,5 @@ __all__ = [
     "find_mentions",
     "find_stories",
     "get_case",
+    "visible_to",
 ]

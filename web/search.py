@@ -1,53 +1,167 @@
-"""Search: the watch grammar as conditions on the tables, the same on both databases.
+"""Search: one query over what is said in cases, who says it, and what a case is; the same answer on both databases.
 
-Every word becomes a regular expression that spells out its letters in both cases and what a letter is, since SQLite
-folds only ASCII and PostgreSQL only what its locale knows. What no expression can say (the forms of a word, addresses
-linked to) is asked of the database as nearly as it can and then of the watch query itself, so that the answer is exact.
+A query is read by ``triage.watch`` and taken apart: what asks only for what a case is (``status:new``, ``lang:sv``)
+becomes a condition; what asks for words is left over. The index names the few cases that may hold a rare word; of
+common words it only says that there are many, and then the list is read in its order and looked through. Either way
+Python has the last word, on texts it has folded itself: neither database knows every letter.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from sqlalchemy import BindParameter, ColumnElement, Text, and_, bindparam, cast, false, func, not_, or_, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    any_,
+    bindparam,
+    func,
+    literal,
+    not_,
+    null,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from errors import InvalidInput, QueryError
-from models import Author, Case, Mention
-from triage import stems, subject, watch
-from web import labels
+from models import Author, Case, Mention, Note, Reply, SearchText
+from triage import index, stems, watch
+from web import labels, operators
 from web.i18n import gettext as _
 from web.i18n import number
+from web.operators import Asker
 
 MAX_LENGTH = 200  # characters
 MAX_TERMS = 16
-MAX_GAP = 255  # words in a NEAR: the most PostgreSQL repeats
-MAX_ASKED = 50_000  # texts that are read to see whether they are meant
-
+FEW = 10_000  # entries of the index; more are many
 NUMBER = re.compile(r"#?([0-9]{1,18})")
-# What a word is made of: \w depends on the locale in PostgreSQL, so the scripts are named.
-LETTERS = "0-9A-Za-z_ªµºÀ-ÖØ-öø-\u1fff\u2c00-\u2dff\u3040-\ud7ff\uf900-\ufdff"
-LETTER, OTHER = f"[{LETTERS}]", f"[^{LETTERS}]"
 
 Condition = ColumnElement[bool]
-Column = ColumnElement[str] | InstrumentedAttribute[str]
-Known = InstrumentedAttribute[str | None]  # or not
+Key = InstrumentedAttribute[Any]  # a number
 
 
-def found_in_case(db: Session, q: str) -> Condition:
-    """Cases with that number, or with the words in their subject or any mention. Raises ``InvalidInput``."""
-    words = _condition(_parse(q), lambda leaf: _in_case(db, leaf))
-    named = NUMBER.fullmatch(q.strip())
-    return or_(Case.id == int(named[1]), words) if named else words
+class Entry(NamedTuple):
+    """A text of something that belongs to what is looked for."""
+
+    kind: str  # mention, author, reply, note
+    language: str | None
+    text: str
 
 
-def found_in_mention(db: Session, q: str) -> Condition:
-    """Mentions that hold the words in title or text. Raises ``InvalidInput``."""
-    return _condition(_parse(q), lambda leaf: _in_mention(db, leaf))
+@dataclass(frozen=True)
+class Search:
+    """A query, ready to be asked. ``conditions``: of the rows; ``words``: what is left for the texts, all of them.
+
+    ``of``: what is looked for, cases or mentions.
+    """
+
+    db: Session
+    of: type[Case] | type[Mention]
+    asker: Asker
+    conditions: tuple[Condition, ...]
+    words: tuple[watch.Node, ...]
+    number: int | None = None
+
+    def few(self) -> list[int] | None:
+        """Every row the words can be found in, and some more; None when they are many."""
+        few: list[int] | None = None
+        for node in sorted(self.words, key=_promise, reverse=True):
+            found = self._few(node)
+            if found is not None and (few is None or len(found) < len(few)):
+                few = found
+            if few is not None and len(few) < FEW / 20:
+                break
+        return few if few is None or self.number is None else [*few, self.number]
+
+    def holding(self, ids: Sequence[int]) -> set[int]:
+        """Which of these the words are found in."""
+        if not self.words or not ids:
+            return set(ids)
+        told = _told(self.db, self.of, ids)
+        asked: dict[watch.Leaf, set[int]] = {}
+        for node in self.words:
+            for leaf, _wanted in watch.leaves(node):
+                if (row := _of_the_row(self.db, self.of, leaf, self.asker)) is not None and leaf not in asked:
+                    asked[leaf] = set(self.db.scalars(select(self.of.id).where(among(self.of.id, ids, self.db), row)))
+
+        def holds(node: watch.Node, id: int) -> bool:
+            match node:
+                case watch.And(parts):
+                    return all(holds(part, id) for part in parts)
+                case watch.Or(parts):
+                    return any(holds(part, id) for part in parts)
+                case watch.Not(what):
+                    return not holds(what, id)
+                case _:
+                    return id in asked[node] if node in asked else any(_says(entry, node) for entry in told[id])
+
+        return {id for id in ids if id == self.number or all(holds(node, id) for node in self.words)}
+
+    def _few(self, node: watch.Node) -> list[int] | None:
+        match node:
+            case watch.Not():
+                return None
+            case watch.And(parts):
+                found = [few for part in parts if (few := self._few(part)) is not None]
+                return min(found, key=len, default=None)
+            case watch.Or(parts):
+                every: set[int] = set()
+                for part in parts:
+                    one = self._few(part)
+                    if one is None or len(every) > FEW:
+                        return None
+                    every |= set(one)
+                return list(every)
+            case _:
+                return self._rows(node)
+
+    def _rows(self, leaf: watch.Leaf) -> list[int] | None:
+        """The rows of the entries that hold the letters of a leaf."""
+        choices = [index.entries_with(self.db, words) for words in _letters(leaf)]
+        if not choices or any(choice is None for choice in choices):
+            return None
+        keys = (SearchText.mention_id, SearchText.author_id, SearchText.reply_id, SearchText.note_id)
+        rows: set[tuple[int | None, ...]] = set()
+        for choice in choices:  # each by itself: the index is not asked for either of two things
+            assert choice is not None
+            rows |= {tuple(row) for row in self.db.execute(select(*keys).where(choice).limit(FEW + 1))}
+            if len(rows) > FEW:
+                return None
+        mentions, authors, replies, notes = ([id for row in rows if (id := row[at]) is not None] for at in range(4))
+        wanted: list[Select[Any]] = []
+        whose = Mention.case_id if self.of is Case else Mention.id
+        for key, ids in ((Mention.id, mentions), (Mention.author_id, authors)):
+            if ids:
+                wanted.append(select(whose).where(among(key, ids, self.db)))
+        if self.of is Case:
+            for table, ids in ((Reply, replies), (Note, notes)):
+                if ids:
+                    wanted.append(select(table.case_id).where(among(table.id, ids, self.db)))
+        return self._ids(wanted)
+
+    def _ids(self, wanted: Sequence[Select[Any]]) -> list[int] | None:
+        """None when an author among them has written too much to be few."""
+        found: set[int] = set()
+        for each in wanted:
+            found |= {id for id in self.db.scalars(each.distinct().limit(FEW + 1)) if id is not None}
+            if len(found) > FEW:
+                return None
+        return list(found)
 
 
-def _parse(q: str) -> watch.Node:
+def ask(db: Session, of: type[Case] | type[Mention], q: str | None, asker: Asker) -> Search:
+    """Raises ``InvalidInput`` that points at the place, with the message in the reader's language."""
+    if not q or not q.strip():
+        return Search(db, of, asker, (), ())
     if len(q) > MAX_LENGTH or len(q.split()) > MAX_TERMS:
         message = _(
             "A search may have %(letters)s characters and %(words)s words at most.",
@@ -56,188 +170,162 @@ def _parse(q: str) -> watch.Node:
         )
         raise InvalidInput(message, {"q": "make it shorter"})
     try:
-        return watch.parse(q)
+        node = watch.parse_search(q)
+        parts = node.parts if isinstance(node, watch.And) else (node,)
+        conditions = [(part, _condition(db, of, part, asker)) for part in parts]
+        for part in parts:
+            for leaf, _wanted in watch.leaves(part):
+                _of_the_row(db, of, leaf, asker)  # that its value can be read
     except QueryError as error:
         raise InvalidInput(
             labels.query_problem(error), {"q": f"{error} (at character {error.position + 1})"}
         ) from error
-
-
-def _condition(node: watch.Node, holds: Callable[[watch.Leaf], Condition]) -> Condition:
-    match node:
-        case watch.And(parts):
-            return and_(*(_condition(part, holds) for part in parts))
-        case watch.Or(parts):
-            return or_(*(_condition(part, holds) for part in parts))
-        case watch.Not(what):
-            return not_(_condition(what, holds))
-        case _:
-            return holds(node)
-
-
-def _in_case(db: Session, leaf: watch.Leaf) -> Condition:
-    """In its subject, or in any of its mentions."""
-    holding = select(Mention.case_id).where(_in_mention(db, leaf), Mention.case_id.is_not(None))
-    return or_(_in_subject(db, leaf), Case.id.in_(holding))
-
-
-def _in_subject(db: Session, leaf: watch.Leaf) -> Condition:
-    match leaf:
-        case watch.Term() | watch.Near():
-            if not watch.inflected(leaf):
-                return _in_text(Case.subject, leaf)
-            near = _in_its_language(Case.language, leaf, Case.subject)
-            rows = db.execute(select(Case.id, Case.subject, Case.language).where(near).limit(MAX_ASKED + 1)).all()
-            texts = [(id, watch.Text.of(title, language=language)) for id, title, language in rows]
-            return Case.id.in_(_meant(leaf, texts))
-        case watch.Lang(languages):  # a person may have set it right
-            return and_(Case.language.is_not(None), Case.language.in_(languages))
-        case _:
-            return false()
-
-
-def _in_mention(db: Session, leaf: watch.Leaf) -> Condition:
-    match leaf:
-        case watch.Term() | watch.Near():
-            columns = (Mention.text, func.coalesce(Mention.title, ""))
-            if not watch.inflected(leaf):
-                return or_(*(_in_text(column, leaf) for column in columns))
-            return _asked(db, leaf, _in_its_language(Mention.language, leaf, *columns))
-        case watch.Lang(languages):
-            return and_(Mention.language.is_not(None), Mention.language.in_(languages))
-        case watch.Author(handle, name):
-            return _by(or_(_in_handle(handle, name.prefix), _in_text(Author.name, name)))
-        case watch.Followers(sign, count):
-            return _by(watch.COMPARE[sign](Author.followers, count))
-        case watch.Site(host):
-            return _on_site(host)
-        case watch.Link(words):
-            return _asked(db, leaf, _linking(words))
-
-
-def _by(author: Condition) -> Condition:
-    return and_(Mention.author_id.is_not(None), Mention.author_id.in_(select(Author.id).where(author)))
-
-
-def _in_handle(handle: str, prefix: bool) -> Condition:
-    column = func.coalesce(Author.handle, "")
-    return and_(_like(column, handle), column.regexp_match(f"^@?{_spelt(handle)}" + ("" if prefix else "$")))
-
-
-def _on_site(host: str) -> Condition:
-    """As ``subject.host_of`` takes it from an address."""
-    column = func.coalesce(Mention.url, "")
-    spellings = subject.spellings(host)
-    spelt = "|".join(map(_spelt, spellings))
-    pattern = f"^[A-Za-z][A-Za-z0-9+.-]*://([^/?#@]*@)?([^/?#:]+[.])?({spelt})[.]*([:/?#]|$)"
-    return and_(or_(*(_like(column, each) for each in spellings)), column.regexp_match(pattern))
-
-
-def _linking(words: watch.Term) -> Condition:
-    """Where the words stand after what an address begins with, in this order; beyond ASCII anything may stand."""
-    first = words.words[0]
-    begins = any(each.startswith(first) for each in ("http", "https", "www"))
-    rest = "%".join(_plainly(word, "%") for word in words.words)
-    patterns = [f"%{rest}%"] if begins else [f"%://%{rest}%", f"%www.%{rest}%"]
-    holding = (Mention.text, Mention.title, Mention.html, cast(Mention.attachments, Text))
-    return or_(*(func.coalesce(column, "").ilike(each) for column in holding for each in patterns))
-
-
-def _asked(db: Session, leaf: watch.Leaf, near: Condition) -> Condition:
-    """Of the mentions that come near, those the watch query finds."""
-    columns = (Mention.id, Mention.title, Mention.text, Mention.language)
-    more = (Mention.html, Mention.attachments) if isinstance(leaf, watch.Link) else ()
-    rows = db.execute(select(*columns, *more).where(near).limit(MAX_ASKED + 1).execution_options(yield_per=500))
-
-    def texts() -> Iterator[tuple[int, watch.Text]]:
-        for id, title, text, language, *links in rows:
-            html, attachments = links or (None, ())
-            addresses = (each.get("url") for each in attachments)
-            yield id, watch.Text.of(title, text, language=language, more=(html, *addresses))
-
-    return Mention.id.in_(_meant(leaf, texts()))
-
-
-def _meant(leaf: watch.Leaf, texts: Iterable[tuple[int, watch.Text]]) -> BindParameter[list[int]]:
-    """The ids of the texts that are meant. Raises ``InvalidInput`` when there are too many to ask."""
-    ids = []
-    for asked, (id, text) in enumerate(texts):
-        if asked == MAX_ASKED:
-            message = _("More than %(n)s texts would have to be read for this.", n=number(MAX_ASKED))
-            raise InvalidInput(message, {"q": "choose a longer or rarer word"})
-        if leaf.matches(text):
-            ids.append(id)
-    return bindparam(None, ids, expanding=True, literal_execute=True)
-
-
-def _in_its_language(language: Known, leaf: watch.Term | watch.Near, *texts: Column) -> Condition:
-    """Where a text begins a word as its language forms it, or any language when it is not known."""
-    spoken = {each: [tag for tag, stemmer in stems.STEMMERS.items() if stemmer == each] for each in stems.ALL}
-    unknown = or_(language.is_(None), language.not_in(list(stems.STEMMERS)))
-    return or_(
-        *(
-            and_(language.in_(tags), or_(*(_in_text(text, leaf, each) for text in texts)))
-            for each, tags in spoken.items()
-        ),
-        and_(unknown, or_(*(_in_text(text, leaf, *stems.ALL) for text in texts))),
+    words = tuple(part for part, found in conditions if found is None)
+    named = NUMBER.fullmatch(q.strip()) if of is Case else None
+    return Search(
+        db,
+        of,
+        asker,
+        tuple(found for _part, found in conditions if found is not None),
+        words,
+        int(named[1]) if named else None,
     )
 
 
-def _in_text(text: Column, leaf: watch.Term | watch.Near, *stemmers: str) -> Condition:
-    """Quickly the longest word, then the pattern. Of the forms of a word: whatever begins like one."""
-    if isinstance(leaf, watch.Near):
-        left, right, gap = leaf.left, leaf.right, leaf.gap
-        pattern = f"{_near(left, right, gap, stemmers)}|{_near(right, left, gap, stemmers)}"
-        terms = [left, right]
-    else:
-        pattern, terms = _begin(leaf) + _words(leaf, stemmers) + _end(leaf), [leaf]
-    words = [word for term in terms for word in (term.words[:-1] if term.inflected else term.words)]
-    quickly = [max(words, key=len)] if words else _heads(terms[0], stemmers)
-    return and_(or_(*(_like(text, word) for word in quickly)), text.regexp_match(pattern))
+def among(column: Key, ids: Collection[int], db: Session) -> Condition:
+    """As one parameter, however many they are."""
+    if db.get_bind().dialect.name == "sqlite":
+        listed = "[" + ",".join(map(str, ids)) + "]"
+        return column.in_(select(func.json_each(listed).table_valued("value").c.value))
+    return column == any_(bindparam(None, list(ids), type_=ARRAY(BigInteger)))
 
 
-def _like(text: Column, word: str) -> Condition:
-    """The databases compare ASCII alike and fast; for any other letter stands "any one character"."""
-    return text.ilike(f"%{_plainly(word, '_')}%")
+def _condition(db: Session, of: type[Case] | type[Mention], node: watch.Node, asker: Asker) -> Condition | None:
+    """None: it asks for words."""
+    match node:
+        case watch.And(parts) | watch.Or(parts):
+            found = [_condition(db, of, part, asker) for part in parts]
+            if any(each is None for each in found):
+                return None
+            known = [each for each in found if each is not None]
+            return and_(*known) if isinstance(node, watch.And) else or_(*known)
+        case watch.Not(what):
+            inner = _condition(db, of, what, asker)
+            return None if inner is None else not_(inner)
+        case _:
+            return _of_the_row(db, of, node, asker)
 
 
-def _plainly(word: str, other: str) -> str:
-    return "".join(letter if letter.isalnum() and letter.isascii() else other for letter in word)
+def _of_the_row(db: Session, of: type[Case] | type[Mention], leaf: watch.Leaf, asker: Asker) -> Condition | None:
+    """What the columns answer; None: the texts do."""
+    match leaf:
+        case watch.Operator():
+            holds = operators.condition(db, leaf, asker)
+            if of is Case:
+                return holds
+            return and_(Mention.case_id.is_not(None), Mention.case_id.in_(select(Case.id).where(holds)))
+        case watch.Lang(languages):
+            said = and_(Mention.language.is_not(None), Mention.language.in_(languages))
+            if of is Mention:
+                return said
+            judged = and_(Case.language.is_not(None), Case.language.in_(languages))  # a person may have set it right
+            return or_(judged, select(Mention.id).where(Mention.case_id == Case.id, said).exists())
+        case watch.Followers(sign, count):
+            followed = watch.COMPARE[sign](Author.followers, count)
+            by = and_(Mention.author_id == Author.id, Author.followers.is_not(None), followed)
+            if of is Mention:
+                return select(Author.id).where(by).exists()
+            return select(Mention.id).where(Mention.case_id == Case.id).join(Author, by).exists()
+        case _:
+            return None
 
 
-def _near(first: watch.Term, second: watch.Term, gap: int, stemmers: Sequence[str]) -> str:
-    between = f"({OTHER}+{LETTER}+){{0,{min(gap, MAX_GAP)}}}" + (f"{OTHER}*#" if second.tag else f"{OTHER}+")
-    goes_on = f"{LETTER}*" if first.prefix or first.inflected else ""
-    return _begin(first) + _words(first, stemmers) + goes_on + between + _words(second, stemmers) + _end(second)
+# -- what the texts say ------------------------------------------------------------------------------------------------
 
 
-def _begin(term: watch.Term) -> str:
-    return "#" if term.tag else f"(^|{OTHER})"
+def _told(db: Session, of: type[Case] | type[Mention], ids: Sequence[int]) -> dict[int, list[Entry]]:
+    """The texts of these rows, in one query."""
+    own = Mention.case_id if of is Case else Mention.id
+    here = among(own, ids, db)
+    text, unknown = SearchText.text, null()
+    parts: list[Any] = [
+        select(own, literal("mention"), Mention.language, text).join(SearchText, SearchText.mention_id == Mention.id),
+        select(own, literal("author"), unknown, text).join(SearchText, SearchText.author_id == Mention.author_id),
+    ]
+    parts = [part.where(here) for part in parts]
+    if of is Case:
+        for name, table, key in (("reply", Reply, SearchText.reply_id), ("note", Note, SearchText.note_id)):
+            part = select(table.case_id, literal(name), unknown, text).join(SearchText, key == table.id)
+            parts.append(part.where(among(table.case_id, ids, db)))
+    told: dict[int, list[Entry]] = defaultdict(list)
+    for id, kind, language, said in db.execute(union_all(*parts)):
+        told[id].append(Entry(kind, language, said))
+    return told
 
 
-def _words(term: watch.Term, stemmers: Sequence[str]) -> str:
-    *firsts, last = map(_spelt, term.words)
-    if term.inflected:
-        last = f"({'|'.join(map(_spelt, _heads(term, stemmers)))})"
-    return f"{OTHER}+".join([*firsts, last])
+def _says(entry: Entry, leaf: watch.Leaf) -> bool:
+    parts = entry.text.split(index.BREAK)
+    match leaf:
+        case watch.Author():
+            if entry.kind != "author":
+                return False
+            return leaf.matches(watch.Text.of(name=parts[0], handle=parts[1]))
+        case watch.Site(host):
+            return entry.kind == "mention" and f".{parts[2]}".endswith(f".{host}")
+        case watch.Link(words):
+            return entry.kind == "mention" and words.matches(watch.Text.of(*parts[3:]))
+        case watch.Term(inside=True):
+            return any(leaf.words[0] in part for part in _spoken(entry, parts))
+        case _:
+            spoken = _spoken(entry, parts)
+            if not any(all(word in part for word in words) for words in _letters(leaf) for part in spoken):
+                return False  # quickly
+            return leaf.matches(watch.Text.of(*spoken, language=entry.language))
 
 
-def _heads(term: watch.Term, stemmers: Sequence[str]) -> list[str]:
-    """How the forms of its last word may begin."""
-    word = term.words[-1]
-    heads = {head for each in stemmers for stem in stems.stems(each, word) for head in stems.heads(each, stem)}
+def _spoken(entry: Entry, parts: Sequence[str]) -> Sequence[str]:
+    """Without where it stands and what it links to."""
+    return parts[:2] if entry.kind == "mention" else parts
+
+
+def _letters(leaf: watch.Leaf) -> list[list[str]]:
+    """What must stand in a text for the leaf to hold: all of one of these."""
+    match leaf:
+        case watch.Term(words, inflected=inflected):
+            if not inflected:
+                return [list(words)]
+            return [[*words[:-1], head] for head in _heads(words[-1])]
+        case watch.Near(left, right):
+            return [[*one, *other] for one in _letters(left) for other in _letters(right)]
+        case watch.Author(handle, name):
+            return [list(name.words), [handle]] if handle else [list(name.words)]
+        case watch.Site(host):
+            return [[host]]
+        case watch.Link(words):
+            return _letters(words)
+        case _:
+            return []
+
+
+def _heads(word: str) -> list[str]:
+    """How the forms of a word may begin, in whatever language."""
+    heads = {head for each in stems.ALL for stem in stems.stems(each, word) for head in stems.heads(each, stem)}
     return sorted(head for head in heads if not any(head.startswith(other) for other in heads - {head}))
 
 
-def _end(term: watch.Term) -> str:
-    return "" if term.prefix or term.inflected else f"({OTHER}|$)"
+def _promise(node: watch.Node) -> int:
+    """Long words are asked for first: they are rare."""
+    return max(
+        (len("".join(words)) for leaf, wanted in watch.leaves(node) if wanted for words in _letters(leaf)), default=0
+    )
 
 
-def _spelt(word: str) -> str:
-    """Letter by letter in both cases."""
-    return "".join(_either_case(letter) if letter.isalnum() else re.escape(letter) for letter in word)
+def marks(q: str | None, text: str, language: str | None = None) -> list[tuple[int, int]]:
+    """Which characters of a text (normalised as NFC) the words of a query stand at; none where it cannot be read."""
+    try:
+        return watch.marks(watch.parse_search(q), text, language) if q else []
+    except QueryError:
+        return []
 
 
-def _either_case(letter: str) -> str:
-    upper = letter.upper()
-    return f"[{letter}{upper}]" if len(upper) == 1 and upper != letter else letter
+__all__ = ["Asker", "Search", "among", "ask", "marks"]
