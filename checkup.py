@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 import channels
+import mail
 import pulls
 from database import newest_migration
 from errors import ChannelError, GensvarError, Reason
@@ -65,6 +66,7 @@ def examine(house: House, at: datetime) -> Iterator[Finding]:
     if known:
         yield _users(house)
         yield _webhooks(house, at)
+    yield from _mail(house, at, known)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield from pool.map(lambda account: _account(house, account.name), settings.accounts)
         yield from pool.map(lambda source: _source(house, source, at), _sources(house, known))
@@ -149,6 +151,24 @@ def _webhooks(house: House, at: datetime) -> Finding:
     rule, error, _ = failing[0]
     found = f"{len(failing)} could not be delivered, {given_up} of them given up; the latest, of rule {rule}: {error}"
     return Finding("webhooks", found, "correct the address in the rule, or mend the system that is called")
+
+
+def _mail(house: House, at: datetime, known: bool) -> Iterator[Finding]:
+    """Does the server take us, and did it take what there was to send?"""
+    given = house.settings.mail
+    if given is None:
+        yield Finding("mail", "no server is configured; colleagues are told in Gensvar only")
+        return
+    try:
+        yield Finding("mail", mail.probe(house, given))
+    except mail.Refused as error:
+        yield Finding("mail", str(error), "correct mail in the configuration, or mend the server")
+    if known:
+        with house.database.read() as db:
+            failing = mail.failing(db, at)
+        if failing.error is not None:
+            found = f"{failing.waiting} notices wait after a failed attempt, {failing.given_up} were given up"
+            yield Finding("mail sent", f"{found}; the latest: {failing.error}", "see what the mail server says of it")
 
 
 def _account(house: House, name: str) -> Finding:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from sqlalchemy import inspect
 
 import imports
+import mail
 import pulls
 import webhooks
 from database import lock
@@ -45,6 +46,7 @@ class Jobs(Protocol):
     def import_page(self, import_id: int) -> None: ...
     def send(self) -> None: ...
     def call(self) -> None: ...
+    def mail(self) -> None: ...
     def react(self) -> None: ...
     def tick(self) -> None: ...
     def stop(self) -> None: ...
@@ -90,6 +92,9 @@ class Embedded:
     def call(self) -> None:
         webhooks.deliver(self.house, utcnow, self._outbox.stopping)
 
+    def mail(self) -> None:
+        mail.deliver(self.house, utcnow, self._outbox.stopping)
+
     def react(self) -> None:
         reactions.react(self.house.database, utcnow())
 
@@ -128,6 +133,10 @@ class Queued:
     def call(self) -> None:
         if webhooks.anything(self._database, utcnow()):
             self._defer("call", "call")
+
+    def mail(self) -> None:
+        if mail.anything(self._database, utcnow()):
+            self._defer("mail", "mail")
 
     def react(self) -> None:
         if reactions.anything(self._database):
@@ -172,6 +181,10 @@ def queue(house: House) -> App:
     @app.task(name="call")
     def call() -> None:
         webhooks.deliver(house, utcnow)
+
+    @app.task(name="mail")
+    def send_mail() -> None:
+        mail.deliver(house, utcnow)
 
     @app.task(name="react")
     def react() -> None:

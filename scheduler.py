@@ -18,7 +18,7 @@ from models import Heartbeat
 
 log = logging.getLogger("gensvar.scheduler")
 
-LOOK_FOR_DUE = 1.0  # seconds between looks for sources that are due, and at the outbox and the webhooks
+LOOK_FOR_DUE = 1.0  # seconds between looks for sources that are due, and at the outbox, the webhooks and the mail
 REACT = 0.5  # consequences follow within a second
 TICK = 15.0
 BEAT = 5.0
@@ -48,6 +48,7 @@ def _run(house: House, stop: threading.Event) -> None:
         (lambda: import_due(house, work), LOOK_FOR_DUE),
         (work.send, LOOK_FOR_DUE),
         (work.call, LOOK_FOR_DUE),
+        (work.mail, LOOK_FOR_DUE),
         (work.react, REACT),
         (work.tick, TICK),
     ):

@@ -189,7 +189,7 @@ class Sender(NamedTuple):
     address: str
 
 
-def sender(text: object) -> Sender:
+def _sender(text: object) -> Sender:
     if isinstance(text, Sender):
         return text
     found = re.fullmatch(r'(?:"?([^"<>@]*?)"? *<)?([^@\s<>"]+@[^@\s<>"]+)>?', text) if isinstance(text, str) else None
@@ -350,7 +350,7 @@ class Mail(Strict):
     security: Literal["starttls", "tls", "none"] = "starttls"
     username: Name | None = None
     password: SecretStr | None = None
-    sender: Annotated[Sender, BeforeValidator(sender)] = Field(alias="from")
+    sender: Annotated[Sender, BeforeValidator(_sender)] = Field(alias="from")
 
     @model_validator(mode="after")
     def _login(self) -> Self:

@@ -33,13 +33,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pulls": BELOW | {"house", "money"},
     "imports": BELOW | {"audit", "house", "money", "pulls"},
     "backup": {"database", "errors", "house", "models"},
-    "checkup": BELOW | {"house", "pulls"},
+    "checkup": BELOW | {"house", "mail", "pulls"},
     "webhooks": BELOW | {"events", "house"},
-    "jobs": BELOW | {"house", "imports", "pulls", "webhooks"},
+    "mail": BELOW | {"house", "web"},
+    "jobs": BELOW | {"house", "imports", "mail", "pulls", "webhooks"},
     "scheduler": BELOW | {"house", "imports", "jobs", "pulls"},
     "supervisor": {"database", "errors", "house", "models", "web"},
     "cli": BELOW
-    | {"audit", "backup", "checkup", "house", "jobs", "pulls", "sandbox", "scheduler", "supervisor", "web"}
+    | {"audit", "backup", "checkup", "house", "jobs", "mail", "pulls", "sandbox", "scheduler", "supervisor", "web"}
     | {"imports", "webhooks"},
 }
 

@@ -19,7 +19,7 @@ from models import CaseEvent, Follow, Notice, User
 from triage import policy
 
 MORNING = time(8)  # when the daily mail goes out, in the organisation's time zone
-CHOSEN = "notify"  # where the choices stand in ``User.preferences``: kind -> Way
+CHOSEN = "notices"  # where the choices stand in ``User.preferences``: kind -> Way
 
 
 class Way(StrEnum):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -53,7 +55,22 @@ def choose(chosen: str | None, request: Request, organisation: Sequence[str]) ->
     return next((found for tag in wanted if (found := supported(tag))), DEFAULT)
 
 
+_reader: ContextVar[tuple[str, ZoneInfo] | None] = ContextVar("reader", default=None)
+
+
+@contextmanager
+def speaking(language: str, zone: ZoneInfo) -> Iterator[None]:
+    """While it lasts everything here speaks this language: for what is written while nobody asks (mail)."""
+    before = _reader.set((language, zone))
+    try:
+        yield
+    finally:
+        _reader.reset(before)
+
+
 def language() -> str:
+    if (reader := _reader.get()) is not None:
+        return reader[0]
     return str(g.get("language", DEFAULT)) if has_request_context() else DEFAULT
 
 
@@ -62,6 +79,8 @@ def _locale() -> str:
 
 
 def _zone() -> ZoneInfo:
+    if (reader := _reader.get()) is not None:
+        return reader[1]
     zone = g.get("zone") if has_request_context() else None
     return zone if isinstance(zone, ZoneInfo) else ZoneInfo("UTC")
 

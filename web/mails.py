@@ -1,0 +1,99 @@
+"""What stands in a mail to a colleague: no word of a citizen and no name, since mail leaves the house.
+
+The number of a case, what happened, when an answer is due, and where to read the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+from sqlalchemy.orm import Session
+
+import mail
+from models import Notice, User
+from settings import Settings
+from web import i18n, labels
+from web.i18n import gettext as _
+from web.i18n import ngettext
+
+LISTED = 50  # notices in one letter; the rest is only counted
+CHOICES = "/me/notifications"  # where a reader chooses what comes by mail
+
+
+def still_to_tell(db: Session, user: User, found: Sequence[Notice]) -> list[Notice]:
+    """Those the reader may still see."""
+    return list(found)
+
+
+def of_notices(settings: Settings, user: User, told: Sequence[Notice], at: datetime) -> mail.Letter:
+    """One letter for all that somebody wants to hear of by mail, the oldest first."""
+    assert settings.mail is not None
+    language = next(filter(None, map(i18n.supported, (user.language, *settings.organisation.languages))), i18n.DEFAULT)
+    with i18n.speaking(language, ZoneInfo(settings.organisation.timezone)):
+        base = str(settings.base_url).rstrip("/")
+        items = [(_words(each), _due(each), base + address(each)) for each in told[:LISTED]]
+        more = ngettext("and %(n)s more", "and %(n)s more", len(told) - LISTED) if len(told) > LISTED else None
+        if len(told) == 1:
+            subject = f"Gensvar: {items[0][0]}"
+        else:
+            subject = "Gensvar: " + ngettext("%(n)s thing for you to know", "%(n)s things for you to know", len(told))
+        foot = _("What is said in the cases, and by whom, stands only in Gensvar.")
+        why = _("You get this by mail as your settings say. Change them:")
+        return mail.Letter(
+            to=user.email,
+            subject=subject,
+            text=_text(items, more, f"{foot}\n{why} {base}{CHOICES}"),
+            html=_html(language, items, more, foot, why, base + CHOICES),
+            id=mail.message_id([each.id for each in told], settings.mail),
+            unsubscribe=base + CHOICES,
+        )
+
+
+def address(notice: Notice) -> str:
+    """Where it is to be seen, below the house's own address."""
+    if notice.event is not None:
+        return f"/cases/{notice.event.case_id}"
+    if notice.story_id is not None:
+        return f"/stories/{notice.story_id}"
+    return "/?" + urlencode({"team": notice.detail.get("team", ""), "assignee": "none"})
+
+
+def _words(notice: Notice) -> str:
+    words = labels.notice(notice.kind, notice.detail)
+    return f"#{notice.event.case_id} {words}" if notice.event is not None else words
+
+
+def _due(notice: Notice) -> str | None:
+    case = notice.event.case if notice.event is not None else None
+    if case is None or case.next_breach_at is None:
+        return None
+    time = i18n.when(case.next_breach_at, "medium")
+    if case.breach_kind == "resolution":
+        return _("resolution due %(time)s", time=time)
+    return _("answer due %(time)s", time=time)
+
+
+Item = tuple[str, str | None, str]
+
+
+def _text(items: Sequence[Item], more: str | None, foot: str) -> str:
+    told = ["\n".join(filter(None, (words, due, where))) for words, due, where in items]
+    return "\n\n".join([*told, *filter(None, [more]), f"-- \n{foot}\n"])
+
+
+def _html(language: str, items: Sequence[Item], more: str | None, foot: str, why: str, choices: str) -> str:
+    told = Markup("").join(
+        Markup('<li><a href="{}">{}</a>{}</li>').format(where, words, Markup("<br>{}").format(due) if due else "")
+        for words, due, where in items
+    )
+    rest = Markup("<p>{}</p>").format(more) if more else ""
+    return str(
+        Markup(
+            '<!doctype html><html lang="{}"><head><meta charset="utf-8"><title>Gensvar</title></head>'
+            '<body><ul>{}</ul>{}<p>{} {} <a href="{}">{}</a></p></body></html>'
+        ).format(language, told, rest, foot, why, choices, choices)
+    )
