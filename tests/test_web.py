@@ -464,7 +464,7 @@ def test_a_proposed_answer_is_offered_in_the_authors_language_and_overwrites_not
         page = text_of(client.get(f"/cases/{number}"))
         assert f'data-insert="{text}"' in page, language
     form = {"body": "Hej Eva!", "key": "k1", "version": hidden(page, "version")}
-    taken = text_of(client.post(f"/cases/{number}/proposed", data=form))
+    taken = text_of(client.post(f"/cases/{number}/canned", data={**form, "canned": "ploughing"}))
     assert "Hej Eva!\n\nVi plogar.</textarea>" in taken
     with house.database.transaction() as db:
         cases.propose_reply(db, number, name="no longer there", actor="rule:Snow", at=clock())
@@ -635,7 +635,7 @@ def test_an_answer_is_held_and_can_be_withdrawn_into_the_composer(anna: FlaskCli
     assert "Resolved" in page
     back = anna.post(f"/cases/{number}/replies/{reply.id}/cancel")
     again = text_of(anna.get(back.headers["Location"]))
-    assert re.search(r"<textarea[^>]*>Strömmen är tillbaka kl. 18.</textarea>", again), "the text is gone"
+    assert re.search(r"<textarea[^>]*>\s*Strömmen är tillbaka kl. 18.</textarea>", again), "the text is gone"
     assert screens.case_of(storby, "1003").status == "new"
     assert anna.post(f"/cases/{number}/replies/{reply.id}/cancel").status_code == 303, "a second click on undo fails"
 
@@ -688,7 +688,7 @@ def test_an_answer_is_stopped_when_something_came_in_and_sent_when_meant(
     told = text_of(stopped)
     assert stopped.status_code == 409
     assert replies(storby) == []
-    assert re.search(r"<textarea[^>]*>Min långa text</textarea>", told)
+    assert re.search(r"<textarea[^>]*>\s*Min långa text</textarea>", told)
     assert "Send anyway" in told
     assert re.search(r'class="entry note"[^>]*data-fresh', told), "what came in is not marked"
     anyway = {**form, "version": hidden(told, "version"), "key": hidden(told, "key")}

@@ -1,59 +1,82 @@
-// Writing: drafts, the key that sends, proposed texts, and the countdown of undo.
+// Writing: the key that sends, what is answered and quoted, proposed texts, and the countdown of undo.
 (() => {
   "use strict";
-  const read = (key) => { try { return JSON.parse(localStorage.getItem(key)); } catch { return null; } };
-  const words = (text) => text.replace(/\s+/g, " ").trim();
+  const grows = CSS.supports("field-sizing", "content");
 
-  // -- drafts: what is typed stays in this browser until the server has it ------------------------------------------
-  const draftKey = (form) => `draft:${gensvar.page.user}:${location.pathname}:${form.dataset.draft}`;
+  // The text as a person would type it: the caret stands behind it, undo takes it back, and all who listen hear of it.
+  gensvar.insert = (field, text, from = field.selectionStart, to = field.selectionEnd) => {
+    field.focus();
+    field.setSelectionRange(from, to);
+    if (document.execCommand?.("insertText", false, text)) return;
+    field.setRangeText(text, from, to, "end");
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  };
 
-  function arrived(form, draft) {
-    // A reply is known by its key; a note by its text.
-    if (form.dataset.draft === "reply") return document.querySelector(`article[data-key="${CSS.escape(draft.key || "-")}"]`) !== null;
-    return [...document.querySelectorAll("article.note .plain")].some((note) => words(note.textContent) === words(draft.text));
+  // Where what is written ends and the signature begins.
+  const end = (field) => {
+    const signature = field.form.dataset.signature || "";
+    const text = field.value.trimEnd();
+    return signature && text.endsWith(signature) ? text.slice(0, -signature.length).trimEnd().length : text.length;
+  };
+
+  function under(field, text) {
+    const at = end(field);
+    gensvar.insert(field, at ? `\n\n${text}` : text, at, at);
   }
 
-  function keepDraft(form) {
-    const field = form.querySelector("textarea");
-    const saved = form.querySelector(".saved");
-    const key = draftKey(form);
-    const draft = read(key);
-    if (draft && arrived(form, draft)) {
-      localStorage.removeItem(key);
-    } else if (draft && draft.text && !field.value) {
-      field.value = draft.text;
-      form.closest("details")?.setAttribute("open", "");
-      if (saved) saved.hidden = false;
-      htmx.trigger(field, "input");
+  function answer(link) {
+    const form = document.getElementById("reply-form");
+    const field = form?.querySelector("textarea");
+    if (!field) return false;
+    const to = form.elements.to_mention;
+    if (to.value !== link.dataset.answer) {
+      to.value = link.dataset.answer;
+      to.dispatchEvent(new Event("change", { bubbles: true }));
     }
-    const keep = () => {
-      if (!form.isConnected) return;
-      if (field.value.trim()) localStorage.setItem(key, JSON.stringify({ text: field.value, key: form.elements.key?.value }));
-      else localStorage.removeItem(key);
-      if (saved) saved.hidden = !field.value.trim();
-    };
-    let timer;
-    field.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(keep, 400); });
-    field.addEventListener("blur", keep);
-    document.addEventListener("visibilitychange", () => { if (document.hidden) keep(); });
-    form.addEventListener("submit", keep);
-    field.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.isComposing) {
-        event.preventDefault();
-        form.requestSubmit(form.querySelector("button[type=submit]"));
-      }
-    });
+    if ("quote" in link.dataset) {
+      const article = link.closest("article");
+      const chosen = getSelection();
+      const some = chosen && !chosen.isCollapsed && article.querySelector(".said").contains(chosen.anchorNode) ? String(chosen) : "";
+      const whole = article.querySelector(".said details :not(summary)") || article.querySelector(".said");
+      const text = (some || whole.innerText).trim();
+      under(field, `${text.split("\n").map((line) => `> ${line}`.trimEnd()).join("\n")}\n\n`);
+    } else {
+      field.focus();
+      field.setSelectionRange(end(field), end(field));
+    }
+    return true;
   }
 
   document.addEventListener("click", (event) => {
-    if (event.target.matches?.("[data-select]")) event.target.select();
-    const offered = event.target.closest?.("[data-insert]");
+    const { target } = event;
+    if (target.matches?.("[data-select]")) target.select();
+    const link = target.closest?.("a[data-answer]");
+    if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey && answer(link)) event.preventDefault();
+    const offered = target.closest?.("[data-insert]");
     if (!offered) return;
     event.preventDefault(); // a proposed text goes under what is written already
-    const field = offered.form.querySelector("textarea");
-    field.value = [field.value.trimEnd(), offered.dataset.insert].filter(Boolean).join("\n\n");
-    field.dispatchEvent(new Event("input", { bubbles: true }));
-    field.focus();
+    under(offered.form.querySelector("textarea"), offered.dataset.insert);
+  });
+
+  document.addEventListener("keydown", (event) => {
+    const form = event.target.closest?.("form.write");
+    if (!form || event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing || event.defaultPrevented) return;
+    event.preventDefault();
+    form.requestSubmit(form.querySelector("[data-main]"));
+  });
+
+  function grow(field) {
+    field.style.height = "auto";
+    field.style.height = `${field.scrollHeight + 2}px`;
+  }
+  if (!grows) document.addEventListener("input", (event) => { if (event.target.matches?.(".write textarea")) grow(event.target); });
+
+  // One begins above the signature, not behind it.
+  document.addEventListener("focusin", (event) => {
+    const field = event.target;
+    if (!field.form?.dataset.signature || field.dataset.begun || !field.matches("textarea")) return;
+    field.dataset.begun = "1";
+    if (end(field) === 0) setTimeout(() => field.setSelectionRange(0, 0));
   });
 
   // -- undo countdown -----------------------------------------------------------------------------------------------
@@ -68,7 +91,8 @@
   setInterval(gensvar.countDown, 500);
 
   htmx.onLoad((root) => {
-    for (const form of root.querySelectorAll("form[data-draft]")) keepDraft(form);
+    root.querySelector("#since[autofocus]")?.focus();
+    if (!grows) root.querySelectorAll(".write textarea").forEach(grow);
     gensvar.countDown();
   });
 })();
