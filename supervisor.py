@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -22,15 +24,30 @@ from database import Database
 from errors import GensvarError
 from house import House, at_work
 from models import Heartbeat
+from web import live
+from web.hub import STREAMS
 
 log = logging.getLogger("gensvar.supervisor")
 
-THREADS = 16
-CONNECTIONS = 1000
+THREADS = 16  # that answer; each stream of news has one more
+CONNECTIONS = 2000  # a browser keeps up to six open
+FILES = 4096  # open at once, where the system allows it
 DRAIN_SECONDS = 25
+UNACKNOWLEDGED = 15_000  # milliseconds after which a browser that has vanished is given up (sleep, a lost network)
 LONGEST_PAUSE = 30.0  # seconds before the collecting side is started again
 SETTLED = 60.0  # seconds after which a start counts as good
 CLI = Path(__file__).with_name("cli.py")
+SOCKET_OPTIONS = [(socket.SOL_TCP, socket.TCP_NODELAY, 1)]
+if sys.platform == "linux":
+    SOCKET_OPTIONS.append((socket.SOL_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED))
+
+
+def _allow_files() -> None:
+    """Each connection is a file, and many systems allow 1024 unless asked for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < FILES:
+        most = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 @contextmanager
@@ -50,8 +67,9 @@ class WebServer:
 
     def __init__(self, house: House) -> None:
         listen = house.settings.listen
+        _allow_files()
         try:
-            app = web.create_app(house)
+            self._app = web.create_app(house)
         except OSError as error:  # its secret key lies there
             raise GensvarError(
                 f"data_dir, {house.settings.data_dir}, cannot be used: {error.strerror}. Nothing was started: "
@@ -59,11 +77,14 @@ class WebServer:
             ) from error
         try:
             self._server: BaseWSGIServer | MultiSocketServer = waitress.create_server(
-                app,
+                self._app,
                 host=listen.host,
                 port=listen.port,
-                threads=THREADS,
+                threads=THREADS + STREAMS,
                 connection_limit=CONNECTIONS,
+                asyncore_use_poll=True,  # select() takes no more than 1024 files
+                channel_request_lookahead=1,  # so that a stream learns that its browser has gone
+                socket_options=SOCKET_OPTIONS,
                 ident=None,
                 clear_untrusted_proxy_headers=False,  # they tell /metrics that a proxy passed it on; nobody trusts them
             )
@@ -85,7 +106,8 @@ class WebServer:
                 raise
 
     def stop(self) -> None:
-        """Answers what has been asked, takes no more."""
+        """Answers what has been asked, takes no more. Streams end at once; their browsers come back by themselves."""
+        live.shut(self._app)
         self._server.task_dispatcher.shutdown(cancel_pending=False, timeout=DRAIN_SECONDS)
         self._stopping = True
         self._server.close()

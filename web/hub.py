@@ -229,7 +229,7 @@ class Telling:
                 "unseen": self._state.unseen.get(window.user.id, [0, 0]),
             }
             if rest != window.told:
-                hint, window.told = hint | rest, rest
+                hint, window.told = hint | rest | {"at": int(self._at.timestamp() * 1000)}, rest
             if hint:
                 yield window, {"last": window.last, **hint}
 

@@ -37,6 +37,7 @@ pages = Blueprint("live", __name__, url_prefix="/live")
 HEARTBEAT = 15.0  # seconds; proxies cut what is silent for long
 LONGEST = 600.0  # seconds; then the browser comes back, and what depends on the time of day is judged anew
 ROWS = 50  # at most so many at once
+STILL = "event: still\ndata:\n\n"  # not a comment: the window is to know that it is connected
 NAME = re.compile(r"[0-9a-z]{8,40}")
 
 
@@ -97,7 +98,7 @@ def _said(window: Window) -> Iterator[str]:
     end = time.monotonic() + LONGEST
     yield ": here\n\n"
     while time.monotonic() < end and (hint := window.next(HEARTBEAT)) is not None:
-        yield written(hint) if hint else ": still here\n\n"
+        yield written(hint) if hint else STILL
 
 
 @pages.get("")
