@@ -274,17 +274,15 @@ def upgrade() -> None:
     with op.batch_alter_table("teams") as batch_op:
         batch_op.add_column(sa.Column("members_only", sa.Boolean(), nullable=False, server_default=sa.false()))
 
-    role = sa.CheckConstraint(ROLES, name=op.f("ck_users_role"))
-    with op.batch_alter_table("users", table_args=[role]) as batch_op:
-        batch_op.alter_column("role", existing_type=sa.String(length=20), existing_nullable=False)
+    with op.batch_alter_table("users") as batch_op:
+        batch_op.drop_constraint(op.f("ck_users_role"), type_="check")
+        batch_op.create_check_constraint(op.f("ck_users_role"), ROLES)
         batch_op.add_column(sa.Column("last_seen_at", models.UTCDateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("signature", sa.Text(), nullable=True))
         batch_op.add_column(sa.Column("needs_review", sa.Boolean(), nullable=False, server_default=sa.false()))
         batch_op.add_column(sa.Column("preferences", sa.JSON(), nullable=False, server_default=sa.text("'{}'")))
 
     if op.get_bind().dialect.name == "postgresql":
-        op.drop_constraint(op.f("ck_users_role"), "users")
-        op.create_check_constraint(op.f("ck_users_role"), "users", ROLES)
         op.execute(
             "CREATE FUNCTION refuse_change_of_audit() RETURNS trigger LANGUAGE plpgsql AS "
             "$$ BEGIN RAISE EXCEPTION 'audit_entries is append-only'; END $$"
