@@ -84,7 +84,6 @@ class WebServer:
                 connection_limit=CONNECTIONS,
                 asyncore_use_poll=True,  # select() takes no more than 1024 files
                 channel_request_lookahead=1,  # so that a stream learns that its browser has gone
-                socket_options=SOCKET_OPTIONS,
                 ident=None,
                 clear_untrusted_proxy_headers=False,  # they tell /metrics that a proxy passed it on; nobody trusts them
             )
@@ -94,6 +93,7 @@ class WebServer:
                 f"Cannot listen on {listen}: {reason}. Nothing was started: stop what listens there, "
                 "or choose another address as listen in the configuration."
             ) from error
+        self._server.adj.socket_options = SOCKET_OPTIONS  # there is no argument for it
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
         self._thread.start()
