@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from errors import NotFoundError, QueryError
 from models import Case, CaseStatus, Kind, Noise, Priority, Reply, ReplyOrigin, ReplyStatus, Role, Sentiment, Urgency
 from triage.clock import Day
+from triage.notices import Way
 from web.i18n import clock, duration, language_name, length, when
 from web.i18n import gettext as _
 
@@ -199,6 +200,33 @@ def notice(kind: str, detail: Mapping[str, object]) -> str:
     if kind == "queue_alarm":
         return _("%(waiting)s cases wait in %(team)s", waiting=detail.get("waiting"), team=detail.get("team"))
     return known.get(kind) or action(kind).capitalize()
+
+
+def notice_kind(kind: str) -> str:
+    """What a colleague can be told of, as a choice in the settings."""
+    return {
+        "take": _("A case is assigned to me"),
+        "author_wrote": _("A message comes in on a case of mine"),
+        "reply_proposed": _("A colleague wants me to look at an answer"),
+        "reply_returned": _("An answer of mine comes back"),
+        "follow_up_due": _("A follow-up is due"),
+        "sla_warning": _("A target is about to be missed"),
+        "sla_breached": _("A target was missed"),
+        "reply_failed": _("An answer of mine was not sent"),
+        "reply_uncertain": _("It is not known whether an answer of mine was sent"),
+        "queue_alarm": _("Too many cases wait in my team"),
+        "story_alarm": _("A story is growing fast"),
+        "notified": _("A rule wants me to see something"),
+    }.get(kind) or action(kind).capitalize()
+
+
+def notice_way(value: str) -> str:
+    return {
+        Way.off: _("Off"),
+        Way.page: _("In Gensvar"),
+        Way.mail: _("By mail at once"),
+        Way.daily: _("By mail every morning"),
+    }[Way(value)]
 
 
 def spoken(tag: str) -> str:

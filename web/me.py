@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from werkzeug.wrappers import Response as BaseResponse
 
 from models import LoginSession, User
+from triage import notices as told_of
 from web import login, preferences
 from web.context import came_from, house, user
 from web.i18n import LANGUAGES
@@ -16,6 +17,7 @@ from web.preferences import Density, Pane, Theme
 
 pages = Blueprint("me", __name__, url_prefix="/me")
 
+MAILED = (told_of.Way.mail, told_of.Way.daily)
 MAX_SIGNATURE = 60  # characters; it goes with every answer
 
 
@@ -86,6 +88,28 @@ def password() -> BaseResponse | Response:
     response = _saved("password", _("The password is changed. You are logged out everywhere else."))
     login.change_password(user(), new, response)
     return response
+
+
+@pages.get("/notifications")
+def notifications() -> str:
+    return render_template(
+        "notifications.html", usual=told_of.USUAL, ways=list(told_of.Way), by_mail=MAILED, way=told_of.way,
+        mail=house().settings.mail,
+    )  # fmt: skip
+
+
+@pages.post("/notifications")
+def choose_notifications() -> BaseResponse:
+    """How one hears of each kind, and of which the browser shows nothing. A kind that is not sent stays as it was."""
+    form, kept = request.form, preferences.of(user())
+    chosen = {kind: form[f"way-{kind}"] for kind in told_of.USUAL if f"way-{kind}" in form}
+    if not set(chosen.values()) <= set(told_of.Way):
+        abort(400)
+    silent = kept.silent - chosen.keys() | {kind for kind in chosen if f"browser-{kind}" not in form}
+    with house().database.transaction() as db:
+        preferences.change(db, user(), notices={**kept.notices, **chosen}, silent=silent)
+    flash(_("Saved."))
+    return redirect(url_for("me.notifications"), 303)
 
 
 @pages.post("/panes")

@@ -26,6 +26,7 @@ class Told:
     """``about``: the subject of the case or story, or the team; ``address``: where it is to be seen."""
 
     id: int
+    kind: str
     words: str
     about: str
     address: str
@@ -51,7 +52,7 @@ def _told(notice: Notice) -> Told:
         about, address = str(detail.get("story", "")), url_for("stories.show", number=notice.story_id)
     else:
         about, address = "", url_for("inbox.inbox", team=detail.get("team"), assignee="none")
-    return Told(notice.id, words, about, address, notice.at)
+    return Told(notice.id, notice.kind, words, about, address, notice.at)
 
 
 @pages.post("/notices/seen")

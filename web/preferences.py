@@ -41,7 +41,8 @@ class Pane(StrEnum):
 
 @dataclass(frozen=True)
 class Preferences:
-    """``keys``: action -> the key somebody gave it. ``notices``: kind of notice -> off, page, mail, daily."""
+    """``keys``: action -> the key somebody gave it. ``notices``: kind of notice -> off, page, mail, daily, where chosen;
+    ``silent``: the kinds that a browser which may show notices shows none of."""
 
     theme: Theme = Theme.auto
     density: Density = Density.normal
@@ -49,6 +50,7 @@ class Preferences:
     shortcuts: bool = True
     keys: Mapping[str, str] = field(default_factory=dict)
     notices: Mapping[str, str] = field(default_factory=dict)
+    silent: frozenset[str] = frozenset()
 
 
 def of(user: User | None) -> Preferences:
@@ -61,6 +63,7 @@ def of(user: User | None) -> Preferences:
         shortcuts=kept.get("shortcuts") is not False,
         keys=_named(kept.get("keys")),
         notices=_named(kept.get("notices")),
+        silent=frozenset(_texts(kept.get("silent"))),
     )
 
 
