@@ -24,7 +24,7 @@ from sqlalchemy import select
 
 from house import House
 from models import Case
-from web import notices, panes, presence
+from web import notices, panes, preferences, presence
 from web.access import hidden_teams
 from web.context import house, now, user, whole_number
 from web.hub import Hub, State, Telling, Window, written
@@ -142,8 +142,9 @@ def noticed() -> Response:
     after = whole_number("after") or 0
     with house().database.read() as db:
         told, count = notices.unseen(db, user().id)
-    new = [{"id": each.id, "words": each.words, "about": each.about, "address": each.address} for each in told
-           if each.id > after]  # fmt: skip
+    silent = preferences.of(user()).silent  # told, but not shown by the browser
+    new = [{"id": each.id, "words": each.words, "about": each.about, "address": each.address,
+            "silent": each.kind in silent} for each in told if each.id > after]  # fmt: skip
     html = render_template("_notices.html", notices=told, notice_count=count)
     return jsonify({"count": count, "html": html, "new": new})
 

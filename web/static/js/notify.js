@@ -39,7 +39,7 @@
 
   // Once in all windows of this browser, and only where nobody is looking.
   function show(notice) {
-    if (!document.hidden || localStorage.getItem(ALLOWED) !== "yes" || window.Notification?.permission !== "granted") return;
+    if (notice.silent || !document.hidden || localStorage.getItem(ALLOWED) !== "yes" || window.Notification?.permission !== "granted") return;
     if (Number(localStorage.getItem(SHOWN)) >= notice.id) return;
     localStorage.setItem(SHOWN, notice.id);
     const shown = new Notification(notice.words, { body: notice.about, tag: `notice-${notice.id}`, icon: document.querySelector("link[rel=icon]").href });
