@@ -42,6 +42,7 @@ from web import (
     shared,
     stories,
     users,
+    working,
 )
 from web.context import is_at_least, secret_key
 
@@ -55,6 +56,7 @@ CSP = (
 )
 SCREENS = (
     inbox,
+    working,
     cases,
     drafts,
     judgements,

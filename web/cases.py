@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, time, timedelta
-from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,11 +34,12 @@ from replies import outbox
 from triage import cases, drafts, policy, states
 from web import composer as composing
 from web import judgements, labels, panes, promises, review, rows, shared, stories, targets
+from web.acts import local_time
 from web.composer import Composer
 from web.context import house, now, user, whole_number, zone
 from web.i18n import gettext as _
 from web.i18n import language_name, number
-from web.inbox import following, listing, newest_event
+from web.inbox import listing, newest_event
 from web.media import proxied
 from web.queries import Entry, entries, get_case
 from web.safe_html import clean, is_web, link_text
@@ -76,10 +76,10 @@ def show(number: int) -> str:
             if withdrawn and withdrawn.case_id == number and withdrawn.status in AGAIN:
                 begun = Composer(withdrawn.body, withdrawn.to_mention_id, withdrawn.private)
         begun = replace(begun, to_mention=whole_number("to") or begun.to_mention, quote="quote" in request.args)
-    return _shown(number, begun, request.args.get("why"))
+    return shown(number, begun, request.args.get("why"))
 
 
-def _shown(number: int, composer: Composer, why: str | None = None, focus: str | None = None) -> str:
+def shown(number: int, composer: Composer, why: str | None = None, focus: str | None = None) -> str:
     """The page of a case, which its reader thereby has read."""
     with house().database.read() as db:
         page = _page(db, number, composer, why, focus)
@@ -274,7 +274,7 @@ def reply(number: int) -> BaseResponse | Response:
     except InvalidInput as error:
         message = str(error) if drafts.without_signature(typed.body, me) else _("Write something first.")
         return _again(number, typed, error=message, status=422)
-    return _back(number, "end")
+    return back(number, "end")
 
 
 def _status_of(number: int) -> str:
@@ -291,7 +291,8 @@ def _again(number: int, typed: Composer, *, status: int, stale: bool = False, er
     """The page once more with what was written, and why it was not taken; what was written is kept."""
     kept = composing.keep(number, typed)
     with house().database.read() as db:
-        return make_response(_page(db, number, replace(kept, error=error, stale=stale)), status)
+        focus = "since" if stale else "note" if typed.note else "body"
+        return make_response(_page(db, number, replace(kept, error=error, stale=stale), focus=focus), status)
 
 
 @pages.post("/<int:number>/replies/<int:reply_id>/cancel")
@@ -308,10 +309,10 @@ def cancel(number: int, reply_id: int) -> BaseResponse | Response:
             status = _reply_of(db, number, reply_id).status
         if status != ReplyStatus.cancelled:  # a second click on undo is no news
             flash(_("It was too late to withdraw the answer: it is on its way or already there."))
-            return _back(number, f"reply-{reply_id}")
+            return back(number, f"reply-{reply_id}")
     else:
         flash(_("The answer was withdrawn. Nothing was sent; the text is in the composer."))
-    return _back(number, "composer")
+    return back(number, "body")
 
 
 @pages.post("/<int:number>/replies/<int:reply_id>/there")
@@ -320,9 +321,9 @@ def there(number: int, reply_id: int) -> BaseResponse | Response:
     url = _url_field("url")
     with house().database.transaction() as db:
         if _reply_of(db, number, reply_id).status == ReplyStatus.sent:
-            return _back(number, f"reply-{reply_id}")
+            return back(number, f"reply-{reply_id}")
         cases.confirm_sent(db, reply_id, url=url, actor=user().email, at=now())
-    return _back(number, f"reply-{reply_id}")
+    return back(number, f"reply-{reply_id}")
 
 
 @pages.post("/<int:number>/replies/<int:reply_id>/again")
@@ -330,9 +331,9 @@ def again(number: int, reply_id: int) -> BaseResponse | Response:
     """A person has looked, and the answer is not there; or what stopped it has been mended."""
     with house().database.transaction() as db:
         if _reply_of(db, number, reply_id).status not in (ReplyStatus.failed, ReplyStatus.uncertain):
-            return _back(number, f"reply-{reply_id}")
+            return back(number, f"reply-{reply_id}")
         cases.send_again(db, reply_id, actor=user().email, at=now())
-    return _back(number, f"reply-{reply_id}")
+    return back(number, f"reply-{reply_id}")
 
 
 def _reply_of(db: Session, number: int, reply_id: int) -> Reply:
@@ -347,7 +348,7 @@ def answered(number: int) -> BaseResponse | Response:
     """ "I answered there": on the network itself, by whatever door it has."""
     to_mention, url = whole_number("to_mention"), _url_field("url")
     written = request.form.get("at", "").strip()
-    at = _local_time(written) if written else now()
+    at = local_time(written) if written else now()
     if at > now() + timedelta(minutes=1):
         raise InvalidInput(_("The answer cannot lie in the future."), {"at": "a time that has passed"})
     if to_mention is None:
@@ -365,7 +366,7 @@ def answered(number: int) -> BaseResponse | Response:
             cases.answered_elsewhere(
                 db, number, to_mention_id=to_mention, url=url, replied_at=at, user=user(), at=now()
             )
-    return _back(number, "end")
+    return back(number, "end")
 
 
 # -- working --------------------------------------------------------------------------------------------------------
@@ -385,113 +386,7 @@ def note(number: int) -> BaseResponse | Response:
         if db.scalar(same) is None:  # else the form was sent twice
             cases.note(db, number, body=body, user=user(), at=now())
         drafts.sent(db, get_case(db, number), "note", body=body, user=user(), version=composing.typed().draft)
-    return _back(number, "end")
-
-
-@pages.post("/<int:number>/status")
-def status(number: int) -> BaseResponse | Response:
-    target = request.form.get("status", "")
-    if target not in list(CaseStatus):
-        abort(400)
-    with house().database.transaction() as db:
-        onwards = following(db, number) if "next" in request.form else None
-        if get_case(db, number).status != target:
-            cases.change_status(db, number, target=CaseStatus(target), actor=user().email, at=now())
-    flash(_("The case is now: %(status)s.", status=labels.status(target)))
-    if "next" in request.form and onwards is None:
-        return _to_list()
-    return _back(onwards or number)
-
-
-@pages.post("/<int:number>/take")
-def take(number: int) -> BaseResponse | Response:
-    with house().database.transaction() as db:
-        if get_case(db, number).assignee_id != user().id:
-            cases.assign(db, number, assignee=db.get_one(User, user().id), actor=user().email, at=now())
-    flash(_("The case is yours."))
-    return _back(number)
-
-
-@pages.post("/<int:number>/details")
-def details(number: int) -> BaseResponse | Response:
-    """Assignee, team, priority, tags: only what this form changed, so that two people do not undo each other."""
-    form, actor, at = request.form, user().email, now()
-
-    def changed(name: str) -> bool:
-        return name in form and form[name] != form.get(f"was_{name}", "")
-
-    with house().database.transaction() as db:
-        get_case(db, number)
-        if changed("assignee"):
-            cases.assign(db, number, assignee=_chosen(db, User, whole_number("assignee")), actor=actor, at=at)
-        if changed("team"):
-            cases.assign_team(db, number, team=_chosen(db, Team, whole_number("team")), actor=actor, at=at)
-        values: dict[str, Any] = {}
-        if changed("priority"):
-            values["priority"] = _one_of(Priority, form["priority"])
-        if changed("tags"):
-            values["tags"] = form["tags"].split(",")
-        if values:
-            cases.classify(db, number, **values, actor=actor, at=at)
-    flash(_("Saved."))
-    return _back(number)
-
-
-def _chosen(db: Session, table: type[Any], key: int | None) -> Any:
-    if key is None:
-        return None
-    found = db.get(table, key)
-    if found is None:
-        abort(400)
-    return found
-
-
-def _one_of(values: type[StrEnum], chosen: str) -> Any:
-    if chosen not in list(values):
-        abort(400)
-    return values(chosen)
-
-
-@pages.post("/<int:number>/follow-up")
-def follow_up(number: int) -> BaseResponse | Response:
-    text = request.form.get("preset") or request.form.get("until", "")
-    until = _local_time(text) if text.strip() else None
-    if until is not None and until <= now():
-        raise InvalidInput(_("Choose a time that is still to come."), {"until": "a time in the future"})
-    with house().database.transaction() as db:
-        if get_case(db, number).follow_up_at != until:
-            cases.snooze(db, number, until=until, actor=user().email, at=now())
-    flash(_("The case comes back then.") if until else _("No follow-up any more."))
-    return _back(number)
-
-
-@pages.post("/<int:number>/merge")
-def merge(number: int) -> BaseResponse | Response:
-    into = whole_number("into")
-    if into is None or into == number:
-        raise InvalidInput(_("Write the number of another case."), {"into": "the number of another case"})
-    with house().database.transaction() as db:
-        if get_case(db, number).merged_into_id != into:
-            get_case(db, into)
-            cases.merge(db, number, into=into, actor=user().email, at=now())
-    flash(_("Case %(number)s now is part of this one.", number=number))
-    return _back(into)
-
-
-@pages.post("/<int:number>/split")
-def split(number: int) -> BaseResponse | Response:
-    mention_id = whole_number("mention")
-    if mention_id is None:
-        abort(400)
-    with house().database.transaction() as db:
-        mention = db.get(Mention, mention_id)
-        if mention is None:
-            abort(404)
-        if mention.case_id != number:  # the form was sent twice: it has moved already
-            return _back(mention.case_id or number)
-        made = cases.split(db, number, mention_id=mention_id, actor=user().email, at=now()).id
-    flash(_("The message has a case of its own now."))
-    return _back(made)
+    return back(number, "end")
 
 
 # -- reading forms --------------------------------------------------------------------------------------------------
@@ -504,23 +399,14 @@ def _url_field(name: str) -> str | None:
     return url or None
 
 
-def _local_time(text: str) -> datetime:
-    """A ``datetime-local`` field in the organisation's time zone, or a full instant."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(_("That is not a date and time."), {"at": "2026-11-23T08:00"}) from None
-    return found if found.tzinfo else found.replace(tzinfo=zone())
-
-
-def _to_list() -> BaseResponse | Response:
+def to_list() -> BaseResponse | Response:
     """To the list alone: there is no other case in it."""
     address = url_for("inbox.inbox", **panes.here())
     return make_response("", 204, {"HX-Redirect": address}) if panes.only_case() else redirect(address, 303)
 
 
-def _back(number: int, anchor: str | None = None) -> BaseResponse | Response:
+def back(number: int, anchor: str | None = None) -> BaseResponse | Response:
     """To the case, beside the list that stood there. ``anchor``: the part of it where the reader goes on."""
     if panes.only_case():
-        return make_response(_shown(number, Composer(), focus=anchor))
+        return make_response(shown(number, Composer(), focus=anchor))
     return redirect(panes.case_address(number, _anchor=anchor), 303)
