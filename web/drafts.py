@@ -10,7 +10,8 @@ from werkzeug.wrappers import Response as BaseResponse
 from models import Case, Draft
 from triage import cases, drafts
 from web import composer
-from web.context import house, now, user
+from web.cases import back
+from web.context import house, now, user, whole_number
 from web.i18n import clock
 from web.i18n import gettext as _
 from web.queries import get_case
@@ -24,7 +25,7 @@ SHOWN = 200  # in the list of one's own
 def mine() -> str:
     """The reader's own, the latest first."""
     with house().database.read() as db:
-        return render_template("drafts.html", drafts=_mine(db), thrown=None)
+        return render_template("drafts.html", drafts=_mine(db), throw=whole_number("throw"))
 
 
 def _mine(db: Session) -> list[tuple[Draft, Case]]:
@@ -63,7 +64,7 @@ def keep(number: int) -> Response | BaseResponse:
     if request.headers.get("HX-Request"):
         return jsonify({"version": version, "said": composer.saved(now()) if kept else ""})
     flash(_("The draft is saved."))
-    return redirect(url_for("cases.show", number=number, _anchor="composer"), 303)
+    return back(number, "body")
 
 
 def _overtaken(number: int, typed: composer.Composer, kind: str, there: Draft | None) -> Response:
@@ -76,19 +77,18 @@ def _overtaken(number: int, typed: composer.Composer, kind: str, there: Draft | 
 
 
 @pages.post("/cases/<int:number>/draft/discard")
-def discard(number: int) -> str | BaseResponse:
-    """Thrown away by its owner; the answer shows the text once more, with a way back."""
-    kind = _kind()
+def discard(number: int) -> BaseResponse:
+    """Thrown away by its owner, who has been shown it and asked: nothing brings it back."""
     with house().database.transaction() as db:
-        thrown = drafts.of(db, cases.get(db, number).id, user().id, kind)
-        if thrown is not None:
+        thrown = drafts.of(db, cases.get(db, number).id, user().id, _kind())
+        if thrown is not None and thrown.version == whole_number("draft"):
             db.delete(thrown)
-    with house().database.read() as db:
-        return render_template("drafts.html", drafts=_mine(db), thrown=thrown)
+            flash(_("Thrown away."))
+    return redirect(url_for("drafts.mine"), 303)
 
 
 @pages.post("/cases/<int:number>/drafts/<int:draft_id>/take")
-def take(number: int, draft_id: int) -> BaseResponse:
+def take(number: int, draft_id: int) -> BaseResponse | Response:
     """A copy of what a colleague has begun, as one's own draft. The colleague keeps theirs, and it is told."""
     with house().database.transaction() as db:
         get_case(db, number)
@@ -104,7 +104,7 @@ def take(number: int, draft_id: int) -> BaseResponse:
             changes = {"draft_of": [None, theirs.user.email]}
             cases.record(db, number, "draft_taken", actor=user().email, at=now(), changes=changes)
             flash(_("The text of %(name)s is in your composer.", name=theirs.user.name))
-    return redirect(url_for("cases.show", number=number, _anchor="composer"), 303)
+    return back(number, "body")
 
 
 def _kind() -> str:

@@ -91,7 +91,6 @@
   setInterval(gensvar.countDown, 500);
 
   htmx.onLoad((root) => {
-    root.querySelector("#since[autofocus]")?.focus();
     if (!grows) root.querySelectorAll(".write textarea").forEach(grow);
     gensvar.countDown();
   });

@@ -119,6 +119,8 @@
       retry() { if (said?.dataset.failed) save(); },
       // Nothing may arrive after the answer has been sent: it would be there again as a draft.
       before() { clearTimeout(timer); keepHere(); return busy; },
+      // What is not on the server yet goes there before the page is drawn anew by what is done in the case.
+      settle() { return !leaving && !asks && changed() ? Promise.race([save(), new Promise((done) => setTimeout(done, 3000))]) : null; },
       leave() { leaving = true; },
       stay() { leaving = false; },
       end() { clearTimeout(timer); this.flush(true); gone = true; open.delete(this); },
@@ -153,18 +155,21 @@
   });
 
   document.addEventListener("submit", (event) => {
-    const it = [...open].find((each) => each.form === event.target);
-    const under_way = it?.before();
-    if (!it) return;
-    if (under_way) {
+    const form = event.target;
+    if (form.method !== "post" || !form.closest("#case")) return;
+    const it = [...open].find((each) => each.form === form);
+    const first = [it?.before(), ...[...open].map((each) => each !== it && each.settle())].filter(Boolean);
+    if (first.length) {
       event.preventDefault();
       event.stopImmediatePropagation();
-      under_way.finally(() => it.form.requestSubmit(event.submitter));
+      Promise.allSettled(first).then(() => { if (form.isConnected) form.requestSubmit(event.submitter); });
       return;
     }
-    it.leave();
-    setTimeout(() => it.stay(), 5000); // it was not sent after all
+    it?.leave();
   }, true);
+  for (const failure of ["htmx:sendError", "htmx:responseError", "htmx:timeout", "htmx:sendAbort"]) {
+    document.addEventListener(failure, () => all("stay")); // it was not sent after all
+  }
 
   htmx.onLoad((root) => {
     for (const form of root.querySelectorAll("form[data-draft]")) draft(form);
