@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,14 +12,18 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
 from models import Case, CaseStatus, Draft, Mention, Read, User
+from web.finding import hits
+from web.preview import Marked
 
 PREVIEW = 220  # characters
+LEAD = 90  # characters
+SENTENCE = re.compile(r"(?<=\w{3})[.!?…]+ ")  # not after an abbreviation of a letter or two
 UNFINISHED = (CaseStatus.new, CaseStatus.open, CaseStatus.pending)
 
 
 @dataclass(frozen=True)
 class Row:
-    """``subject`` on its own line, ``text`` under it; without a subject the text has both lines.
+    """``subject`` and ``text``: the first line of a row and what stands under it.
 
     ``unread``: somebody has written since the reader last looked, in a case that is not finished. ``draft``: the
     reader has begun an answer or a note; ``drafts``: the names of colleagues who have.
@@ -30,10 +35,11 @@ class Row:
     unread: bool = False
     draft: bool = False
     drafts: Sequence[str] = ()
+    hit: Marked | None = None  # where the words stand that are looked for
 
 
-def rows(db: Session, cases: Sequence[Case], me: User) -> list[Row]:
-    """The cases with the beginning of the latest message by somebody else. Three queries."""
+def rows(db: Session, cases: Sequence[Case], me: User, q: str | None = None) -> list[Row]:
+    """The cases with the beginning of the latest message by somebody else. Three queries; four more for a search."""
     numbers = [found.id for found in cases]
     latest = (
         select(func.max(Mention.id))
@@ -52,6 +58,7 @@ def rows(db: Session, cases: Sequence[Case], me: User) -> list[Row]:
     )
     told = {case_id: (" ".join(text.split()), at) for case_id, text, at in said}
     looked = last_looked(db, numbers, me.id)
+    found = hits(db, q, numbers)
     begun: dict[int, list[User]] = {}
     for draft in db.scalars(select(Draft).where(Draft.case_id.in_(numbers)).options(joinedload(Draft.user))):
         begun.setdefault(draft.case_id, []).append(draft.user)
@@ -62,6 +69,7 @@ def rows(db: Session, cases: Sequence[Case], me: User) -> list[Row]:
             unread=each.status in UNFINISHED and _is_news(at, looked.get(each.id)),
             draft=any(who.id == me.id for who in begun.get(each.id, ())),
             drafts=sorted({who.name for who in begun.get(each.id, ()) if who.id != me.id}),
+            hit=found.get(each.id),
         )
         for each in cases
         for text, at in [told.get(each.id, ("", None))]
@@ -73,11 +81,20 @@ def _is_news(said: datetime | None, looked: datetime | None) -> bool:
 
 
 def _said(found: Case, text: str) -> Mapping[str, Any]:
-    """A subject that only is the beginning of the message is not said twice."""
+    """A subject that only is the beginning of the message is not said twice: then the message itself is cut in two."""
     subject = " ".join(found.subject.split())
     if text.startswith(subject.rstrip("…").rstrip()):
-        subject = ""
+        subject, text = lead(text)
     return {"subject": subject, "text": text[:PREVIEW]}
+
+
+def lead(text: str) -> tuple[str, str]:
+    """The first sentence and the rest; of a long one as many words as a line holds."""
+    if len(text) <= LEAD:
+        return text, ""
+    end = max((found.end() for found in SENTENCE.finditer(text[: LEAD + 1])), default=0)
+    end = end or text.rfind(" ", 0, LEAD) + 1 or LEAD
+    return text[:end].rstrip(), text[end:].lstrip()
 
 
 # -- what somebody has looked at --------------------------------------------------------------------------------------
