@@ -222,6 +222,51 @@ def collect(given: argparse.Namespace) -> int:
     return FAILED if failed else OK
 
 
+def import_history(given: argparse.Namespace) -> int:
+    """In the foreground; stopped, it is gone on with by the clock, or by the same command."""
+    import time
+
+    from sqlalchemy import select
+
+    import audit
+    import imports
+    from models import ImportState, Source
+
+    with _house(given, declare=True, at_work=True) as house:
+        since = imports.beginning(imports.day(given.since, _now()), house.settings.organisation.timezone)
+        with house.database.transaction() as db:
+            sources = {source.name: source for source in db.scalars(select(Source))}
+            source = sources[_known(given.source, sources, "source")]
+            found = imports.latest(db, source.id)
+            if found is not None and found.state == ImportState.failed:
+                imports.again(db, found.id, actor=audit.CLI, at=_now())
+            if found is None or found.state not in imports.UNDER_WAY:
+                asked = {"since": since, "keep_open": given.keep_open, "user_id": None, "actor": audit.CLI}
+                found = imports.ask(db, source, at=_now(), **asked)
+            else:
+                print(f"Import {found.id} of {source.name} goes on where it was.")
+        print("Imported cases start no clocks and are left out of response-time reports.", flush=True)
+        told = None
+        while True:
+            now = imports.turn(house, found.id, now=_now)
+            line = f"{now.read} read, {now.new} new, {now.known} known already, {now.set_aside} set aside"
+            if now.oldest_at is not None:
+                line += f", back to {now.oldest_at:%Y-%m-%d}"
+            if now.state == ImportState.paused:
+                line += f"; {_line(now.error)} Goes on at {_at(now.resumes_at)}"
+            if line != told:
+                print(line, flush=True)
+            told = line
+            if now.state not in imports.UNDER_WAY:
+                break
+            wait = (now.resumes_at - _now()).total_seconds() if now.resumes_at else 1
+            time.sleep(min(max(wait, 0.1), 60))
+        if now.state == ImportState.failed:
+            raise GensvarError(f"{source.name}: {now.error} What came before it is kept: the same again goes on there.")
+        print(f"{now.state}.")
+    return OK
+
+
 def send(given: argparse.Namespace) -> int:
     import webhooks
     from models import ReplyStatus
@@ -644,6 +689,10 @@ def _parser() -> argparse.ArgumentParser:
 
     it = add("collect", collect, "collect now, once, from all enabled sources or the named ones")
     it.add_argument("--source", action="append", default=[], metavar="NAME")
+    it = add("import", import_history, "bring in what was said before a source was made")
+    it.add_argument("source", metavar="SOURCE")
+    it.add_argument("--since", default="all", metavar="D", help="a date, how far back (90d), or all (the default)")
+    it.add_argument("--keep-open", action="store_true", help="leave the cases open, to go through them")
     add("send", send, "send what waits in the outbox now, and wait for the outcome")
     add("tick", tick, "everything the clock would do now")
 

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, joinedload
 
@@ -25,7 +26,7 @@ from errors import ChannelError, CollectError, GensvarError, InvalidInput, Inval
 from house import House
 from models import Account, Import, ImportState, Source
 from money import MICRO, spent
-from settings import SourceSettings
+from settings import Since, SourceSettings
 from triage import intake
 
 log = logging.getLogger("gensvar.imports")
@@ -35,6 +36,8 @@ SHARE = 0.8  # of an account's monthly budget; the rest is left for what comes
 LIMITED = timedelta(minutes=15)  # a rate limit that names no end
 ILL = timedelta(minutes=5)  # a network that is not well
 UNDER_WAY = (ImportState.waiting, ImportState.running, ImportState.paused)
+
+_SINCE: TypeAdapter[timedelta | date | None] = TypeAdapter(Since)
 
 Now = Callable[[], datetime]
 
@@ -59,14 +62,25 @@ def cost(house: House, source: Source, at: datetime) -> Cost | None:
     told = history(source)
     if told is None or not told.price:
         return None
-    budget, left = pulls.budget_of(house, source.account), None
-    if source.account_id is not None and budget is not None:
-        with house.database.read() as db:
-            left = max(0.0, budget * SHARE - spent(db, source.account_id, at) / MICRO)
+    left = None
+    with house.database.read() as db:
+        account = db.get(Account, source.account_id) if source.account_id is not None else None
+        if account is not None and (budget := pulls.budget_of(house, account)) is not None:
+            left = max(0.0, budget * SHARE - spent(db, account.id, at) / MICRO)
     return Cost(told.price / MICRO, None if told.most is None else told.most * told.price / MICRO, left)
 
 
 # -- what people do ---------------------------------------------------------------------------------------------------
+
+
+def day(text: str, at: datetime) -> date | None:
+    """What a person writes: a date, so far back (``90d``), or ``all`` (None). Raises ``InvalidInput``."""
+    try:
+        found = _SINCE.validate_python(text.strip() or "all")
+    except ValidationError:
+        words = "Write how far back: a date such as 2026-01-31, 90d, or all."
+        raise InvalidInput(words, {"since": "a date, 90d, or all"}) from None
+    return (at - found).date() if isinstance(found, timedelta) else found
 
 
 def beginning(since: date | None, timezone: str) -> datetime | None:
@@ -109,6 +123,10 @@ def ask(
 def under_way(db: Session, source_id: int) -> Import | None:
     wanted = select(Import).where(Import.source_id == source_id, Import.state.in_(UNDER_WAY))
     return db.scalar(wanted.order_by(Import.id).limit(1))
+
+
+def latest(db: Session, source_id: int) -> Import | None:
+    return db.scalar(select(Import).where(Import.source_id == source_id).order_by(Import.id.desc()).limit(1))
 
 
 def get(db: Session, import_id: int) -> Import:

@@ -307,6 +307,10 @@ class WordPress:
         return self._with_links(_page(f"{article.title} – {self._site.title}", self._head(article), body))
 
     def _feed(self) -> Response:
+        page = max(1, request.args.get("paged", 1, int))
+        newest = sorted(self._site.articles, key=lambda one: one.at, reverse=True)[10 * (page - 1) : 10 * page]
+        if page > 1 and not newest:
+            abort(404)
         items = [
             _rss_item(
                 one.title,
@@ -317,7 +321,7 @@ class WordPress:
                 _paragraphs(one.text),
                 f"\t\t<wfw:commentRss>{_base()}{one.path}feed/</wfw:commentRss>\n",
             )
-            for one in sorted(self._site.articles, key=lambda one: one.at, reverse=True)[:10]
+            for one in newest
         ]
         return _conditional(_rss(self._site.title, items), "application/rss+xml; charset=UTF-8")
 
@@ -576,13 +580,17 @@ class WordPress:
 
 
 class Blog:
-    """Somebody's blog without any way in: RSS at /feed/, Atom at /feed/atom/, JSON Feed at /feed.json."""
+    """Somebody's blog without any way in: RSS at /feed/, Atom at /feed/atom/, JSON Feed at /feed.json.
+
+    ``paged``: each page of a feed leads to the one with what came before (RFC 5005); else there is one page only.
+    """
 
     name = "blog"
     label = "Blog"
 
     def __init__(self, title: str = "Grannbloggen", *, now: Callable[[], datetime] | None = None) -> None:
         self._site = _Site(title, clock=Clock(now))
+        self.paged = False
         self.faults = self._site.faults
         self.clock = self._site.clock
         app = self.app = Flask("sandbox.blog")
@@ -621,8 +629,18 @@ class Blog:
             )
 
     def _newest(self) -> list[_Article]:
+        page = self._page_asked_for()
         with self._site.lock:
-            return sorted(self._site.articles, key=lambda one: (one.at, one.number), reverse=True)[:20]
+            newest_first = sorted(self._site.articles, key=lambda one: (one.at, one.number), reverse=True)
+        return newest_first[20 * (page - 1) : 20 * page]
+
+    def _page_asked_for(self) -> int:
+        return max(1, request.args.get("page", 1, int)) if self.paged else 1
+
+    def _earlier(self) -> str | None:
+        page = self._page_asked_for()
+        more = self.paged and len(self._site.articles) > 20 * page
+        return f"{request.base_url}?page={page + 1}" if more else None
 
     @staticmethod
     def _url(one: _Article) -> str:
@@ -658,6 +676,8 @@ class Blog:
             items.append(items[0])
         if self.faults.take(Fault.reversed_pages):
             items.reverse()
+        if earlier := self._earlier():
+            items.insert(0, f'\t<atom:link rel="next" href="{escape(earlier)}" />\n')
         return _conditional(_rss(self._site.title, items), "application/rss+xml; charset=UTF-8")
 
     def _atom(self) -> Response:
@@ -668,6 +688,8 @@ class Blog:
             f'<content type="html">{escape(_paragraphs(one.text))}</content></entry>\n'
             for one in self._newest()
         )
+        if earlier := self._earlier():
+            entries = f'<link rel="next" href="{escape(earlier)}"/>{entries}'
         body = (
             '<?xml version="1.0" encoding="utf-8"?>\n<feed xmlns="http://www.w3.org/2005/Atom">'
             f"<id>{_base()}/</id><title>{escape(self._site.title)}</title><updated>2026-01-01T00:00:00Z</updated>\n"
@@ -691,6 +713,7 @@ class Blog:
             "version": "https://jsonfeed.org/version/1.1",
             "title": self._site.title,
             "home_page_url": f"{_base()}/",
+            **({"next_url": earlier} if (earlier := self._earlier()) else {}),
             "items": items,
         }
         return _conditional(json.dumps(feed, ensure_ascii=False), "application/feed+json; charset=UTF-8")

@@ -280,7 +280,8 @@ class _Intake:
             return
         self.taken.known += 1
         if self.imported:
-            if mention.context and mention.case_id is None and not data.ours:
+            history = mention.case is None or mention.case.imported
+            if mention.context and history and not data.ours:  # until now shown for the sake of another page of it
                 mention.imported = True
                 self._concerns_us_after_all(mention)
             return
@@ -404,7 +405,7 @@ class _Intake:
             cases.author_wrote(self.db, case.id, mention, actor=ACTOR, at=self.at)
 
     def _goes_on_in(self, case_id: int) -> Case:
-        """Where what is said in this case belongs: today's words where work on it goes on, old words where they fell."""
+        """Where what is said in this case belongs: new words where work on it goes on, old ones where they fell."""
         if not self.imported:
             return living(self.db, case_id)
         case = cases.get(self.db, case_id)
