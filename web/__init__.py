@@ -23,6 +23,7 @@ from web import (
     cases,
     drafts,
     errors,
+    finding,
     i18n,
     inbox,
     judgements,
@@ -42,6 +43,7 @@ from web import (
     shared,
     stories,
     users,
+    views,
     working,
 )
 from web.context import is_at_least, secret_key
@@ -55,6 +57,7 @@ CSP = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 SCREENS = (
+    views,
     inbox,
     working,
     cases,
@@ -107,6 +110,7 @@ def create_app(house: House, *, clock: Callable[[], datetime] = lambda: datetime
     access.install(app, house.database)
     for screen in SCREENS:
         app.register_blueprint(screen.pages)
+    finding.install(app)
     live.install(app, house, clock)
     api.register(app, house)
     errors.install(app)

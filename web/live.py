@@ -27,8 +27,9 @@ from models import Case
 from web import notices, panes, preferences, presence
 from web.access import hidden_teams
 from web.context import house, now, user, whole_number
+from web.finding import wanted_cases
 from web.hub import Hub, State, Telling, Window, written
-from web.inbox import newest_event, wanted_cases
+from web.inbox import newest_event
 from web.queries import cases_among, cases_numbered
 from web.rows import rows
 

@@ -51,6 +51,7 @@ class Preferences:
     keys: Mapping[str, str] = field(default_factory=dict)
     notices: Mapping[str, str] = field(default_factory=dict)
     silent: frozenset[str] = frozenset()
+    view: int | None = None  # the saved view the inbox begins with
 
 
 def of(user: User | None) -> Preferences:
@@ -63,6 +64,7 @@ def of(user: User | None) -> Preferences:
         shortcuts=kept.get("shortcuts") is not False,
         keys=_named(kept.get("keys")),
         notices=_named(kept.get("notices")),
+        view=view if isinstance(view := kept.get("view"), int) else None,
         silent=frozenset(_texts(kept.get("silent"))),
     )
 
