@@ -19,15 +19,15 @@ from sqlalchemy import select, update
 import checkup
 import mail
 from house import House, declare
-from models import CaseEvent, Follow, Mention, Notice, User
+from models import CaseEvent, Follow, Mention, Notice, Team, User
 from settings import Mail
-from tests import mailserver
+from tests import mailserver, screens
 from tests.conftest import FakeClock
 from tests.factories import MORNING, case_of, said, take, user
 from tests.mailserver import DROP, HANG, MailServer
 from triage import cases, dispatch, notices, reactions, rulebook, story_alarm
 from triage.notices import Way
-from web import mails
+from web import create_app, mails, preferences
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
 FROM = "Storby kommun <gensvar@storby.example>"
@@ -207,15 +207,19 @@ def test_in_the_language_of_the_reader(house: House, server: MailServer) -> None
     assert "tilldelades" not in body(server.letters[0])
 
 
-def test_many_notices_are_listed_so_far_and_then_counted(house: House, server: MailServer) -> None:
+def test_many_notices_are_listed_so_far_and_then_counted(
+    house: House, server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mails, "LISTED", 3)
     chooses(house, take="mail")
-    assigned(house, *(f"m{n}" for n in range(mails.LISTED + 3)))
+    assigned(house, *(f"m{n}" for n in range(6)))
     mail.deliver(house, at())
     assert body(server.letters[0]).count("/cases/") == mails.LISTED
     assert "och 3 till" in body(server.letters[0])
     assert mail.deliver(house, at(hours=1)) == []
 
 
+@pytest.mark.screens
 def test_a_queue_and_a_story_have_their_addresses(storby: House, browser: Callable[..., Any]) -> None:
     here = browser()
     number = kept_case(storby)
@@ -318,8 +322,19 @@ def test_without_a_server_nothing_is_lost_and_nothing_comes_late(make_house: Mak
 # -- a server that misbehaves -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("where", ["hello", "EHLO", "MAIL", "RCPT", "DATA", "."])
-@pytest.mark.parametrize("how", ["451 4.3.0 later, please", "421 going down", DROP])
+@pytest.mark.parametrize(
+    ("where", "how"),
+    [
+        ("hello", "421 too busy"),
+        ("EHLO", "451 later, please"),
+        ("MAIL", DROP),
+        ("RCPT", "451 4.3.0 grey list"),
+        ("RCPT", "421 going down"),
+        ("DATA", "451 later, please"),
+        (".", "452 no room"),
+        (".", DROP),
+    ],
+)
 def test_a_passing_fault_is_tried_again(house: House, server: MailServer, where: str, how: str) -> None:
     chooses(house, take="mail")
     assigned(house, "a")
@@ -357,7 +372,7 @@ def test_a_letter_refused_for_good_is_given_up_and_shown(house: House, server: M
     assert "0 notices wait after a failed attempt, 1 were given up" in found["mail sent"].found
 
 
-@pytest.mark.parametrize("where", ["hello", "MAIL", "."])
+@pytest.mark.parametrize("where", ["hello", "."])
 def test_a_server_that_hangs_holds_nobody_up_for_ever(house: House, server: MailServer, where: str) -> None:
     chooses(house, take="mail")
     assigned(house, "a")
@@ -536,3 +551,55 @@ def test_check_says_so_where_no_mail_is_sent(make_house: MakeHouse) -> None:
     (found,) = checkup._mail(make_house(), MORNING, known=True)
     assert found.remedy is None
     assert "no server" in found.found
+
+
+def test_what_a_reader_may_no_longer_see_is_not_mailed(house: House, server: MailServer) -> None:
+    chooses(house, take="mail")
+    hidden, seen = assigned(house, "a", "b")
+    with house.database.transaction() as db:
+        team = Team(name="Socialtjänst", members_only=True)
+        db.add(team)
+        db.flush()
+        cases.assign_team(db, hidden, team=team, actor="mats@storby.example", at=MORNING)
+    mail.deliver(house, at())
+    assert f"/cases/{seen}" in body(server.letters[0])
+    assert f"/cases/{hidden}" not in body(server.letters[0])
+
+
+# -- the settings -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.screens
+def test_everybody_chooses_for_each_kind(storby: House, browser: Callable[..., Any]) -> None:
+    here = browser()
+    page = here.get("/me/notifications").get_data(as_text=True)
+    assert "Mail cannot be chosen" in page
+    assert page.count("<select") == len(notices.USUAL)
+    sent = {"way-take": "off", "way-sla_warning": "daily", "browser-take": "1"}
+    assert here.post("/me/notifications", data=sent).status_code == 303
+    with storby.database.read() as db:
+        anna = db.scalars(select(User).where(User.email == "anna@storby.example")).one()
+        assert notices.way(anna.preferences, "take") == Way.off
+        assert notices.way(anna.preferences, "reply_failed") == Way.mail, "what was not sent stays as it was"
+        assert preferences.of(anna).silent == {"sla_warning"}
+    page = here.get("/me/notifications").get_data(as_text=True)
+    assert '<option value="daily" selected>' in page
+    assert here.post("/me/notifications", data={"way-take": "by pigeon"}).status_code == 400
+
+
+@pytest.mark.screens
+def test_the_administration_shows_what_could_not_be_mailed(
+    make_house: MakeHouse, server: MailServer, quick_passwords: None
+) -> None:
+    house = make_house(mail={"smtp": server.address, "security": "none", "from": FROM})
+    screens.people(house.database, MORNING)
+    chooses(house, "mats", take="mail")
+    assigned(house, "a", to="mats")
+    server.answers["RCPT"] = ["550 5.1.1 no such mailbox"]
+    mail.deliver(house, at())
+    client = create_app(house, clock=at(hours=1)).test_client()
+    client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "en"
+    client.post("/login", data={"email": "admin@storby.example", "password": screens.PASSWORD})
+    page = client.get("/admin").get_data(as_text=True)
+    assert "no such mailbox" in page
+    assert "1 was given up" in page

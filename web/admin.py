@@ -17,6 +17,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 import audit
 import channels
+import mail
 import money
 import pulls
 from collectors.base import MentionData
@@ -66,6 +67,7 @@ def overview() -> str:
             settings=house().settings,
             heartbeat=heartbeat,
             collecting=collecting(heartbeat, now()),
+            mailing=mail.failing(db, now()),
             sources=_sources(db),
             stuck=stuck,
             users=db.scalar(select(func.count()).select_from(User).where(User.disabled_at.is_(None))),

@@ -11,12 +11,14 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 import mail
-from models import Notice, User
+from models import Case, Notice, User
 from settings import Settings
 from web import i18n, labels
+from web.access import visible_to
 from web.i18n import gettext as _
 from web.i18n import ngettext
 
@@ -25,8 +27,10 @@ CHOICES = "/me/notifications"  # where a reader chooses what comes by mail
 
 
 def still_to_tell(db: Session, user: User, found: Sequence[Notice]) -> list[Notice]:
-    """Those the reader may still see."""
-    return list(found)
+    """Those about what the reader may still see."""
+    numbers = {each.event.case_id for each in found if each.event is not None}
+    seen = set(db.scalars(select(Case.id).where(Case.id.in_(numbers), *visible_to(db, user))))
+    return [each for each in found if each.event is None or each.event.case_id in seen]
 
 
 def of_notices(settings: Settings, user: User, told: Sequence[Notice], at: datetime) -> mail.Letter:
