@@ -84,7 +84,7 @@
 
   // The first message one has not seen; where all are known, the latest.
   function readFrom(root, goal) {
-    const reading = root.querySelector(".reading");
+    const [reading] = [".reading", ".talk"].map((part) => root.querySelector(part)).filter((part) => /auto|scroll/.test(getComputedStyle(part).overflowY));
     const start = goal?.closest(".reading") ? goal : root.querySelector("#unseen");
     if (start) start.scrollIntoView({ block: start === goal ? "nearest" : "start" });
     else if (root.dataset.known !== undefined && reading) reading.scrollTop = reading.scrollHeight;
