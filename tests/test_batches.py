@@ -25,14 +25,18 @@ from models import (
     Kind,
     Mention,
     Note,
+    Notice,
     Priority,
+    Promise,
     Reply,
+    Story,
     Team,
+    TeamMember,
     Then,
     User,
 )
 from tests.factories import MORNING, account, said, take, user
-from triage import batches, cases
+from triage import batches, cases, reactions
 from triage.cases import Following
 from triage.states import replay
 
@@ -372,3 +376,112 @@ def test_an_answer_that_is_out_stays(database: Database) -> None:
         reply.status = "sent"
         db.flush()
         assert batches.undo(db, batch, me, MORNING) == batches.Undone(0, [(case.id, "reply")])
+
+
+# -- what follows ------------------------------------------------------------------------------------------------------
+
+
+def seen_by(db: Session, who: User) -> list[str]:
+    return [notice.kind for notice in db.scalars(select(Notice).where(Notice.user_id == who.id).order_by(Notice.id))]
+
+
+def test_whom_a_note_names_hears_of_it_and_follows(database: Database) -> None:
+    with database.transaction() as db:
+        me, bo, eva = user(db, "anna"), user(db, "bo"), user(db, "eva")
+        gata = team(db)
+        gata.members = [TeamMember(email=eva.email), TeamMember(email=me.email)]
+        number = opened(db).id
+    reactions.react(database, MORNING)
+    with database.transaction() as db:
+        cases.note(db, number, body="@bo och @Gata: titta", user=me, at=MORNING)
+    reactions.react(database, MORNING)
+    with database.transaction() as db:
+        assert (seen_by(db, bo), seen_by(db, eva), seen_by(db, me)) == (["mentioned"], ["mentioned"], [])
+        assert [follow.user_id for follow in db.scalars(select(Follow))] == [bo.id], "a team does not follow"
+        take(db, said("b", to="a"))
+    reactions.react(database, MORNING)
+    with database.transaction() as db:
+        assert (seen_by(db, bo), seen_by(db, eva)) == (["mentioned", "author_wrote"], ["mentioned"])
+        cases.follow(db, number, user=bo, wanted=Following.mute, actor=bo.email, at=MORNING)
+        cases.note(db, number, body="@bo?", user=me, at=MORNING)
+        take(db, said("c", to="a"))
+    reactions.react(database, MORNING)
+    with database.read() as db:
+        assert seen_by(db, bo) == ["mentioned", "author_wrote"], "muted"
+
+
+def test_a_closed_team_s_case_is_told_to_nobody_outside(database: Database) -> None:
+    with database.transaction() as db:
+        me, bo, boss = user(db, "anna"), user(db, "bo"), user(db, "boss", "manager")
+        closed = team(db)
+        closed.members_only, closed.members = True, [TeamMember(email=me.email)]
+        number = opened(db).id
+        cases.assign_team(db, number, team=closed, actor=me.email, at=MORNING)
+        cases.note(db, number, body="@bo @boss", user=me, at=MORNING)
+    reactions.react(database, MORNING)
+    with database.read() as db:
+        assert (seen_by(db, bo), seen_by(db, boss)) == ([], ["mentioned"])
+
+
+def test_a_notice_that_nobody_has_seen_goes_with_what_is_undone(database: Database) -> None:
+    with database.transaction() as db:
+        me, bo = user(db), user(db, "bo")
+        number = opened(db).id
+        batch = did(db, me, MORNING, lambda: cases.assign(db, number, assignee=bo, actor=me.email, at=MORNING))
+    reactions.react(database, MORNING)
+    with database.transaction() as db:
+        assert seen_by(db, bo) == ["take"]
+        batches.undo(db, batch, me, MORNING)
+    reactions.react(database, MORNING)
+    with database.read() as db:
+        assert seen_by(db, bo) == []
+
+
+def test_a_promise_kept_by_resolving_is_open_again(database: Database) -> None:
+    with database.transaction() as db:
+        me = user(db)
+        number = opened(db).id
+        reply = _answer(db, me, number, MORNING)
+        assert isinstance(reply, Reply)
+        cases.change_status(db, number, target=CaseStatus.open, actor=me.email, at=MORNING)
+        made = Promise(
+            case_id=number, reply_id=reply.id, words="imorgon", due_at=MORNING + timedelta(days=1),
+            back_at=MORNING + timedelta(hours=20), owner_id=me.id, state="open", made_at=MORNING - SECOND,
+        )  # fmt: skip
+        db.add(made)
+        db.flush()
+        at = MORNING + timedelta(hours=2)
+        batch = did(
+            db, me, at, lambda: cases.change_status(db, number, target=CaseStatus.resolved, actor=me.email, at=at)
+        )
+    reactions.react(database, MORNING)
+    with database.transaction() as db:
+        assert db.get_one(Promise, made.id).state == "kept"
+        batches.undo(db, batch, me, MORNING + timedelta(hours=3))
+    reactions.react(database, MORNING + timedelta(hours=3))
+    with database.read() as db:
+        assert db.get_one(Promise, made.id).state == "open"
+        case = db.get_one(Case, number)
+        assert (case.status, case.follow_up_at) == ("open", MORNING + timedelta(hours=20))
+
+
+def test_a_story_that_a_merge_ended_is_one_again(database: Database) -> None:
+    with database.transaction() as db:
+        me = user(db)
+        snow = "Plogen har inte varit på Almgatan på tre dagar, bussen kommer inte fram till skolan"
+        us = account(db, "us").id
+        take(db, said("a", "ada", text=snow), said("b", "bea", text=snow), account_id=us)
+        one, two = (db.scalars(select(Mention.case_id).where(Mention.external_id == id)).one() for id in "ab")
+    reactions.react(database, MORNING)
+    assert one is not None and two is not None
+    with database.transaction() as db:
+        before = [db.get_one(Case, number).story_id for number in (one, two)]
+        assert before[0] is not None and before[0] == before[1]
+        batch = did(db, me, MORNING, lambda: cases.merge(db, one, into=two, actor=me.email, at=MORNING))
+    reactions.react(database, MORNING)
+    with database.transaction() as db:
+        batches.undo(db, batch, me, MORNING)
+    reactions.react(database, MORNING)
+    with database.read() as db:
+        assert [db.get_one(Case, number).story_id for number in (one, two)] == before
+        assert db.scalars(select(Story.size).where(Story.id == before[0])).one() == 2

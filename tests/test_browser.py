@@ -212,7 +212,7 @@ def test_one_key_corrects_the_case_or_the_row_and_z_takes_it_back(desk: Open) ->
     assert corrected(here, "1004", "kind") == "idea"
     expect(row.locator("a")).to_be_focused()
     page.keyboard.press("z")
-    expect(said).to_contain_text("is forgotten")
+    expect(said).to_contain_text("Undone.")
     assert corrected(here, "1004", "kind") == before
     expect(page).to_have_url(here.base + "/")
     page.keyboard.press("o")

@@ -112,6 +112,16 @@ def resolved(db: Session, event: CaseEvent, at: datetime) -> None:
         _keep(db, promise, actor=event.actor, at=event.at)
 
 
+def not_resolved(db: Session, event: CaseEvent, at: datetime) -> None:
+    """That the matter was done has been undone, so what was thereby kept is still promised."""
+    kept = (Promise.case_id == event.case_id, Promise.state == PromiseState.kept, Promise.settled_at == event.at)
+    for promise in _locked(db, *kept):
+        promise.state, promise.settled_at = PromiseState.open, None
+        db.flush()
+        if promise.owner is not None:
+            cases.promise(db, promise.case_id, made=promise, owner=promise.owner, actor=event.actor, at=at)
+
+
 def owners_due(db: Session, case_id: int, at: datetime) -> list[User]:
     """Whose promises in this case are due."""
     due = (Promise.case_id == case_id, Promise.state == PromiseState.open, Promise.back_at <= at)

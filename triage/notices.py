@@ -33,6 +33,8 @@ class Way(StrEnum):
 USUAL: Mapping[str, Way] = {
     "take": Way.page,
     "author_wrote": Way.page,
+    "mentioned": Way.page,  # in a note of a colleague
+    "note": Way.page,  # in a case one follows
     "reply_proposed": Way.page,
     "reply_returned": Way.page,
     "follow_up_due": Way.page,

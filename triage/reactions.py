@@ -10,19 +10,33 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, delete, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from database import Database, lock
 from errors import GensvarError
-from models import CaseEvent, Mention, PendingReaction, Reply, Role, Team, TeamMember, User
+from models import CaseEvent, Follow, Mention, Note, Notice, PendingReaction, Reply, Role, Team, TeamMember, User
 from settings import Sla
-from triage import cases, dispatch, ledger, notices, policy, rulebook, school, story_memory, storyteller, targets
+from triage import (
+    cases,
+    dispatch,
+    ledger,
+    naming,
+    notices,
+    policy,
+    rulebook,
+    school,
+    story_memory,
+    storyteller,
+    targets,
+)
+from triage.cases import Following
 from triage.states import Action
 
 log = logging.getLogger("gensvar.reactions")
 BATCH = 100
+NAMED = "mentioned"  # the kind of notice for whom a note names
 OUT_OF_TURN = ("40P01", "40001")  # PostgreSQL ended a deadlock at our cost: nothing is wrong with the event
 
 Reaction = Callable[[Session, CaseEvent, datetime], None]
@@ -141,11 +155,60 @@ def _escalate(db: Session, event: CaseEvent, at: datetime) -> None:
             cases.assign_team(db, case.id, team=team, actor=actor, at=at)
 
 
+def _take_back(db: Session, event: CaseEvent, at: datetime) -> None:
+    """What had followed from an event that was undone: notices nobody has seen, promises it kept, stories it joined."""
+    undone = db.get(CaseEvent, event.undoes_id)
+    assert undone is not None
+    db.execute(delete(Notice).where(Notice.event_id == undone.id, Notice.seen_at.is_(None)))
+    if undone.action == "classify":
+        school.learn(db, event, at)
+    elif undone.action == Action.resolve:
+        ledger.not_resolved(db, undone, at)
+    elif undone.action in (Action.merge, "absorb"):
+        storyteller.unmerged(db, undone, at)
+    elif undone.action in ("split", "opened"):
+        storyteller.follow_case(db, event, at)
+
+
+def _tell_named(db: Session, event: CaseEvent, at: datetime) -> None:
+    """Whom a note names hears of it, and of what follows in the case; of a team everybody, this once."""
+    note = db.get(Note, event.note_id)
+    if note is None or "@" not in note.body:
+        return
+    users = list(db.scalars(select(User).where(User.disabled_at.is_(None), User.email != event.actor)))
+    teams = {team.name: team for team in db.scalars(select(Team))}
+    found = naming.named(note.body, [(user.email, user.name) for user in users], teams)
+    through_team = {member.email for name in found.teams for member in teams[name].members}
+    for user in users:
+        if user.email not in found.people | through_team or not _may_see(user, event.case.team):
+            continue
+        notices.tell(db, user, NAMED, at, event=event)
+        if user.email in found.people and cases.following(db, event.case_id, user.id) is None:
+            cases.follow(db, event.case_id, user=user, wanted=Following.follow, actor=event.actor, at=at)
+
+
+def _tell_followers(db: Session, event: CaseEvent, at: datetime) -> None:
+    follow = select(User).join(Follow, Follow.user_id == User.id).where(Follow.case_id == event.case_id)
+    heard = (~Follow.muted, User.email != event.actor, User.disabled_at.is_(None))
+    for user in db.scalars(follow.where(*heard)):
+        if _may_see(user, event.case.team):
+            notices.tell(db, user, event.action, at, event=event)
+
+
+def _may_see(user: User, team: Team | None) -> bool:
+    """Whether somebody sees the cases of this team."""
+    if team is None or not team.members_only or user.role in (Role.manager, Role.admin):
+        return True
+    return any(member.email == user.email for member in team.members)
+
+
 REACTIONS: Mapping[str, tuple[Reaction, ...]] = {
     "opened": (storyteller.tell, _sort_in),  # stories first: they lock many cases, and nothing is locked yet
     "classify": (school.learn,),
+    cases.UNDO: (_take_back,),
+    "note": (_tell_named, _tell_followers),
     Action.take: (_tell_assignee,),
-    Action.author_wrote: (storyteller.tell, _tell_assignee),
+    Action.author_wrote: (storyteller.tell, _tell_assignee, _tell_followers),
     "repost": (storyteller.tell,),
     "absorb": (storyteller.follow_case,),
     Action.merge: (storyteller.follow_case,),

@@ -72,6 +72,19 @@ def follow_case(db: Session, event: CaseEvent, at: datetime) -> None:
         dissolve(db, db.get_one(Story, id), actor=ACTOR, at=at)
 
 
+def unmerged(db: Session, event: CaseEvent, at: datetime) -> None:
+    """A reaction to a merge that was undone: the case belongs to the story it did when ``event`` merged it."""
+    case = cases.get(db, event.case_id)
+    joined = (CaseEvent.case_id == event.case_id, CaseEvent.id > event.id, CaseEvent.action == "join_story")
+    first = db.scalar(select(CaseEvent).where(*joined).order_by(CaseEvent.id).limit(1))
+    before = first.changes["story"][0] if first is not None and first.actor == ACTOR else case.story_id
+    concerned = {id for id in (before, case.story_id) if id is not None}
+    hold(db, {case.id}, concerned)
+    assign(db, {case.id}, before, actor=ACTOR, at=at)
+    for id in sorted(concerned):
+        count(db, db.get_one(Story, id))
+
+
 def item(db: Session, mention: Mention) -> stories.Item:
     """The mention as it is compared."""
     links = dict.fromkeys(_HREF.findall(mention.html or ""))

@@ -15,7 +15,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as BaseResponse
 
 from models import Case, CaseEvent, Kind, Mention, Noise, Sentiment, Urgency
-from triage import cases, policy, school
+from triage import batches, cases, policy, school
 from triage.learning import VALUES
 from web import labels
 from web.context import house, now, user
@@ -155,20 +155,14 @@ def keys() -> dict[str, str]:
 def classify(number: int) -> BaseResponse | str:
     """What a person says that Gensvar said otherwise: a ``key``, or the fields of the form that were changed."""
     form = request.form
-    with house().database.transaction() as db:
+    with house().database.transaction() as db, batches.begin(db, user(), "classify", now()) as batch:
         case = get_case(db, number)
         given = _by_key(case, form["key"]) if "key" in form else _by_form(db, form)
         event = cases.classify(db, number, **given, actor=user().email, at=now()) if given else None
-        changes = dict(event.changes) if event else {}
+        changes = {field: change for field, change in event.changes.items() if field in FIELDS} if event else {}
+    learnt = any(field in school.JUDGES for field in changes)
     said = Markup(
-        render_template(
-            "_learnt.html",
-            number=number,
-            changes=changes,
-            undo={field: before for field, (old, _new) in changes.items() if (before := _written(field, old))},
-            undone="undo" in form,
-            learnt=any(field in school.JUDGES for field in changes),
-        )
+        render_template("_learnt.html", number=number, changes=changes, batch=batch.id, learnt=learnt).strip()
     )
     if request.headers.get("HX-Request"):
         return said

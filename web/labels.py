@@ -196,6 +196,8 @@ def notice(kind: str, detail: Mapping[str, object]) -> str:
         "reply_proposed": _("A colleague wants you to look at an answer"),
         "reply_returned": _("Your answer came back"),
         "story_alarm": _("A story is growing fast"),
+        "mentioned": _("You are named in a note"),
+        "note": _("A note was written in a case you follow"),
     }
     if kind == "queue_alarm":
         return _("%(waiting)s cases wait in %(team)s", waiting=detail.get("waiting"), team=detail.get("team"))
@@ -412,6 +414,12 @@ def action(value: str) -> str:
         "merge": _("merged the case into another"),
         "absorb": _("merged a case into this one"),
         "split": _("split a message out"),
+        "undo": _("took something back"),
+        "link": _("linked the case to another"),
+        "unlink": _("removed a link to another case"),
+        "follow": _("follows the case"),
+        "unfollow": _("no longer follows the case"),
+        "mute": _("muted the case"),
         "follow_up_due": _("the follow-up is due"),
         "want_review": _("changed whether a colleague approves answers"),
         "propose_reply": _("proposed an answer"),
@@ -426,6 +434,10 @@ def action(value: str) -> str:
         "notified": _("told colleagues"),
         "webhook": _("called another system"),
     }.get(value, value.replace("_", " "))
+
+
+# What an event keeps so that it can be taken back, and nobody reads.
+UNSHOWN = frozenset({"settled", "resolved_at", "closed_at", "last_activity_at", "seen_at", "mentions", "pictures"})
 
 
 def field(name: str) -> str:
@@ -469,6 +481,15 @@ def field(name: str) -> str:
         "target": _("target"),
         "sla": _("policy"),
         "split_from": _("split from"),
+        "linked": _("linked to"),
+        "follower": _("follower"),
+        "muted": _("muted by"),
+        "mentions": _("messages"),
+        "replies": _("answers"),
+        "notes": _("notes"),
+        "promises": _("promises"),
+        "drafts": _("drafts"),
+        "pictures": _("pictures"),
     }.get(name, name.replace("_", " "))
 
 
