@@ -35,7 +35,7 @@ log = logging.getLogger("gensvar.web")
 PACE = 0.5  # seconds between two looks, at least
 LOGINS = timedelta(seconds=5)  # how often it is asked whether the logins behind the streams still hold
 STREAMS = 250  # a process; a window too many asks every two seconds
-POLLED = timedelta(seconds=10)  # a window that asks is open for so long after it asked
+POLLED = 10.0  # seconds a window that asks is open after it asked
 MOST = 200  # events told one by one; after a longer sleep the whole list is asked for
 COMMITTED = timedelta(seconds=5)  # PostgreSQL: by then a number that is missing among the events stays missing
 
@@ -47,8 +47,8 @@ There = dict[int, tuple[Somebody, ...]]
 class Window:
     """A window that is open. ``wanted``: the list it shows; ``last``: the newest event it knows, None: it knows none.
 
-    ``gone``: whether its connection is known to be cut. ``asked_at``: when it asked last, if it has no stream but asks
-    from time to time; None: it waits on its mailbox.
+    ``gone``: whether its connection is known to be cut. ``asked_at``: when it asked last by ``time.monotonic``, if it
+    has no stream but asks from time to time; None: it waits on its mailbox.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Window:
     wanted: CaseFilter | None = None
     last: int | None = None
     gone: Callable[[], bool] = lambda: False
-    asked_at: datetime | None = None
+    asked_at: float | None = None
     ahead: set[int] = field(default_factory=set)  # events after ``last`` that it knows too
     told: Hint = field(default_factory=dict)  # what it knows of that which has no event
     there: There | None = None  # None: it knows nothing of who is where
@@ -183,7 +183,8 @@ class Hub:
     def _dismiss(self, at: datetime) -> None:
         """Windows whose connection is cut, who have not asked for long, or whose login has ended."""
         windows = self._open()
-        over = [each for each in windows if each.gone() or (each.asked_at and at - each.asked_at > POLLED)]
+        silent = time.monotonic() - POLLED
+        over = [each for each in windows if each.gone() or (each.asked_at is not None and each.asked_at < silent)]
         if self._asked_at is None or at - self._asked_at >= LOGINS:
             self._asked_at, self._hidden = at, {}
             with self._database.read() as db:
@@ -243,7 +244,10 @@ class Telling:
         since = self._since(window.last)
         new = {case for number, case, _ in since if number not in window.ahead}
         many = len(since) > MOST
-        window.last = self._state.newest if many else self._settled(window.last, since)
+        if many or not self._postgresql:  # SQLite's events become visible in the order of their numbers
+            window.last = self._state.newest
+        else:
+            window.last = settled(window.last, since, self._at)
         window.ahead = {number for number, _, _ in since if number > window.last}
         if many:
             return {"cases": [], "in": [], "many": True}
@@ -256,17 +260,6 @@ class Telling:
             found = self._db.execute(query.order_by(CaseEvent.id).limit(MOST + 1))
             self._events[last] = [(number, case, at) for number, case, at in found]
         return self._events[last]
-
-    def _settled(self, last: int, since: list[tuple[int, int, datetime]]) -> int:
-        """The event up to which none can come any more. On SQLite they become visible in the order of their numbers.
-
-        On PostgreSQL a number that is missing was taken back, or belongs to a transaction not committed yet.
-        """
-        for number, _, at in since:
-            if self._postgresql and number != last + 1 and self._at - at < COMMITTED:
-                break
-            last = number
-        return last
 
     def _visible(self, window: Window, cases: Collection[int]) -> Collection[int]:
         hidden = self._hidden.get(window.user.id)
@@ -301,6 +294,18 @@ class Telling:
         changed = [case for case in now.keys() | (before or {}).keys() if now.get(case) != (before or {}).get(case)]
         there = {case: [[each.user_id, each.name, each.writing] for each in now.get(case, ())] for case in changed}
         return {"there": there, "whole": True} if before is None else {"there": there}
+
+
+def settled(last: int, since: Iterable[tuple[int, int, datetime]], at: datetime) -> int:
+    """The event after ``last`` up to which none can come any more; ``since``: number, case and instant of each.
+
+    On PostgreSQL a number that is missing was taken back, or belongs to a transaction that is not committed yet.
+    """
+    for number, _, happened in since:
+        if number != last + 1 and at - happened < COMMITTED:
+            break
+        last = number
+    return last
 
 
 def written(hint: Hint) -> str:

@@ -80,7 +80,7 @@ def _window(*, streams: bool) -> Window:
         wanted=wanted,
         last=max(after, default=None),
         gone=request.environ.get("waitress.client_disconnected", lambda: False) if streams else lambda: False,
-        asked_at=None if streams else now(),
+        asked_at=None if streams else time.monotonic(),
     )
 
 
