@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, abort, flash, redirect, request, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 from werkzeug.wrappers import Response as BaseResponse
 
 from errors import InvalidInput, InvalidTransition, StaleCase
-from models import Case, CaseEvent, Note, Reply, ReplyStatus, Role, User
+from models import Case, CaseEvent, Mention, Note, Reply, ReplyStatus, Role, User
 from replies import outbox
 from triage import cases
 from triage.states import Action
 from web.context import house, is_at_least, now, user, whole_number
 from web.i18n import gettext as _
 
-pages = Blueprint("review", __name__, url_prefix="/cases")
+pages = Blueprint("review", __name__)
+
+SHOWN = 100  # in the list of what waits
 
 
 def panel(db: Session, case: Case) -> dict[str, Any]:
@@ -35,26 +37,55 @@ def panel(db: Session, case: Case) -> dict[str, Any]:
     in_review = list(db.scalars(select(Reply).where(*waiting).options(joinedload(Reply.user)).order_by(Reply.id)))
     return {
         "in_review": in_review,
-        "overtaken": _overtaken(db, case, in_review) if in_review else set(),
+        "overtaken": _overtaken(db, [case.id], in_review),
         "returned": returned,
         "returned_because": {reply_id: note for reply_id, note in db.execute(notes)} if returned else {},
         "may_lift_review": is_at_least(Role.manager),
+        "may_approve": not user().needs_review,
     }
 
 
-def _overtaken(db: Session, case: Case, in_review: list[Reply]) -> set[int]:
+@pages.get("/approvals")
+def waiting() -> str:
+    """Every answer that waits for a colleague, the one that has waited longest first."""
+    with house().database.read() as db:
+        proposed = select(Reply).where(Reply.status == ReplyStatus.in_review).order_by(Reply.created_at, Reply.id)
+        what = (joinedload(Reply.user), joinedload(Reply.case), joinedload(Reply.to_mention).joinedload(Mention.author))
+        found = list(db.scalars(proposed.options(*what).limit(SHOWN)))
+        by_case = {reply.case_id: reply.case for reply in found if reply.case is not None}
+        return render_template(
+            "approvals.html",
+            waiting=found,
+            total=len(found),
+            overtaken=_overtaken(db, list(by_case), found),
+            may_approve=not user().needs_review,
+        )
+
+
+def waiting_count() -> int:
+    """How many answers wait for the reader to look at: not their own."""
+    others = (Reply.status == ReplyStatus.in_review, Reply.user_id.is_distinct_from(user().id))
+    with house().database.read() as db:
+        return db.scalar(select(func.count()).select_from(Reply).where(*others)) or 0
+
+
+def _overtaken(db: Session, case_ids: list[int], in_review: list[Reply]) -> set[int]:
     """The answers that somebody outside has written something after."""
-    here = (CaseEvent.case_id == case.id,)
-    last = db.scalar(select(func.max(CaseEvent.version)).where(*here, CaseEvent.action == Action.author_wrote)) or 0
-    proposed = select(CaseEvent.reply_id, func.max(CaseEvent.version)).where(
-        *here, CaseEvent.action == "reply_proposed", CaseEvent.reply_id.in_([reply.id for reply in in_review])
+    if not in_review:
+        return set()
+    wrote = (CaseEvent.case_id.in_(case_ids), CaseEvent.action == Action.author_wrote)
+    newest = select(CaseEvent.case_id, func.max(CaseEvent.version)).where(*wrote).group_by(CaseEvent.case_id)
+    last: dict[int, int] = dict(db.execute(newest).tuples().all())
+    proposed = select(CaseEvent.reply_id, CaseEvent.case_id, func.max(CaseEvent.version)).where(
+        CaseEvent.case_id.in_(case_ids),
+        CaseEvent.action == "reply_proposed",
+        CaseEvent.reply_id.in_([reply.id for reply in in_review]),
     )
-    return {
-        id for id, version in db.execute(proposed.group_by(CaseEvent.reply_id)) if id is not None and version < last
-    }
+    each = db.execute(proposed.group_by(CaseEvent.reply_id, CaseEvent.case_id))
+    return {id for id, case_id, version in each if id is not None and version < last.get(case_id, 0)}
 
 
-@pages.post("/<int:number>/review")
+@pages.post("/cases/<int:number>/review")
 def want(number: int) -> BaseResponse:
     """Ask for a second pair of eyes; only a manager says that none is needed any more."""
     wanted = request.form.get("wanted") == "1"
@@ -65,7 +96,7 @@ def want(number: int) -> BaseResponse:
     return _back(number)
 
 
-@pages.post("/<int:number>/replies/<int:reply_id>/approve")
+@pages.post("/cases/<int:number>/replies/<int:reply_id>/approve")
 def approve(number: int, reply_id: int) -> BaseResponse:
     try:
         with house().database.transaction() as db:
@@ -81,7 +112,7 @@ def approve(number: int, reply_id: int) -> BaseResponse:
     return _back(number)
 
 
-@pages.post("/<int:number>/replies/<int:reply_id>/return")
+@pages.post("/cases/<int:number>/replies/<int:reply_id>/return")
 def give_back(number: int, reply_id: int) -> BaseResponse:
     comment = request.form.get("comment", "").replace("\r\n", "\n")
     if not comment.strip():
@@ -105,4 +136,7 @@ def _check(db: Session, number: int, reply_id: int) -> None:
 
 
 def _back(number: int) -> BaseResponse:
+    """To the list of what waits, when it was done there; else to the case."""
+    if request.form.get("from") == "approvals":
+        return redirect(url_for("review.waiting"), 303)
     return redirect(url_for("cases.show", number=number, _anchor="review"), 303)
