@@ -24,10 +24,12 @@ from web import (
     drafts,
     errors,
     finding,
+    history,
     i18n,
     inbox,
     judgements,
     labels,
+    languages,
     lessons,
     live,
     login,
@@ -76,7 +78,9 @@ SCREENS = (
     notices,
     users,
     audit_log,
+    history,
     me,
+    languages,
 )
 
 
@@ -95,6 +99,7 @@ def create_app(house: House, *, clock: Callable[[], datetime] = lambda: datetime
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     i18n.install(app.jinja_env)
+    i18n.imported_in(languages.folder(Path(house.settings.data_dir)))
     zone = ZoneInfo(house.settings.organisation.timezone)
 
     @app.before_request
@@ -136,6 +141,7 @@ def create_app(house: House, *, clock: Callable[[], datetime] = lambda: datetime
             "is_manager": is_at_least(Role.manager),
             "may_write": access.may_write(g.get("user")),
             "promises_due": promises.waiting,
+            "approvals_waiting": review.waiting_count,
             "answers_of": shared.answers_of,
         }
 
