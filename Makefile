@@ -9,7 +9,7 @@ CORPUS ?= ../shared/data
 CORE := not slow and not screens and not browser and not postgresql
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo run test core lint format migrations-check corpus bench bench-triage browser clean
+.PHONY: help demo run test core lint format translations migrations-check corpus bench bench-triage browser clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-17s %s\n' "$$name" "$$what"; done
@@ -38,6 +38,9 @@ lint: $(READY) ## style, formatting, types, walls between the rooms
 format: $(READY) ## bring the code into shape
 	$(BIN)/ruff check --fix --exit-zero .
 	$(BIN)/ruff format .
+
+translations: $(READY) ## extract the texts of the screens, update the catalogues, say what is not translated
+	$(BIN)/python -m web.translating
 
 migrations-check: $(READY) ## do the migrations lead to what models.py says, on both databases?
 	$(BIN)/pytest -q tests/test_migrations.py

@@ -107,7 +107,7 @@ def _criteria(hidden: frozenset[int]) -> Iterable[Any]:
     yield with_loader_criteria(Case, _visible(hidden))
     theirs = _cases.c.team_id.in_(hidden)
     for model in _hanging:
-        yield with_loader_criteria(model, ~exists().where(_cases.c.id == model.case_id, theirs))  # type: ignore[attr-defined]
+        yield with_loader_criteria(model, ~exists().where(_cases.c.id == model.case_id, theirs))
     linked = exists().where(_cases.c.id == CaseLink.other_id, theirs)
     yield with_loader_criteria(CaseLink, ~linked)
     of_theirs = exists().where(_events.c.id == Notice.event_id, _cases.c.id == _events.c.case_id, theirs)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -40,6 +40,53 @@ def catalogue(language: str) -> Catalog:
         return Catalog(locale=language)
     with path.open("rb") as file:
         return read_po(file, locale=language)
+
+
+_imported_in: Path | None = None  # where imported catalogues lie
+
+
+def imported_in(folder: Path) -> None:
+    """From now on a catalogue ``LANGUAGE.po`` in this folder is asked before ours (see ``web.translating``)."""
+    global _imported_in
+    _imported_in = folder
+
+
+def imported(language: str) -> Catalog | None:
+    """What was imported for a language; None: nothing. Read anew when the file is another."""
+    if _imported_in is None:
+        return None
+    path = _imported_in / f"{language}.po"
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        return None
+    return _read_imported(path, language, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def _read_imported(path: Path, language: str, _changed_at: int, _size: int) -> Catalog:
+    with path.open("rb") as file:
+        return read_po(file, locale=language)
+
+
+def _books() -> tuple[Catalog, ...]:
+    """The catalogues of the reader's language, the one to be asked first first; looked up once per request."""
+    spoken = language()
+    known: dict[str, tuple[Catalog, ...]] = g.setdefault("books", {}) if has_request_context() else {}
+    if spoken not in known:
+        known[spoken] = tuple(book for book in (imported(spoken), catalogue(spoken)) if book is not None)
+    return known[spoken]
+
+
+def _forms(message: str) -> tuple[str, ...]:
+    """A text in the reader's language, with its plural if it has one; empty where nobody has translated it."""
+    for book in _books():
+        entry = book.get(message)
+        said = entry.string if entry else None
+        forms = (said,) if isinstance(said, str) else tuple(said or ())
+        if forms and all(forms):
+            return forms
+    return ()
 
 
 def supported(tag: str | None) -> str | None:
@@ -87,17 +134,15 @@ def _zone() -> ZoneInfo:
 
 def gettext(message: str, **values: object) -> str:
     """The text in the reader's language, with ``%(name)s`` filled in."""
-    entry = catalogue(language()).get(message)
-    text = str(entry.string) if entry and entry.string else message
+    text = next(iter(_forms(message)), message)
     return text % values if values else text
 
 
 def ngettext(one: str, many: str, n: int, **values: object) -> str:
     """The text that goes with the number; ``%(n)s`` is the number as the language writes it."""
-    entry = catalogue(language()).get(one)
-    forms = entry.string if entry and isinstance(entry.string, tuple | list) else ()
+    forms = _forms(one)
     index = 0 if n == 1 else 1  # the same rule in all our languages
-    text = str(forms[index]) if len(forms) > index and forms[index] else (one, many)[index]
+    text = forms[index] if len(forms) > index else (one, many)[index]
     return text % {"n": number(n), **values}
 
 
