@@ -116,7 +116,7 @@ def ask(
     db.add(made)
     db.flush()
     changes: audit.Changes = {"since": [None, since and since.isoformat()], "keep_open": [None, keep_open]}
-    audit.record(db, actor=actor, action="import_asked", subject=f"source:{source.name}", changes=changes, at=at)
+    audit.record(db, actor=actor, action="import", subject=f"history:{source.name}", changes=changes, at=at)
     return made
 
 
@@ -147,7 +147,7 @@ def cancel(house: House, import_id: int, *, actor: str, at: datetime) -> None:
         found.cancel_wanted = True
         if idle:
             _end(found, ImportState.cancelled, at)
-        audit.record(db, actor=actor, action="import_cancelled", subject=f"source:{found.source.name}", at=at)
+        audit.record(db, actor=actor, action="cancel", subject=f"history:{found.source.name}", at=at)
 
 
 def again(db: Session, import_id: int, *, actor: str, at: datetime) -> None:
@@ -159,7 +159,7 @@ def again(db: Session, import_id: int, *, actor: str, at: datetime) -> None:
         raise InvalidTransition(f"Import {other.id} of {found.source.name} is under way already.")
     found.state, found.cancel_wanted = ImportState.waiting, False
     found.error = found.resumes_at = found.finished_at = None
-    audit.record(db, actor=actor, action="import_resumed", subject=f"source:{found.source.name}", at=at)
+    audit.record(db, actor=actor, action="resume", subject=f"history:{found.source.name}", at=at)
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------

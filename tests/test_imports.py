@@ -369,9 +369,9 @@ def test_asked_for_once_at_a_time_and_written_down(storby: Town) -> None:
     with storby.house.database.read() as db:
         written = db.execute(select(AuditEntry.action, AuditEntry.subject).order_by(AuditEntry.id)).all()
     assert [tuple(row) for row in written] == [
-        ("import_asked", "source:mentions"),
-        ("import_cancelled", "source:mentions"),
-        ("import_resumed", "source:mentions"),
+        ("import", "history:mentions"),
+        ("cancel", "history:mentions"),
+        ("resume", "history:mentions"),
     ]
 
 

@@ -35,7 +35,7 @@ from models import (
 )
 from settings import SourceSettings
 from triage import language, watch
-from web import labels
+from web import history, labels
 from web.context import house, now, only_admins, user
 from web.i18n import gettext as _
 from web.i18n import number
@@ -245,6 +245,7 @@ def _source_page(source_id: int, tried: list[MentionData] | None = None, problem
             problem=problem,
             health=health(found, now()),
             next_pull=next_pull(found, now()),
+            past=history.past(db, found),
         )
 
 

@@ -553,5 +553,15 @@ def collects(value: str) -> str:
     }.get(value, value)
 
 
+def reach(code: str) -> str:
+    """How far back a network tells of the past."""
+    return {
+        "everything": _("The network gives everything it still has."),
+        "newest_800": _("X gives the 800 newest mentions of the account, and its own 3,200 newest posts."),
+        "week": _("The network's search goes seven days back, and no further."),
+        "as_offered": _("A site gives as many earlier pages of its feed as it offers: many offer all, some none."),
+    }[code]
+
+
 def author(case: Case) -> str:
     return case.author.name if case.author else _("Unknown author")
