@@ -117,6 +117,10 @@ def actions() -> dict[str, str]:
         "block": _("stopped the logins of"),
         "hand_over": _("handed over the cases of"),
         "import": _("imported"),
+        "join": _("joined"),
+        "part": _("took apart"),
+        "take_back": _("took back a change of"),
+        "remove_note": _("removed a note about"),
     }
 
 
@@ -135,6 +139,7 @@ def kinds() -> dict[str, str]:
         "translation": _("translation"),
         "examples": _("examples"),
         "setup": _("first steps"),
+        "person": _("person"),
         **{part: form_words.part(part) for part in parts},
     }
 
@@ -161,6 +166,7 @@ def field(name: str) -> str:
         "address": _("address"),
         "first": _("first day"),
         "last": _("last day"),
+        "authors": _("authors"),
     }
     return known.get(name) or name
 

@@ -33,7 +33,7 @@ from models import (
 from replies import outbox
 from triage import cases, drafts, policy, states
 from web import composer as composing
-from web import judgements, labels, panes, promises, review, rows, shared, stories, targets
+from web import judgements, labels, panes, people, promises, review, rows, shared, stories, targets
 from web.acts import local_time
 from web.composer import Composer
 from web.context import house, now, user, whole_number, zone
@@ -63,6 +63,7 @@ PANELS: Mapping[str, Callable[[Session, Case], dict[str, Any]]] = {
     "_story.html": stories.panel,
     "_offered.html": shared.panel,
     "_promises.html": promises.panel,
+    "_person.html": people.panel,
 }
 
 
