@@ -241,13 +241,11 @@ def test_a_server_with_open_streams_stops_at_once(
         ask = f"GET /live/stream?window=window{number:04} HTTP/1.1\r\nHost: x\r\nCookie: session={cookie.value}\r\n\r\n"
         each.sendall(ask.encode())
     heard = [each.makefile("rb") for each in streams]
-    for each in heard:
-        assert each.readline() == b"HTTP/1.1 200 OK\r\n"
+    assert [each.readline() for each in heard] == [b"HTTP/1.1 200 OK\r\n"] * 20
     began = time.monotonic()
     server.stop()
     assert time.monotonic() - began < 5
-    for each in heard:
-        each.read()  # ends
+    assert [each.read()[-5:] for each in heard] == [b"0\r\n\r\n"] * 20, "an end, not a cut"
     for connection in streams:
         connection.close()
 
@@ -430,7 +428,7 @@ def test_many_windows_ask_the_database_no_more_than_one(
     watching = create_app(storby, clock=clock).extensions["gensvar.hub"]
     with storby.database.read() as db:
         who = db.scalars(select(User).where(User.email == "anna@storby.example")).one()
-        login = db.scalars(select(LoginSession.id)).first()
+        login = db.scalars(select(LoginSession.id)).one()
     screens.collect(storby, screens.mention(70, "Var är plogen?", clock()), at=clock())
     asked: list[str] = []
     event.listen(storby.database.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
