@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 from werkzeug.wrappers import Response as BaseResponse
 
-from models import Case, Draft
+from models import Case, Draft, Reply, ReplyStatus
 from triage import cases, drafts
 from web import composer
 from web.cases import back
@@ -45,6 +45,8 @@ def keep(number: int) -> Response | BaseResponse:
     with house().database.transaction() as db:
         get_case(db, number)
         case = composer.living(db, number)
+        if _was_sent(db, typed):  # the answer itself was quicker than what was left behind in a browser
+            return jsonify({"case": case.id, "version": 0, "said": ""})
         try:
             kept = drafts.keep(
                 db,
@@ -59,19 +61,26 @@ def keep(number: int) -> Response | BaseResponse:
                 private=typed.private,
             )
         except drafts.Overtaken as error:
-            return _overtaken(number, typed, kind, error.there)
-        version = kept.version if kept else 0
+            return _overtaken(case.id, typed, kind, error.there)
+        told = {"case": case.id, "version": kept.version if kept else 0, "said": composer.saved(now()) if kept else ""}
     if request.headers.get("HX-Request"):
-        return jsonify({"version": version, "said": composer.saved(now()) if kept else ""})
+        return jsonify(told)
     flash(_("The draft is saved."))
     return back(number, "body")
+
+
+def _was_sent(db: Session, typed: composer.Composer) -> bool:
+    """Whether the form that holds this text has been sent since, with this text or what became of it."""
+    known = select(Reply.body).where(Reply.idempotency_key == typed.key, Reply.status != ReplyStatus.cancelled)
+    body = db.scalar(known) if typed.key else None
+    return body is not None and body.startswith(typed.body.strip())
 
 
 def _overtaken(number: int, typed: composer.Composer, kind: str, there: Draft | None) -> Response:
     body, version = (there.body, there.version) if there else ("", 0)
     if request.headers.get("HX-Request"):
         at = clock(there.updated_at, now()) if there else ""
-        return make_response(jsonify({"version": version, "body": body, "at": at}), 409)
+        return make_response(jsonify({"case": number, "version": version, "body": body, "at": at}), 409)
     texts = {"mine": typed.body, "other": body, "kind": kind, "version": version, "number": number}
     return make_response(render_template("draft_two.html", **texts), 409)
 

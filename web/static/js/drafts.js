@@ -4,7 +4,9 @@
   const IDLE = 1000; // after typing stops
   const AT_LEAST = 10000; // while it does not stop
   const AGAIN = 5000; // after the line was lost
-  const open = new Set(); // the forms on the page, as objects with a flush()
+  const open = new Set(); // the drafts on the page
+  const settled = new WeakSet(); // forms whose time to be sent has come
+  const PREFIX = `draft:${gensvar.page.user}:`;
 
   const read = (key) => { try { return JSON.parse(localStorage.getItem(key)); } catch { return null; } };
   const write = (key, value) => { try { localStorage.setItem(key, JSON.stringify(value)); } catch { /* full or forbidden: the server has it soon */ } };
@@ -15,7 +17,7 @@
     const { draft: version, key: reply } = form.elements;
     const said = form.querySelector(".saved");
     const panel = form.querySelector(".other");
-    const key = `draft:${gensvar.page.user}:${form.dataset.caseNumber}:${form.dataset.draft}`;
+    const key = `${PREFIX}${form.dataset.caseNumber}:${form.dataset.draft}`;
     const signature = form.dataset.signature || "";
     const blank = (text) => { const rest = text.trimEnd(); return !(signature && rest.endsWith(signature) ? rest.slice(0, -signature.length) : rest).trim(); };
     let kept = field.defaultValue; // as the server has it
@@ -114,13 +116,13 @@
     form.addEventListener("change", (event) => { if (event.target !== field && !blank(field.value)) { kept = null; save(); } });
 
     const it = {
-      form,
+      form, key,
       flush(last) { keepHere(); if (!leaving && changed() && !asks) save(last); },
       retry() { if (said?.dataset.failed) save(); },
       // Nothing may arrive after the answer has been sent: it would be there again as a draft.
       before() { clearTimeout(timer); keepHere(); return busy; },
       // What is not on the server yet goes there before the page is drawn anew by what is done in the case.
-      settle() { return !leaving && !asks && changed() ? Promise.race([save(), new Promise((done) => setTimeout(done, 3000))]) : null; },
+      settle() { return !leaving && !asks && changed() ? Promise.race([busy ? busy.then(() => save()) : save(), new Promise((done) => setTimeout(done, 3000))]) : null; },
       leave() { leaving = true; },
       stay() { leaving = false; },
       end() { clearTimeout(timer); this.flush(true); gone = true; open.delete(this); },
@@ -156,13 +158,17 @@
 
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (form.method !== "post" || !form.closest("#case")) return;
+    if (form.method !== "post" || !form.closest("#case") || settled.delete(form)) return;
     const it = [...open].find((each) => each.form === form);
     const first = [it?.before(), ...[...open].map((each) => each !== it && each.settle())].filter(Boolean);
     if (first.length) {
       event.preventDefault();
       event.stopImmediatePropagation();
-      Promise.allSettled(first).then(() => { if (form.isConnected) form.requestSubmit(event.submitter); });
+      Promise.allSettled(first).then(() => {
+        if (!form.isConnected) return;
+        if (!it) settled.add(form); // once is enough; an answer itself waits until nothing is under way
+        form.requestSubmit(event.submitter);
+      });
       return;
     }
     it?.leave();
@@ -170,6 +176,26 @@
   for (const failure of ["htmx:sendError", "htmx:responseError", "htmx:timeout", "htmx:sendAbort"]) {
     document.addEventListener(failure, () => all("stay")); // it was not sent after all
   }
+
+  // What another page left behind here when the line was lost: it goes to the server as soon as that answers.
+  async function deliver() {
+    for (const key of Object.keys(localStorage).filter((each) => each.startsWith(PREFIX))) {
+      const here = read(key);
+      const [number, kind] = key.slice(PREFIX.length).split(":");
+      if (!here || [...open].some((it) => it.key === key)) continue;
+      const body = new URLSearchParams({ kind, body: here.text, draft: here.version, key: here.key || "" });
+      const answer = await fetch(`/cases/${number}/draft`, { method: "POST", body, headers: { "HX-Request": "true" } }).catch(() => null);
+      if (!answer || (!answer.ok && answer.status !== 409)) return; // another time
+      const told = await answer.json();
+      if (answer.ok) localStorage.removeItem(key);
+      else if (String(told.case) !== number && !localStorage.getItem(`${PREFIX}${told.case}:${kind}`)) { // it has been merged
+        write(`${PREFIX}${told.case}:${kind}`, here);
+        localStorage.removeItem(key);
+      }
+    }
+  }
+  if (gensvar.page.user) setTimeout(deliver, 2000);
+  window.addEventListener("online", deliver);
 
   htmx.onLoad((root) => {
     for (const form of root.querySelectorAll("form[data-draft]")) draft(form);
