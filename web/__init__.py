@@ -135,6 +135,7 @@ def create_app(house: House, *, clock: Callable[[], datetime] = lambda: datetime
             "time_zone": zone.key,
             "labels": labels,
             "preferences": preferences.of(g.get("user")),
+            "login_ends": g.get("login_ends"),
             "asset": asset,
             "case_address": panes.case_address,
             "here": panes.here,

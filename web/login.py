@@ -50,6 +50,9 @@ OPEN = {"login.login", "login.setup", "login.welcome", "static"}  # pages for pe
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
+UNATTENDED = {"me.login_ends"}  # asked by a window itself, as everything of the blueprint "live"
+
+
 def install(app: Flask) -> None:
     app.register_blueprint(pages)
     app.before_request(_guard)
@@ -108,8 +111,11 @@ def _who() -> User | None:
         return None
     ended = _is_over(session, at)
     g.login_id = session.id
+    g.login_lasts = session.created_at + ABSOLUTE
+    g.login_ends = min(session.last_seen_at + IDLE, g.login_lasts)
     # A window that asks for news by itself is not somebody at work.
-    if not ended and (at - session.last_seen_at < SEEN_EVERY or request.blueprint == "live"):
+    alone = request.blueprint == "live" or request.endpoint in UNATTENDED
+    if not ended and (at - session.last_seen_at < SEEN_EVERY or alone):
         return session.user
     with database.transaction() as db:
         if ended:
@@ -118,6 +124,7 @@ def _who() -> User | None:
         found = db.get(LoginSession, session.id)
         if found is not None:
             found.last_seen_at = at
+            g.login_ends = min(at + IDLE, g.login_lasts)
             db.get_one(User, found.user_id).last_seen_at = at
     return session.user
 
@@ -224,7 +231,7 @@ def logout() -> BaseResponse:
     token = request.cookies.get(cookie_name(), "")
     with req.house().database.transaction() as db:
         db.execute(delete(LoginSession).where(LoginSession.token_digest == _digest(token)))
-    response = redirect(url_for("login.login"), 303)
+    response = redirect(url_for("login.login", next=request.form.get("next")), 303)
     response.delete_cookie(cookie_name(), path="/", secure=_https(), httponly=True, samesite="Lax")
     return response
 

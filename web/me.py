@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, flash, g, make_response, redirect, render_template, request, url_for
 from sqlalchemy import func, select
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -125,6 +125,19 @@ def panes() -> BaseResponse:
     if request.headers.get("HX-Request"):
         return Response(status=204)
     return redirect(came_from(), 303)
+
+
+@pages.get("/login")
+def login_ends() -> Response:
+    """When the login ends, for a window that warns of it: ``X-Login-Ends``, and at the latest ``X-Login-Lasts``."""
+    headers = {"X-Login-Ends": g.login_ends.isoformat(), "X-Login-Lasts": g.login_lasts.isoformat()}
+    return Response(status=204, headers=headers)
+
+
+@pages.post("/login")
+def stay() -> BaseResponse:
+    """Somebody is here still."""
+    return login_ends() if request.headers.get("HX-Request") else redirect(came_from(), 303)
 
 
 def _saved(anchor: str, said: str | None = None) -> BaseResponse:
