@@ -23,6 +23,7 @@ from errors import ChannelError, GensvarError, Reason
 from house import House
 from models import CaseEvent, Role, Source, User, Webhook
 from settings import SourceSettings, duration_text
+from triage import index
 
 FREE_BYTES = 1024**3
 BUILT = datetime(2026, 11, 1, tzinfo=UTC)  # a clock before this is wrong
@@ -66,6 +67,7 @@ def examine(house: House, at: datetime) -> Iterator[Finding]:
     if known:
         yield _users(house)
         yield _webhooks(house, at)
+        yield _search(house)
     yield from _mail(house, at, known)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield from pool.map(lambda account: _account(house, account.name), settings.accounts)
@@ -133,6 +135,15 @@ def _users(house: House) -> Finding:
     if not admins:
         return Finding("users", "nobody is an admin yet: the first visit to the address asks for one")
     return Finding("users", f"{admins} admin" + ("s" if admins > 1 else ""))
+
+
+def _search(house: House) -> Finding:
+    with house.database.read() as db:
+        behind = index.missing(db)
+    if behind:
+        remedy = "nothing to do while Gensvar runs: within the hour it catches up"
+        return Finding("search", f"{behind} texts are not in the index yet", remedy)
+    return Finding("search", "every text is in the index")
 
 
 def _webhooks(house: House, at: datetime) -> Finding:

@@ -15,12 +15,14 @@ import jobs
 import pulls
 from house import House, begin_anew
 from models import Heartbeat
+from triage import index
 
 log = logging.getLogger("gensvar.scheduler")
 
 LOOK_FOR_DUE = 1.0  # seconds between looks for sources that are due, and at the outbox, the webhooks and the mail
 REACT = 0.5  # consequences follow within a second
 TICK = 15.0
+CATCH_UP = 3600.0  # texts that were changed past the session come back into the index of search
 BEAT = 5.0
 TAKE_OVER = 5.0  # how often a spare clock asks whether the first has died
 
@@ -51,6 +53,7 @@ def _run(house: House, stop: threading.Event) -> None:
         (work.mail, LOOK_FOR_DUE),
         (work.react, REACT),
         (work.tick, TICK),
+        (lambda: index.catch_up(house.database), CATCH_UP),
     ):
         clock.add_job(_logged(job), "interval", seconds=seconds, next_run_time=jobs.utcnow())
     clock.start()

@@ -84,6 +84,9 @@ def missing(db: Session) -> int:
 
 def catch_up(database: Database) -> int:
     """Write the entries that are missing, some at a time; returns how many."""
+    with database.read() as db:
+        if not missing(db):
+            return 0
     done = 0
     for kind in KEYS:
         last = 0

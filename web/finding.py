@@ -1,4 +1,4 @@
-"""What a list is narrowed to: the filters of its address as a ``CaseFilter``, as fields and as chips; and hits marked."""
+"""What a list is narrowed to: the filters of its address as a ``CaseFilter``, as fields and as chips; hits marked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Blueprint, Flask, render_template, url_for
 from markupsafe import Markup
-from sqlalchemy import select
+from sqlalchemy import null, select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
@@ -246,7 +246,7 @@ def help_rows() -> list[tuple[str, str]]:
         (
             "source:… team:… tag:… category:… story:1",
             _("by name; quotes go round names with spaces; none where there is none"),
-        ),  # fmt: skip
+        ),
         ("kind:" + " ".join(operators.values("kind") or ()), _("what it is about")),
         ("sentiment:" + " ".join(operators.values("sentiment") or ()), _("its tone")),
         ("priority:" + " ".join(operators.values("priority") or ()), _("its priority")),
@@ -277,11 +277,14 @@ def hits(db: Session, q: str | None, numbers: Sequence[int]) -> dict[int, Marked
         return {}
     found: dict[int, Marked] = {}
     for kind, ids in search.where_it_says(db, node, numbers).items():
-        table = {"mention": Mention, "reply": Reply, "note": Note}[kind]
-        column = Mention.text if table is Mention else table.body  # type: ignore[attr-defined]
-        more = (Mention.title, Mention.language) if table is Mention else ()
-        for case_id, text, *rest in db.execute(select(table.case_id, column, *more).where(table.id.in_(ids))):
-            title, language = rest or (None, None)
+        said: Any = {
+            "mention": select(Mention.case_id, Mention.text, Mention.title, Mention.language).where(
+                Mention.id.in_(ids)
+            ),
+            "reply": select(Reply.case_id, Reply.body, null(), null()).where(Reply.id.in_(ids)),
+            "note": select(Note.case_id, Note.body, null(), null()).where(Note.id.in_(ids)),
+        }[kind]
+        for case_id, text, title, language in db.execute(said) if ids else ():
             pieces = marked(node, " ".join(text.split()), language)
             if title and not any(hit for _piece, hit in pieces):
                 pieces = marked(node, title, language)

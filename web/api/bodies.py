@@ -82,7 +82,7 @@ class CasesQuery(Asked):
     story: Number | None = None
     source: Line | None = Field(None, description="any source that found one of its mentions")
     assignee: Line | None = Field(None, description="me, none, or an e-mail address")
-    q: Query | None = Field(None, description="a case number, or a watch query")
+    q: Query | None = Field(None, description="a search: a case number, or words and operators")
     sort: Sort = Sort.newest
     limit: int = Field(50, ge=1, le=MAX_LIMIT)
     cursor: Line | None = None
@@ -100,7 +100,7 @@ class MentionsQuery(Asked):
     source: Line | None = None
     case: Number | None = None
     external_id: Line | None = None
-    q: Query | None = Field(None, description="a watch query over title and text")
+    q: Query | None = Field(None, description="a search: words and operators")
     limit: int = Field(50, ge=1, le=MAX_LIMIT)
     cursor: Line | None = None
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
@@ -24,6 +25,7 @@ from replies import outbox, shared
 from triage import cases, intake, policy, school, storyteller
 from web import queries, safe_html, story_facts
 from web.api import bodies, shapes
+from web.operators import Asker
 
 CHANNEL = "api"  # the channel without a network, that POST /mentions writes to
 CLOCK_SKEW = timedelta(minutes=5)  # how far ahead another system's clock may be
@@ -123,6 +125,7 @@ def list_cases(call: Call) -> tuple[shapes.CasesShape, int]:
         source=asked.source,
         assignee=call.user.email if asked.assignee == "me" else asked.assignee,
         q=asked.q,
+        asker=_asker(call),
     )
     page = queries.find_cases(call.db, wanted, sort=asked.sort, limit=asked.limit, cursor=asked.cursor)
     listed = [shapes.case_shape(case, call.base_url) for case in page.cases]
@@ -315,6 +318,10 @@ def answered_elsewhere(call: Call, number: int) -> tuple[shapes.ReplyShape, int]
     return _reply(call, reply.id), 202
 
 
+def _asker(call: Call) -> Asker:
+    return Asker(call.user, call.at, ZoneInfo(call.house.settings.organisation.timezone))
+
+
 # -- mentions and events --------------------------------------------------------------------------------------------
 
 
@@ -328,7 +335,12 @@ def answered_elsewhere(call: Call, number: int) -> tuple[shapes.ReplyShape, int]
 def list_mentions(call: Call) -> tuple[shapes.MentionsShape, int]:
     asked: bodies.MentionsQuery = call.query
     wanted = queries.MentionFilter(
-        channel=asked.channel, source=asked.source, case=asked.case, external_id=asked.external_id, q=asked.q
+        channel=asked.channel,
+        source=asked.source,
+        case=asked.case,
+        external_id=asked.external_id,
+        q=asked.q,
+        asker=_asker(call),
     )
     page = queries.find_mentions(call.db, wanted, limit=asked.limit, cursor=asked.cursor)
     listed = [shapes.mention_shape(mention, _clean) for mention in page.mentions]
