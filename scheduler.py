@@ -53,7 +53,7 @@ def _run(house: House, stop: threading.Event) -> None:
         (work.mail, LOOK_FOR_DUE),
         (work.react, REACT),
         (work.tick, TICK),
-        (lambda: index.catch_up(house.database), CATCH_UP),
+        (lambda: catch_up(house), CATCH_UP),
     ):
         clock.add_job(_logged(job), "interval", seconds=seconds, next_run_time=jobs.utcnow())
     clock.start()
@@ -68,6 +68,10 @@ def pull_due(house: House, work: jobs.Jobs) -> None:
         waiting = pulls.due(db, jobs.utcnow())
     for source_id in waiting:
         work.pull(source_id)
+
+
+def catch_up(house: House) -> None:
+    index.catch_up(house.database)
 
 
 def import_due(house: House, work: jobs.Jobs) -> None:
