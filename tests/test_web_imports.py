@@ -41,7 +41,7 @@ def only(house: House) -> Import:
 def test_it_is_asked_for_confirmed_with_its_price_and_followed(ada: FlaskClient, storby: House) -> None:
     number = source(storby, "x-mentions").id
     page = ada.get(f"/admin/sources/{number}").get_data(as_text=True)
-    assert "800 newest mentions" in page and "See what it takes" in page
+    assert "800 newest mentions" in page and "See what it takes" in page and "The test failed" not in page
     page = ada.get(f"/admin/sources/{number}/import?since=2026-01-31&keep_open=on").get_data(as_text=True)
     assert "0.015 USD for each post" in page and "at most 60 USD" in page and "40 USD are left" in page
     assert "Imported cases start no clocks and are left out of response-time reports." in page
