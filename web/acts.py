@@ -7,15 +7,17 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from errors import InvalidInput
-from models import CaseStatus, Kind, Priority, Team, User
-from triage import cases
+from models import CaseStatus, Kind, Priority, Role, Team, User
+from triage import cases, policy, snoozing
 from triage.cases import Following
+from triage.snoozing import Preset
 from web import labels
 from web.context import zone
-from web.i18n import clock, ngettext
+from web.i18n import clock, ngettext, weekday
 from web.i18n import gettext as _
 from web.queries import get_case
 
@@ -134,6 +136,42 @@ def _one_of(values: type[StrEnum], value: str) -> Any:
     return values(value)
 
 
+# -- what can be chosen from ----------------------------------------------------------------------------------------
+
+
+def people(db: Session, me: User) -> list[tuple[str, str]]:
+    """Me first, then nobody, then the colleagues."""
+    others = select(User).where(User.disabled_at.is_(None), User.id != me.id, User.role != Role.reader)
+    listed = [(str(each.id), each.name) for each in db.scalars(others.order_by(User.name))]
+    return [("me", _("Me")), (NOBODY, _("Nobody")), *listed]
+
+
+def teams(db: Session) -> list[tuple[str, str]]:
+    return [(NOBODY, _("None")), *((str(each.id), each.name) for each in db.scalars(select(Team).order_by(Team.name)))]
+
+
+def times(db: Session, team: Team | None, at: datetime) -> list[tuple[str, str]]:
+    """When a case can come back, by the working hours of its team, with the time in words."""
+    words = {
+        Preset.later: _("In three working hours"),
+        Preset.opening: _("When we open next"),
+        Preset.tomorrow: _("The next working day"),
+        Preset.next_week: _("Next week"),
+    }
+    calendar = policy.read(db).calendar(team.calendar if team else None)
+    offered = snoozing.presets(calendar, zone(), at)
+    return [
+        (until.isoformat(), _("%(preset)s: %(time)s", preset=words[preset], time=moment(until, at)))
+        for preset, until in offered.items()
+    ]
+
+
+def moment(until: datetime, at: datetime) -> str:
+    """With the weekday, unless it is today."""
+    same = until.astimezone(zone()).date() == at.astimezone(zone()).date()
+    return clock(until, at) if same else weekday(until)
+
+
 # -- in words -------------------------------------------------------------------------------------------------------
 
 
@@ -148,7 +186,7 @@ def in_words(db: Session, name: str, value: str, at: datetime) -> str:
     if name == "snooze":
         if value == NOBODY:
             return _("No follow-up")
-        return _("Bring back %(time)s", time=clock(local_time(value), at))
+        return _("Bring back %(time)s", time=moment(local_time(value), at))
     if name == "follow":
         following = {Following.follow: _("Follow"), Following.mute: _("Mute")}
         return _("Neither follow nor mute") if value == NOBODY else following[_one_of(Following, value)]
