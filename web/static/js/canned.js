@@ -89,6 +89,7 @@
     }
     if (at >= 0) field.setAttribute("aria-activedescendant", `canned-${at}`);
     else field.removeAttribute("aria-activedescendant");
+    list.scrollIntoView({ block: "nearest" });
     list.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
   }
 
