@@ -52,6 +52,7 @@ class Preferences:
     notices: Mapping[str, str] = field(default_factory=dict)
     silent: frozenset[str] = frozenset()
     view: int | None = None  # the saved view the inbox begins with
+    skipped: frozenset[str] = frozenset()  # first steps that an administrator does not want to take now
 
 
 def of(user: User | None) -> Preferences:
@@ -66,6 +67,7 @@ def of(user: User | None) -> Preferences:
         notices=_named(kept.get("notices")),
         view=view if isinstance(view := kept.get("view"), int) else None,
         silent=frozenset(_texts(kept.get("silent"))),
+        skipped=frozenset(_texts(kept.get("skipped"))),
     )
 
 
