@@ -105,7 +105,7 @@ def choose_notifications() -> BaseResponse:
     chosen = {kind: form[f"way-{kind}"] for kind in told_of.USUAL if f"way-{kind}" in form}
     if not set(chosen.values()) <= set(told_of.Way):
         abort(400)
-    silent = kept.silent - chosen.keys() | {kind for kind in chosen if f"browser-{kind}" not in form}
+    silent = kept.silent.difference(chosen) | {kind for kind in chosen if f"browser-{kind}" not in form}
     with house().database.transaction() as db:
         preferences.change(db, user(), notices={**kept.notices, **chosen}, silent=silent)
     flash(_("Saved."))
