@@ -5,8 +5,8 @@
   others each question to the database leaves them out, with all that belongs to them: lists, counts, searches, pages.
   A change of such a case is refused when its event is written, whatever route it came by.
 
-Only while a request is answered: what the house does by itself sees everything. A thread that goes on after the request
-asks ``hidden_teams`` itself.
+Only while a request is answered: what the house does by itself sees everything, unless it says with ``look_as`` for
+whom it looks.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from web.i18n import gettext as _
 # What readers may post to: their own settings, what they have seen, logging in and out.
 OWN = ("login.", "me.", "notices.seen")
 
+LOOKING_AS = "hidden teams"
 _cases, _events = Case.__table__.alias(), CaseEvent.__table__.alias()
 _hanging = [mapper.class_ for mapper in Base.registry.mappers if "case_id" in mapper.columns]
 
@@ -87,8 +88,16 @@ def _visible(hidden: frozenset[int]) -> ColumnElement[bool]:
     return or_(Case.team_id.is_(None), Case.team_id.not_in(hidden))
 
 
+def look_as(db: Session, hidden: frozenset[int]) -> None:
+    """What is read with this session is read as somebody reads it who does not see these teams."""
+    db.info[LOOKING_AS] = hidden
+
+
 def _hidden(db: Session) -> frozenset[int]:
     """For whoever asks in this request, read once."""
+    if LOOKING_AS in db.info:
+        looking: frozenset[int] = db.info[LOOKING_AS]
+        return looking
     user: User | None = g.get("user") if has_request_context() else None
     if user is None:
         return frozenset()

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -23,12 +23,14 @@ from sqlalchemy.orm import Session
 
 from database import Database
 from errors import GensvarError
-from models import Case, CaseEvent, Heartbeat, Notice, User
+from models import CaseEvent, Heartbeat, Notice, User
 from web import login, presence
-from web.access import hidden_teams
+from web.access import hidden_teams, look_as
 from web.inbox import collecting, newest_event
+from web.operators import NOBODY, is_personal
 from web.presence import Somebody
 from web.queries import CaseFilter, cases_among
+from web.views import counts_of
 
 log = logging.getLogger("gensvar.web")
 
@@ -37,6 +39,9 @@ LOGINS = timedelta(seconds=5)  # how often it is asked whether the logins behind
 STREAMS = 250  # a process; a window too many asks every two seconds
 POLLED = 10.0  # seconds a window that asks is open after it asked
 MOST = 200  # events told one by one; after a longer sleep the whole list is asked for
+COUNT = 1.0  # seconds between two counts of the views, at least; ten times what the last one took, if that is more
+RECOUNT = 30.0  # what the time alone changes: lateness, what was put off
+AT_ONCE = 40  # views counted by one question
 COMMITTED = timedelta(seconds=5)  # PostgreSQL: by then a number that is missing among the events stays missing
 
 Hint = dict[str, Any]
@@ -45,10 +50,11 @@ There = dict[int, tuple[Somebody, ...]]
 
 @dataclass(eq=False)
 class Window:
-    """A window that is open. ``wanted``: the list it shows; ``last``: the newest event it knows, None: it knows none.
+    """A window that is open. ``wanted``: the list it shows, ``counted``: those its navigation counts, by address.
 
-    ``gone``: whether its connection is known to be cut. ``asked_at``: when it asked last by ``time.monotonic``, if it
-    has no stream but asks from time to time; None: it waits on its mailbox.
+    ``last``: the newest event it knows, None: it knows none. ``gone``: whether its connection is known to be cut.
+    ``asked_at``: when it asked last by ``time.monotonic``, if it has no stream but asks from time to time; None: it
+    waits on its mailbox.
     """
 
     name: str
@@ -56,12 +62,14 @@ class Window:
     login: int
     case: int | None = None
     wanted: CaseFilter | None = None
+    counted: Mapping[str, CaseFilter] = field(default_factory=dict)
     last: int | None = None
     gone: Callable[[], bool] = lambda: False
     asked_at: float | None = None
     ahead: set[int] = field(default_factory=set)  # events after ``last`` that it knows too
     told: Hint = field(default_factory=dict)  # what it knows of that which has no event
     there: There | None = None  # None: it knows nothing of who is where
+    counts: dict[str, str | None] = field(default_factory=dict)
     mailbox: SimpleQueue[Hint | None] = field(default_factory=SimpleQueue)
 
     @property
@@ -111,6 +119,7 @@ class Hub:
         self._kept: dict[str, tuple[int, int, datetime]] = {}  # as the table has it: window -> user, case, when
         self._asked_at: datetime | None = None  # about the logins and what they may see
         self._hidden: dict[int, frozenset[int]] = {}  # user -> teams whose cases they do not see
+        self._counted = (-1, 0.0, 0.0)  # the newest event then, when, and until when that is enough (monotonic)
         self._thread: threading.Thread | None = None
         self._closed = False
 
@@ -173,12 +182,26 @@ class Hub:
         self._dismiss(at)
         windows = self._open()
         self._keep_presence(windows, at)
+        streams: dict[frozenset[int], list[Window]] = {}  # by what they do not see
+        began = time.monotonic()
         with self._database.read() as db:
-            state = State.read(db, {each.user.id for each in windows}, at)
-            for user in {each.user.id: each.user for each in windows if each.user.id not in self._hidden}.values():
-                self._hidden[user.id] = hidden_teams(db, user)
-            for window, hint in Telling(db, state, self._hidden, at).to(each for each in windows if each.streams):
-                window.mailbox.put(hint)
+            newest = newest_event(db)
+            for each in windows:
+                if each.user.id not in self._hidden:
+                    self._hidden[each.user.id] = hidden_teams(db, each.user)
+                if each.streams:
+                    streams.setdefault(self._hidden[each.user.id], []).append(each)
+        last, counted, enough = self._counted
+        count = began >= enough and (newest != last or began - counted >= RECOUNT)
+        for hidden, those in streams.items():
+            with self._database.read() as db:
+                look_as(db, hidden)
+                state = State.read(db, {each.user.id for each in those}, at)
+                for window, hint in Telling(db, state, at, count=count).to(those):
+                    window.mailbox.put(hint)
+        if count:
+            now = time.monotonic()
+            self._counted = (newest, began, now + max(COUNT, 10 * (now - began)))
 
     def _dismiss(self, at: datetime) -> None:
         """Windows whose connection is cut, who have not asked for long, or whose login has ended."""
@@ -207,23 +230,22 @@ class Hub:
 
 
 class Telling:
-    """What is new to each of some windows. What they have in common is asked once.
+    """What is new to each of some windows whose users see the same cases. What they have in common is asked once."""
 
-    ``hidden``: user -> the teams whose cases they do not see, see ``web.access``.
-    """
-
-    def __init__(self, db: Session, state: State, hidden: Mapping[int, frozenset[int]], at: datetime) -> None:
-        self._db, self._state, self._hidden, self._at = db, state, hidden, at
+    def __init__(self, db: Session, state: State, at: datetime, *, count: bool) -> None:
+        self._db, self._state, self._at, self._count = db, state, at, count
         self._postgresql = db.get_bind().dialect.name == "postgresql"
         self._events: dict[int, list[tuple[int, int, datetime]]] = {}
-        self._teams: dict[int, int | None] = {}
-        self._there: dict[frozenset[int], There] = {}
         self._among: dict[tuple[Any, ...], list[int]] = {}
 
-    def to(self, windows: Iterable[Window]) -> Iterator[tuple[Window, Hint]]:
+    def to(self, windows: Collection[Window]) -> Iterator[tuple[Window, Hint]]:
         """The windows that are to be told something, each with its hint, which they know from then on."""
+        counts = self._counts(windows) if self._count else {}
         for window in windows:
             hint = self._news(window) | self._people(window)
+            known = {address: counts.get(asked(wanted)) for address, wanted in window.counted.items()}
+            if self._count and known != window.counts:
+                hint["counts"] = window.counts = known
             rest = {
                 "collecting": self._state.collecting,
                 "restarts": self._state.restarts,
@@ -251,7 +273,7 @@ class Telling:
         window.ahead = {number for number, _, _ in since if number > window.last}
         if many:
             return {"cases": [], "in": [], "many": True}
-        cases = sorted(self._visible(window, new))
+        cases = sorted(new)
         return {"cases": cases, "in": self._listed(window, cases)} if cases else {}
 
     def _since(self, last: int) -> list[tuple[int, int, datetime]]:
@@ -261,39 +283,51 @@ class Telling:
             self._events[last] = [(number, case, at) for number, case, at in found]
         return self._events[last]
 
-    def _visible(self, window: Window, cases: Collection[int]) -> Collection[int]:
-        hidden = self._hidden.get(window.user.id)
-        if not hidden:
-            return cases
-        unknown = set(cases) - self._teams.keys()
-        if unknown:
-            found = self._db.execute(select(Case.id, Case.team_id).where(Case.id.in_(unknown)))
-            self._teams.update(dict.fromkeys(unknown) | {case: team for case, team in found})
-        return [case for case in cases if self._teams[case] not in hidden]
-
     def _listed(self, window: Window, cases: list[int]) -> list[int]:
         if window.wanted is None:
             return []
-        key = (repr(window.wanted), *cases)
+        key = (asked(window.wanted), *cases)
         if key not in self._among:
             try:
-                self._among[key] = sorted(cases_among(self._db, cases, window.wanted))
+                self._among[key] = sorted(cases_among(self._db, cases, self._as_of_now(window.wanted)))
             except GensvarError:  # the list itself has said what is wrong with what it was asked for
                 self._among[key] = []
         return self._among[key]
 
+    def _counts(self, windows: Collection[Window]) -> dict[tuple[str, int], str | None]:
+        """How many cases the views of these windows hold, as the navigation says it."""
+        views = {asked(wanted): wanted for window in windows for wanted in window.counted.values()}
+        keys, counts = list(views), list[str | None]()
+        for first in range(0, len(keys), AT_ONCE):
+            counts += counts_of(self._db, [self._as_of_now(views[key]) for key in keys[first : first + AT_ONCE]])
+        return dict(zip(keys, counts, strict=True))
+
+    def _as_of_now(self, wanted: CaseFilter) -> CaseFilter:
+        """What was late when the window was opened is not all that is late now."""
+        asker = wanted.asker
+        if wanted.due_before is None or asker.at is None:
+            return replace(wanted, asker=replace(asker, at=self._at))
+        due = wanted.due_before + (self._at - asker.at)
+        return replace(wanted, due_before=due, asker=replace(asker, at=self._at))
+
     def _people(self, window: Window) -> Hint:
         """``there``: case -> who is there now, as [user, name, writing], where that changed; ``whole``: everywhere."""
-        hidden = self._hidden.get(window.user.id, frozenset())
-        if hidden not in self._there:
-            self._there[hidden] = {case: self._state.there[case] for case in self._visible(window, self._state.there)}
-        now, before = self._there[hidden], window.there
+        now, before = self._state.there, window.there
         if now == before:
             return {}
         window.there = now
         changed = [case for case in now.keys() | (before or {}).keys() if now.get(case) != (before or {}).get(case)]
         there = {case: [[each.user_id, each.name, each.writing] for each in now.get(case, ())] for case in changed}
         return {"there": there, "whole": True} if before is None else {"there": there}
+
+
+def asked(wanted: CaseFilter) -> tuple[str, int]:
+    """Equal for filters that hold the same cases."""
+    user, at = wanted.asker.user, wanted.asker.at
+    personal = wanted.q is not None or any(is_personal(each) for each in wanted.asked)
+    ahead = wanted.due_before - at if wanted.due_before and at else None
+    plain = replace(wanted, due_before=None, asker=NOBODY)
+    return repr((plain, ahead)), user.id if user and personal else 0
 
 
 def settled(last: int, since: Iterable[tuple[int, int, datetime]], at: datetime) -> int:

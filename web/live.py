@@ -24,8 +24,7 @@ from sqlalchemy import select
 
 from house import House
 from models import Case
-from web import notices, panes, preferences, presence
-from web.access import hidden_teams
+from web import notices, panes, preferences, presence, views
 from web.context import house, now, user, whole_number
 from web.finding import wanted_cases
 from web.hub import Hub, State, Telling, Window, written
@@ -70,6 +69,7 @@ def _window(*, streams: bool) -> Window:
     with house().database.read() as db:
         if wanted is not None:
             cases_among(db, [0], wanted)
+        counted = views.counted(db, user()) if wanted is not None else {}
         if case is not None and db.scalar(select(Case.id).where(Case.id == case)) is None:
             case = None
     return Window(
@@ -78,6 +78,7 @@ def _window(*, streams: bool) -> Window:
         login=g.login_id,
         case=case,
         wanted=wanted,
+        counted=counted,
         last=max(after, default=None),
         gone=request.environ.get("waitress.client_disconnected", lambda: False) if streams else lambda: False,
         asked_at=None if streams else time.monotonic(),
@@ -110,7 +111,7 @@ def news() -> Response:
         _hub().open(window)
     with house().database.read() as db:
         state = State.read(db, [window.user.id], at)
-        [(_, hint)] = Telling(db, state, {window.user.id: hidden_teams(db, window.user)}, at).to([window])
+        [(_, hint)] = Telling(db, state, at, count=(window.last or 0) < state.newest).to([window])
     known = json.dumps([window.told, hint.get("there")], sort_keys=True)
     hint["state"] = hashlib.sha256(known.encode()).hexdigest()[:12]
     if not hint.get("cases") and not hint.get("many") and hint["state"] == request.args.get("state"):

@@ -180,6 +180,11 @@ def _held(db: Session, asked: Operator, asker: Asker) -> Condition:
             return exists().where(Mention.case_id == Case.id, cast(Mention.attachments, Text).like('%"photo"%'))
 
 
+def is_personal(asked: Operator) -> bool:
+    """Whether the answer depends on who asks."""
+    return fold(asked.value) in {"me", "unread", "draft"}
+
+
 def _me(asker: Asker) -> int:
     return asker.user.id if asker.user else 0
 

@@ -50,12 +50,20 @@ def views(db: Session, args: MultiDict[str, str], me: User) -> list[View]:
         *((each.name, parse_qs(each.query), True, each.owner_id is None) for each in kept),
     ]
     filters = [_filter(chosen, me) for _label, chosen, counted, _shared in choices if counted]
-    counts = iter(_counts(db, filters))
+    counts = iter(counts_of(db, filters))
     here = _same(args)
     return [
         View(label, chosen, _same(chosen) == here, next(counts) if counted else None, shared)
         for label, chosen, counted, shared in choices
     ]
+
+
+def counted(db: Session, me: User) -> dict[str, CaseFilter]:
+    """The views that are counted: the address of each in the navigation, and its cases."""
+    kept = saved(db, me)
+    choices: list[dict[str, Any]] = [dict(args) for _label, args, counts in built_in(has_default(kept, me)) if counts]
+    choices += [parse_qs(each.query) for each in kept]
+    return {url_for("inbox.inbox", **chosen): _filter(chosen, me) for chosen in choices}
 
 
 def built_in(default_is_another: bool) -> list[tuple[str, Args, bool]]:
@@ -100,7 +108,8 @@ def _filter(args: Args, me: User) -> CaseFilter:
     return finding.wanted_cases(MultiDict({name: list(values) for name, values in args.items()}), me)
 
 
-def _counts(db: Session, filters: Sequence[CaseFilter]) -> list[str | None]:
+def counts_of(db: Session, filters: Sequence[CaseFilter]) -> list[str | None]:
+    """How many cases each holds, as the navigation says it; None: not counted."""
     try:
         found = count_cases(db, filters, COUNTED)
     except InvalidInput:  # somebody has saved what can no longer be read: count the others, each by itself

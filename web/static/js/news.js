@@ -11,6 +11,7 @@
   let timer = null;
   let asked = 0;
   let messages = [];
+  let counts = {}; // address of a view -> how many cases
 
   const paused = () => localStorage.getItem(PAUSED) === "yes";
   const firstPage = () => !new URLSearchParams(location.search).has("cursor");
@@ -39,9 +40,19 @@
     if (hint.many && document.getElementById("cases")) lots = true;
     const open = gensvar.open();
     if (open && (hint.many || (hint.cases || []).includes(Number(open.dataset.case)))) thread = true;
+    if (hint.counts) { counts = hint.counts; drawCounts(); }
     offerCases();
     soon();
   });
+
+  // The numbers of the navigation; a view whose number is not known has none.
+  function drawCounts() {
+    if (paused()) return;
+    for (const [address, count] of Object.entries(counts)) {
+      const number = document.querySelector(`#nav a[href="${CSS.escape(address)}"] .count`);
+      if (number && count !== null && number.textContent !== count) number.textContent = count;
+    }
+  }
 
   function soon() {
     if (timer || !(thread || (rows.size && !paused()))) return;
@@ -201,8 +212,15 @@
     pause(document);
     gensvar.announce(event.target.checked ? event.target.dataset.on : event.target.dataset.off);
     document.dispatchEvent(new CustomEvent("gensvar:paused", { detail: paused() }));
+    drawCounts();
     offerCases();
     soon();
   });
+  // An answer of ours on its way changes without a word of the house: looked at as long as it is on its way.
+  setInterval(() => {
+    if (document.hidden || !document.querySelector("#case article:is([data-status=held], [data-status=queued], [data-status=calling])")) return;
+    thread = true;
+    soon();
+  }, 2000);
   gensvar.paused = paused;
 })();
