@@ -25,6 +25,7 @@ from web import (
     drafts,
     errors,
     finding,
+    first_steps,
     history,
     i18n,
     inbox,
@@ -85,6 +86,7 @@ SCREENS = (
     history,
     me,
     languages,
+    first_steps,
 )
 
 

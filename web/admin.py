@@ -35,7 +35,7 @@ from models import (
 )
 from settings import SourceSettings
 from triage import language, watch
-from web import history, labels
+from web import first_steps, history, labels
 from web.context import house, now, only_admins, user
 from web.i18n import gettext as _
 from web.i18n import number
@@ -72,6 +72,7 @@ def overview() -> str:
             stuck=stuck,
             users=db.scalar(select(func.count()).select_from(User).where(User.disabled_at.is_(None))),
             cases=db.scalar(select(func.max(Case.id))) or 0,
+            open_steps=[step for step in first_steps.steps(db, user()) if step.open],
         )
 
 

@@ -242,6 +242,8 @@ def setup() -> Response | BaseResponse:
     database = req.house().database
     with database.read() as db:
         if not _no_users(db):
+            if request.method == "GET" and req.is_at_least(Role.admin):
+                return redirect(url_for("first_steps.listing"))
             abort(404)
     if request.method == "GET":
         return make_response(render_template("setup.html", form={}, error=None, min_length=MIN_LENGTH))
@@ -251,7 +253,7 @@ def setup() -> Response | BaseResponse:
     except InvalidInput as error:
         page = render_template("setup.html", form=form, error=str(error), min_length=MIN_LENGTH)
         return make_response(page, 422)
-    response = make_response(redirect("/", 303))
+    response = make_response(redirect(url_for("first_steps.listing"), 303))
     with database.transaction() as db:
         lock(db, "setup")
         if not _no_users(db):
