@@ -208,7 +208,9 @@ def notice_kind(kind: str) -> str:
     """What a colleague can be told of, as a choice in the settings."""
     return {
         "take": _("A case is assigned to me"),
-        "author_wrote": _("A message comes in on a case of mine"),
+        "author_wrote": _("A message comes in on a case that is mine or that I follow"),
+        "mentioned": _("I am named in a note"),
+        "note": _("A note is written in a case that I follow"),
         "reply_proposed": _("A colleague wants me to look at an answer"),
         "reply_returned": _("An answer of mine comes back"),
         "follow_up_due": _("A follow-up is due"),

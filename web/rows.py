@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, joinedload
 
-from models import Case, CaseStatus, Draft, Mention, Read, User
+from models import Case, CaseEvent, CaseStatus, Draft, Mention, Notice, Read, User
 from web.finding import hits
 from web.preview import Marked
 
@@ -107,5 +107,7 @@ def last_looked(db: Session, numbers: Sequence[int], user_id: int) -> dict[int, 
 
 
 def look(db: Session, number: int, user_id: int, at: datetime) -> None:
-    """Somebody has the case before their eyes now."""
+    """Somebody has the case before their eyes now, and thereby knows what they were told of it."""
     db.merge(Read(user_id=user_id, case_id=number, at=at))
+    of_it = Notice.event_id.in_(select(CaseEvent.id).where(CaseEvent.case_id == number))
+    db.execute(update(Notice).where(Notice.user_id == user_id, Notice.seen_at.is_(None), of_it).values(seen_at=at))
