@@ -731,7 +731,7 @@ def test_two_people_do_not_undo_each_others_details(anna: FlaskClient, browser: 
     anna.post("/cases/1/details", data={**seen, "assignee": "", "priority": "urgent", "tags": "snö"})
     case = screens.case_of(storby, "1001")
     assert (case.assignee_id, case.priority) == (me, "urgent")
-    assert anna.post("/cases/1/details", data={"was_priority": "", "priority": "<b>"}).status_code == 400
+    assert anna.post("/cases/1/details", data={"was_priority": "", "priority": "<b>"}).status_code == 422
     judged = {"was_kind": "problem", "kind": "idea", "was_sentiment": "negative", "sentiment": "negative"}
     mats.post("/cases/1/classify", data={"was_sentiment": "negative", "sentiment": "positive"})
     anna.post("/cases/1/classify", data=judged)

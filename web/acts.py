@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from errors import InvalidInput
-from models import CaseStatus, Kind, Priority, Role, Team, User
+from models import Case, CaseLink, CaseStatus, CaseTag, Kind, Priority, Role, Team, User
 from triage import cases, policy, snoozing
 from triage.cases import Following
 from triage.snoozing import Preset
 from web import labels
-from web.context import zone
+from web.context import now, user, zone
 from web.i18n import clock, ngettext, weekday
 from web.i18n import gettext as _
 from web.queries import get_case
@@ -170,6 +171,46 @@ def moment(until: datetime, at: datetime) -> str:
     """With the weekday, unless it is today."""
     same = until.astimezone(zone()).date() == at.astimezone(zone()).date()
     return clock(until, at) if same else weekday(until)
+
+
+SUGGESTED = 12  # tags
+
+
+def known_tags(db: Session, begun: str) -> list[str]:
+    """The first tags in use that begin so: each asked for by the index, however many cases bear it."""
+    begins = " ".join(begun.split()).lower()
+    found: list[str] = []
+    while len(found) < SUGGESTED:
+        next_one = select(func.min(CaseTag.tag)).where(CaseTag.tag > found[-1] if found else CaseTag.tag >= begins)
+        tag = db.scalar(next_one)
+        if tag is None or not tag.startswith(begins):
+            break
+        found.append(tag)
+    return found
+
+
+def colleagues(db: Session, me: User) -> list[dict[str, str]]:
+    """Whom a note can name: how it is written, and who that is."""
+    users = list(db.scalars(select(User).where(User.disabled_at.is_(None), User.id != me.id).order_by(User.name)))
+    names = Counter(user.name.casefold() for user in users)
+    people = [
+        {"insert": user.name if names[user.name.casefold()] == 1 else user.email, "name": user.name, "more": user.email}
+        for user in users
+    ]
+    shared = db.scalars(select(Team.name).order_by(Team.name))
+    return [*people, *({"insert": team, "name": team, "more": _("Team")} for team in shared)]
+
+
+def panel(db: Session, case: Case) -> dict[str, Any]:
+    """What ``_work.html`` shows beside a case."""
+    pairs = select(CaseLink).where(or_(CaseLink.case_id == case.id, CaseLink.other_id == case.id))
+    others = [link.other_id if link.case_id == case.id else link.case_id for link in db.scalars(pairs)]
+    linked = db.scalars(select(Case).where(Case.id.in_(others)).order_by(Case.id)).all() if others else []
+    return {
+        "times": times(db, case.team, now()),
+        "following": cases.following(db, case.id, user().id),
+        "links": linked,
+    }
 
 
 # -- in words -------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, time, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,8 +32,8 @@ from models import (
 )
 from replies import outbox
 from triage import cases, drafts, policy, states
+from web import acts, judgements, labels, panes, people, promises, review, rows, shared, stories, targets
 from web import composer as composing
-from web import judgements, labels, panes, people, promises, review, rows, shared, stories, targets
 from web.acts import local_time
 from web.composer import Composer
 from web.context import house, now, user, whole_number, zone
@@ -47,7 +47,7 @@ from web.safe_html import clean, is_web, link_text
 pages = Blueprint("cases", __name__, url_prefix="/cases")
 
 MAX_NOTE = 20_000  # characters
-AGAIN = (ReplyStatus.cancelled, ReplyStatus.draft)  # answers whose text can be taken up again
+AGAIN = (ReplyStatus.cancelled, ReplyStatus.draft, ReplyStatus.failed)  # answers whose text can be taken up again
 LONG = 1_200  # characters; a longer message is folded
 TWICE = timedelta(minutes=10)  # the same note by the same person within this time is the same click
 
@@ -57,6 +57,7 @@ TWICE = timedelta(minutes=10)  # the same note by the same person within this ti
 
 # What stands beside the thread, in this order: template -> what it needs.
 PANELS: Mapping[str, Callable[[Session, Case], dict[str, Any]]] = {
+    "_work.html": acts.panel,
     "_review.html": review.panel,
     "_targets.html": targets.panel,
     "_judgement.html": judgements.panel,
@@ -149,7 +150,6 @@ def _page(db: Session, number: int, composer: Composer, why: str | None = None, 
         "people": db.scalars(select(User).where(User.disabled_at.is_(None)).order_by(User.name)).all(),
         "teams": db.scalars(select(Team).order_by(Team.name)).all(),
         "priorities": list(Priority),
-        "presets": follow_up_presets(),
         "unseen": next((each.id for each in theirs if looked is not None and each.collected_at > looked), None),
         "known": looked is not None,
         "focus": focus,
@@ -192,12 +192,18 @@ def body_of(mention: Mention) -> Markup:
     return Markup('<p class="plain">{}</p>').format(link_text(mention.text))
 
 
-def follow_up_presets() -> list[tuple[str, datetime]]:
-    """Tomorrow and Monday at eight, in the organisation's time zone."""
-    today = now().astimezone(zone()).date()
-    monday = today + timedelta(days=7 - today.weekday())
-    days = [(_("Tomorrow 08:00"), today + timedelta(days=1)), (_("Monday 08:00"), monday)]
-    return [(label, datetime.combine(day, time(8), zone())) for label, day in days]
+@pages.get("/tags")
+def tags() -> str:
+    """Tags that begin so, as choices of the field that asks."""
+    with house().database.read() as db:
+        return render_template("_options.html", options=acts.known_tags(db, request.args.get("value", "")))
+
+
+@pages.get("/colleagues")
+def colleagues() -> Response:
+    """Whom a note can name."""
+    with house().database.read() as db:
+        return jsonify({"named": acts.colleagues(db, user())})
 
 
 # -- while one writes -----------------------------------------------------------------------------------------------
