@@ -87,7 +87,8 @@ def _listed(db: Session) -> tuple[CasePage, CasePage]:
     args = panes.list_args()
     wanted, cursor = wanted_cases(args, user()), args.get("cursor")
     sort = finding.sort_of(args)
-    on_top = _flagged(db, wanted) if cursor is None and sort is Sort.newest else CasePage([], None, 0)
+    plain = cursor is None and sort is Sort.newest and not wanted.q
+    on_top = _flagged(db, wanted) if plain else CasePage([], None, 0)
     return on_top, find_cases(db, wanted, sort=sort, limit=PAGE, cursor=cursor, most=COUNTED)
 
 

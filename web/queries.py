@@ -58,7 +58,7 @@ from web.search import Search, among, ask
 MAX_LIMIT = 200
 MAX_NUMBER = 2**63 - 1  # what both databases take as an id
 EITHER = ("priority", "team", "tag", "source", "story")  # one of several will do, as of the fields of a filter
-AT_FIRST, AT_MOST = 200, 5_000  # cases looked through at a time, for words that are in many
+AT_FIRST, AT_MOST = 100, 5_000  # cases looked through at a time, for words that are in many
 LOOKED_AT = 20_000  # cases; then a screen says how far back it has come
 CONTEXT_LEVELS = 50  # how far above a case its thread is shown
 
@@ -78,6 +78,7 @@ class CaseFilter:
 
     status: Sequence[str] = ()
     channel: Sequence[str] = ()
+    priority: Sequence[str] = ()
     kind: Sequence[str] = ()
     sentiment: Sequence[str] = ()
     language: Sequence[str] = ()
@@ -158,6 +159,7 @@ def find_cases(
     cases = [found[row[0]] for row in rows[:limit]]
     if most and search.words and few is None:
         return CasePage(cases, next_cursor, len(cases), next_cursor is not None or cursor is not None, reading.until)
+    most = min(most, limit * 4) if most and search.words else most  # hits are counted one by one
     total = reading.count(most)
     if most is not None and total > most:
         return CasePage(cases, next_cursor, most, more=True)
@@ -330,6 +332,8 @@ def _case_conditions(db: Session, wanted: CaseFilter) -> list[ColumnElement[bool
     conditions: list[ColumnElement[bool]] = []
     if wanted.channel:
         conditions.append(Case.channel.in_(wanted.channel))
+    if wanted.priority:
+        conditions.append(Case.priority.in_(wanted.priority))
     if wanted.kind:
         conditions.append(Case.kind.in_(wanted.kind))
     if wanted.sentiment:
@@ -463,11 +467,11 @@ class _Reading:
         if not self.search.words:
             counted = query if most is None else query.limit(most + 1)
             return self.db.scalar(select(func.count()).select_from(counted.subquery())) or 0
-        found, last = 0, 0
+        found, last, size = 0, 0, AT_MOST if most is None else most
         while most is None or found <= most:
-            ids = self.db.scalars(query.where(Case.id > last).order_by(Case.id).limit(AT_MOST)).all()
+            ids = self.db.scalars(query.where(Case.id > last).order_by(Case.id).limit(size)).all()
             found += len(self.search.holding(ids))
-            if len(ids) < AT_MOST:
+            if len(ids) < size:
                 break
             last = ids[-1]
         return found

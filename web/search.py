@@ -12,6 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -53,6 +54,7 @@ class Entry(NamedTuple):
     """A text of something that belongs to what is looked for."""
 
     kind: str  # mention, author, reply, note
+    id: int
     language: str | None
     text: str
 
@@ -249,17 +251,21 @@ def _told(db: Session, of: type[Case] | type[Mention], ids: Sequence[int]) -> di
     here = among(own, ids, db)
     text, unknown = SearchText.text, null()
     parts: list[Any] = [
-        select(own, literal("mention"), Mention.language, text).join(SearchText, SearchText.mention_id == Mention.id),
-        select(own, literal("author"), unknown, text).join(SearchText, SearchText.author_id == Mention.author_id),
+        select(own, literal("mention"), Mention.id, Mention.language, text).join(
+            SearchText, SearchText.mention_id == Mention.id
+        ),
+        select(own, literal("author"), Mention.author_id, unknown, text).join(
+            SearchText, SearchText.author_id == Mention.author_id
+        ),
     ]
     parts = [part.where(here) for part in parts]
     if of is Case:
         for name, table, key in (("reply", Reply, SearchText.reply_id), ("note", Note, SearchText.note_id)):
-            part = select(table.case_id, literal(name), unknown, text).join(SearchText, key == table.id)
+            part = select(table.case_id, literal(name), table.id, unknown, text).join(SearchText, key == table.id)
             parts.append(part.where(among(table.case_id, ids, db)))
     told: dict[int, list[Entry]] = defaultdict(list)
-    for id, kind, language, said in db.execute(union_all(*parts)):
-        told[id].append(Entry(kind, language, said))
+    for row, kind, id, language, said in db.execute(union_all(*parts)):
+        told[row].append(Entry(kind, id, language, said))
     return told
 
 
@@ -276,11 +282,20 @@ def _says(entry: Entry, leaf: watch.Leaf) -> bool:
             return entry.kind == "mention" and words.matches(watch.Text.of(*parts[3:]))
         case watch.Term(inside=True):
             return any(leaf.words[0] in part for part in _spoken(entry, parts))
+        case watch.Term(inflected=False):
+            return any(_pattern(leaf).search(part) for part in _spoken(entry, parts))
         case _:
             spoken = _spoken(entry, parts)
             if not any(all(word in part for word in words) for words in _letters(leaf) for part in spoken):
                 return False  # quickly
             return leaf.matches(watch.Text.of(*spoken, language=entry.language))
+
+
+@lru_cache(maxsize=1024)
+def _pattern(term: watch.Term) -> re.Pattern[str]:
+    """What ``term.spans`` looks for, without cutting the text into words."""
+    begin, end = "#" if term.tag else r"(?<!\w)", "" if term.prefix else r"(?!\w)"
+    return re.compile(begin + r"\W+".join(map(re.escape, term.words)) + end)
 
 
 def _spoken(entry: Entry, parts: Sequence[str]) -> Sequence[str]:
@@ -320,12 +335,17 @@ def _promise(node: watch.Node) -> int:
     )
 
 
-def marks(q: str | None, text: str, language: str | None = None) -> list[tuple[int, int]]:
-    """Which characters of a text (normalised as NFC) the words of a query stand at; none where it cannot be read."""
-    try:
-        return watch.marks(watch.parse_search(q), text, language) if q else []
-    except QueryError:
-        return []
+def where_it_says(db: Session, node: watch.Node, cases: Sequence[int]) -> dict[str, list[int]]:
+    """Of each case the latest that holds one of the words wanted: mention, reply, note -> ids. One query."""
+    wanted = [leaf for leaf, is_wanted in watch.leaves(node) if is_wanted and isinstance(leaf, watch.Term | watch.Near)]
+    found: dict[str, list[int]] = {"mention": [], "reply": [], "note": []}
+    for entries in _told(db, Case, cases).values():
+        for kind, ids in found.items():
+            said = [each.id for each in entries if each.kind == kind and any(_says(each, leaf) for leaf in wanted)]
+            if said:
+                ids.append(max(said))
+                break
+    return found
 
 
-__all__ = ["Asker", "Search", "among", "ask", "marks"]
+__all__ = ["Asker", "Search", "among", "ask", "where_it_says"]

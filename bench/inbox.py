@@ -1,0 +1,268 @@
+"""What the inbox costs when there is much in it: server time, bytes and queries of each screen, on either database.
+
+    python -m bench.inbox [CASES] [DATABASE_URL]
+
+Builds a seeded house of CASES cases (100,000) with three mentions each and a tenth of the cases unfinished, in a
+temporary folder unless a URL is given, then asks every screen some times. ``work`` is the processor time of this
+process, which says more than the clock on a machine that others use as well; with PostgreSQL it leaves out the
+server's. A statement whose plan reads a large table whole is shown under it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, event, insert, text
+
+import house as house_module
+from database import Database
+from house import House
+from models import Author, Case, CaseStatus, CaseTag, Kind, Mention, Note, Reply, SearchText, Source, Team, User
+from triage import index
+from web import create_app, passwords
+
+AT = datetime(2026, 11, 24, 8, tzinfo=UTC)
+SEED = 4
+TIMES = 9
+AT_ONCE = 5_000
+PASSWORD = "inbox-bench-password"  # noqa: S105
+LARGE = ("cases", "mentions", "search_texts", "case_events", "authors", "replies", "case_tags")
+SYLLABLES = (
+    "snö", "is", "väg", "gat", "plog", "sand", "skol", "buss", "park", "lek", "bro", "torg", "vatten", "avlopp", "sop",
+    "kärl", "lyse", "häck", "å", "ål", "ök", "mar",
+)  # fmt: skip
+ENDS = ["", "en", "ar", "ning", "ningen", "ade", "erna", "s"]
+
+
+def vocabulary(chance: random.Random) -> list[str]:
+    """Common words first: they are drawn as words are, the n-th a n-th as often."""
+    made = ["och", "att", "det", "som", "inte", "snö", "vägen", "när", "kommer", "ni"]
+    while len(made) < 20_000:
+        made.append("".join(chance.choices(SYLLABLES, k=chance.choice((2, 2, 3)))) + chance.choice(ENDS))
+    return made
+
+
+def build(database: Database, cases: int) -> None:
+    chance = random.Random(SEED)
+    words = vocabulary(chance)
+    weights = [1 / (place + 3) for place in range(len(words))]
+    drawn = chance.choices(words, weights, k=500_000)
+
+    def said(length: int) -> str:
+        start = chance.randrange(len(drawn) - length)
+        return " ".join(drawn[start : start + length])
+
+    with database.engine.begin() as connection:
+        users: list[dict[str, Any]] = [
+            {"id": n, "email": f"agent{n}@storby.example", "name": f"Agent {n}", "role": "admin" if n == 1 else "agent",
+             "password_hash": passwords.hash_password(PASSWORD) if n == 1 else None, "created_at": AT,
+             "preferences": {}}
+            for n in range(1, 51)
+        ]  # fmt: skip
+        connection.execute(insert(User), users)
+        connection.execute(insert(Team), [{"id": n, "name": f"Team {n}"} for n in range(1, 9)])
+        source = {"channel": "api", "definition": {}, "enabled": True, "created_at": AT}
+        connection.execute(insert(Source), [{"id": n, "name": f"source-{n}", **source} for n in range(1, 21)])
+        many = cases // 2
+        for some in _some(1, many):
+            rows = [
+                {"id": n, "channel": "api", "external_id": str(n), "name": f"{said(1).title()} {n}", "handle": f"h{n}",
+                 "followers": n % 5000, "first_seen_at": AT}
+                for n in some
+            ]  # fmt: skip
+            _insert(connection, Author, rows, ("name", "handle"))
+        for some in _some(1, cases):
+            _cases(connection, some, cases, chance, said)
+    _settle(database)
+
+
+def _cases(connection: Connection, some: range, cases: int, chance: random.Random, said: Any) -> None:
+    rows, mentions, replies, notes, tags = [], [], [], [], []
+    for n in some:
+        active = AT - timedelta(minutes=(cases - n) * 5 + chance.randrange(2_000))
+        unfinished = n > cases * 0.95 or chance.random() < 0.05
+        status = chance.choice(["new", "open", "pending"]) if unfinished else chance.choice(["resolved", "closed"])
+        subject = said(8)
+        rows.append(
+            {"id": n, "channel": "api", "source_id": n % 20 + 1, "author_id": n // 2 or 1, "subject": subject,
+             "status": status, "closed_at": active if status == CaseStatus.closed else None, "priority": "normal",
+             "kind": chance.choice(list(Kind)), "sentiment": "neutral", "language": "sv", "settled": [],
+             "assignee_id": chance.choice([None, *range(1, 51)]), "team_id": chance.choice([None, 1, 2, 3, 4]),
+             "opened_at": active, "seen_at": active, "last_activity_at": active, "mention_count": 3,
+             "next_breach_at": AT + timedelta(minutes=chance.randrange(-500, 5000)) if unfinished else None,
+             "flag": "reply_failed" if unfinished and chance.random() < 0.001 else None, "version": 1}
+        )  # fmt: skip
+        for part in range(3):
+            id = 3 * n + part
+            mentions.append(
+                {"id": id, "channel": "api", "external_id": str(id), "case_id": n, "author_id": n // 2 or 1,
+                 "text": subject + " " + said(20) if part == 0 else said(25), "language": "sv", "title": None,
+                 "html": None, "url": None, "published_at": active, "collected_at": active, "reply_address": {},
+                 "attachments": []}
+            )  # fmt: skip
+        if not unfinished:
+            replies.append(
+                {"id": n, "case_id": n, "channel": "api", "to_mention_id": 3 * n, "user_id": 1, "body": said(20),
+                 "status": "sent", "created_at": active, "sent_at": active}
+            )  # fmt: skip
+        if n % 10 == 0:
+            notes.append({"id": n, "case_id": n, "user_id": 1, "body": said(12), "created_at": active})
+            tags.append(
+                {"case_id": n, "tag": chance.choice(["snö", "väg", "sällan"] if n % 1000 == 0 else ["snö", "väg"])}
+            )
+    connection.execute(insert(Case), rows)
+    _insert(connection, Mention, mentions, index.PARTS[Mention])
+    for table, made in ((Reply, replies), (Note, notes)):
+        if made:
+            _insert(connection, table, made, ("body",))
+    connection.execute(insert(CaseTag), tags)
+
+
+def _insert(connection: Connection, table: Any, rows: list[dict[str, Any]], parts: Sequence[str]) -> None:
+    connection.execute(insert(table), rows)
+    entries = [
+        {index.KEYS[table]: row["id"], "text": index.folded(table, [row[each] for each in parts])} for row in rows
+    ]
+    connection.execute(insert(SearchText), entries)
+
+
+def _some(first: int, last: int) -> Iterator[range]:
+    for start in range(first, last + 1, AT_ONCE):
+        yield range(start, min(start + AT_ONCE, last + 1))
+
+
+def _settle(database: Database) -> None:
+    with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(text("ANALYZE"))
+
+
+# -- asking ------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def statements(database: Database) -> Iterator[list[tuple[str, Any]]]:
+    told: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
+        if statement.lstrip().upper().startswith(("SELECT", "WITH")):
+            told.append((statement, parameters))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    try:
+        yield told
+    finally:
+        event.remove(database.engine, "before_cursor_execute", note)
+
+
+def whole_tables(database: Database, told: Sequence[tuple[str, Any]]) -> list[str]:
+    """Statements that read a large table from end to end, or sort what they found without an index."""
+    bad = []
+    with database.engine.execution_options(reading=True).connect() as connection:
+        for statement, parameters in told:
+            prefix = "EXPLAIN QUERY PLAN " if database.sqlite else "EXPLAIN "
+            plan = [str(row[-1]) for row in connection.exec_driver_sql(prefix + statement, parameters)]
+            ends = "LIMIT" in statement and not any("TEMP B-TREE" in line for line in plan)  # in the order of the key
+            found = [line.strip() for line in plan if _reads_all(line) and not ends]
+            if found:
+                bad.append(f"{'; '.join(found)}  <- {' '.join(statement.split())[:150]}")
+    return bad
+
+
+def _reads_all(line: str) -> bool:
+    words = line.replace("Parallel ", "").split()
+    if words[:1] == ["SCAN"] and words[1] in LARGE:
+        return "USING" not in words
+    return "Seq Scan on" in " ".join(words) and any(f" {table} " in f"{line} " for table in LARGE)
+
+
+def screens(cases: int, word: str) -> dict[str, str]:
+    number = cases - 10
+    return {
+        "list": "/",
+        "list, all": "/?status=all",
+        "list, oldest first": "/?sort=oldest",
+        "list, most urgent first": "/?sort=urgent",
+        "mine": "/?assignee=me",
+        "resolved": "/?status=resolved",
+        "filter: team and kind": "/?team=Team+2&kind=idea",
+        "filter: tag": "/?status=all&tag=snö",
+        "filter: a rare tag": "/?status=all&tag=sällan",
+        "filter: source": "/?status=all&source=source-3",
+        "filter: unread, due": "/?is=unread&due=late",
+        "filter: language, before a day": "/?status=all&language=sv&until=2026-06-01",
+        "search: a common word": "/search?q=inte",
+        "search: a word in others": "/search?q=snö",
+        "search: a rare word": f"/search?q={word}",
+        "search: common, to do, mine": "/search?q=inte+status:new+assignee:me",
+        "search: two words": f"/search?q=inte+{word[:6]}*",
+        "search: a phrase": '/search?q="inte+snö"',
+        "search: forms of a word": "/search?q=~väg",
+        "search: two letters": "/search?q=is",
+        "search: not there": "/search?q=xylofonkonsert",
+        "search: author": "/search?q=author:h4711",
+        "search: a number": f"/search?q={number}",
+        "case": f"/cases/{number}",
+        "case, pane alone": f"/cases/{number}?pane",
+    }
+
+
+def measure(house: House, cases: int) -> None:
+    app = create_app(house, clock=lambda: AT)
+    client = app.test_client()
+    client.post("/login", data={"email": "agent1@storby.example", "password": PASSWORD})
+    word = next(w for w in reversed(vocabulary(random.Random(SEED))) if len(w) > 12)
+    print(f"{'screen':32} {'median':>9} {'p95':>9} {'work':>9} {'bytes':>8} {'packed':>7} {'queries':>7}")
+    for name, address in screens(cases, word).items():
+        headers = {"HX-Target": "case"} if address.endswith("?pane") else {}
+        took, worked = [], []
+        for _ in range(TIMES):
+            began, busy = time.perf_counter(), time.process_time()
+            answer = client.get(address.removesuffix("?pane"), headers=headers)
+            took.append((time.perf_counter() - began) * 1000)
+            worked.append((time.process_time() - busy) * 1000)
+            assert answer.status_code == 200, (name, answer.status)
+        with statements(house.database) as told:
+            client.get(address.removesuffix("?pane"), headers=headers)
+        p95 = sorted(took)[int(len(took) * 0.95)]
+        sizes = f"{len(answer.data):8} {len(gzip.compress(answer.data)):7}"
+        times = f"{statistics.median(took):6.1f} ms {p95:6.1f} ms {statistics.median(worked):6.1f} ms"
+        print(f"{name:32} {times} {sizes} {len(told):7}", flush=True)
+        for bad in whole_tables(house.database, told):
+            print(f"    not by index: {bad}")
+
+
+def main() -> None:
+    cases = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    with tempfile.TemporaryDirectory() as folder:
+        url = sys.argv[2] if len(sys.argv) > 2 else f"sqlite:///{folder}/gensvar.db"
+        database = Database(url)
+        database.migrate()
+        with database.read() as db:
+            empty = db.get(User, 1) is None
+        if empty:
+            began = time.perf_counter()
+            build(database, cases)
+            print(f"{cases} cases, {cases * 3} mentions built in {time.perf_counter() - began:.0f} s")
+        if database.sqlite and database.url.database:
+            print(f"{Path(database.url.database).stat().st_size / 1e6:.0f} MB on disk")
+        parts = {
+            "organisation": {"name": "Storby kommun", "timezone": "Europe/Stockholm", "languages": ["sv"]},
+            "base_url": "http://127.0.0.1:8000", "listen": "127.0.0.1:8000", "data_dir": f"{folder}/var",
+            "database_url": url,
+        }  # fmt: skip
+        measure(house_module.build(parts, database), cases)
+        database.close()
+
+
+if __name__ == "__main__":
+    main()
