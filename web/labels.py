@@ -367,6 +367,10 @@ def remedy_reply(code: str | None) -> str:
         "rate_limited": _("Send it again in a while."),
         "gone": _("What you answered is no longer there."),
         "bad_request": _("Change the text, or answer on the network."),
+        "bad_payload": _("Look on the network whether it is well; send it again after that."),
+        "refused_address": _("An administrator has to allow the address; send it again after that."),
+        "too_large": _("Look on the network whether it is well; send it again after that."),
+        "unavailable": _("It was tried for a day. Send it again, or answer on the network."),
     }.get(code or "", _("Send it again, or answer on the network."))
 
 

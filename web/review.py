@@ -75,7 +75,7 @@ def _overtaken(db: Session, case_ids: list[int], in_review: list[Reply]) -> set[
         return set()
     wrote = (CaseEvent.case_id.in_(case_ids), CaseEvent.action == Action.author_wrote)
     newest = select(CaseEvent.case_id, func.max(CaseEvent.version)).where(*wrote).group_by(CaseEvent.case_id)
-    last: dict[int, int] = dict(db.execute(newest).tuples().all())
+    last: dict[int, int] = {case_id: version for case_id, version in db.execute(newest)}
     proposed = select(CaseEvent.reply_id, CaseEvent.case_id, func.max(CaseEvent.version)).where(
         CaseEvent.case_id.in_(case_ids),
         CaseEvent.action == "reply_proposed",
