@@ -144,7 +144,6 @@
   async function refreshThread() {
     const fresh = await caseNow();
     if (!fresh) return;
-    gensvar.pointBack(fresh);
     for (const part of fresh.querySelectorAll("[data-moves]")) {
       const old = document.getElementById(part.id);
       if (!old || old.contains(document.activeElement) || begun(old)) continue;

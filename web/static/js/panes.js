@@ -165,6 +165,12 @@
     fetch(event.target.action, { method: "POST", headers: { "HX-Request": "true" }, body: new URLSearchParams(folded ? { pane: fold, folded: "1" } : { pane: fold }) });
   });
 
+  // A row that is drawn anew is still that of the open case.
+  document.addEventListener("gensvar:drawn", () => {
+    const row = rowOf(pane()?.dataset.case);
+    if (row) row.dataset.open = "";
+  });
+
   htmx.onLoad((root) => {
     if (root.id === "case" && root.dataset.case) arrived(root);
     else if (root === document.body && pane()?.dataset.case) {
