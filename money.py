@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -36,3 +38,30 @@ def spent(db: Session, account_id: int, at: datetime) -> int:
     first = at.astimezone(UTC).strftime("%Y-%m-01")
     total = select(func.coalesce(func.sum(Spending.micro_usd), 0))
     return int(db.scalar(total.where(Spending.account_id == account_id, Spending.day >= first)) or 0)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """In US dollars, by UTC month."""
+
+    this_month: float = 0.0
+    last_month: float = 0.0
+
+
+def monthly(db: Session, at: datetime) -> tuple[dict[int, Cost], dict[int, Cost]]:
+    """What each account and each source has cost, by their ids; one query over the days of two months."""
+    first = at.astimezone(UTC).replace(day=1)
+    before = (first - timedelta(days=1)).strftime("%Y-%m-01")
+    rows = db.execute(
+        select(Spending.account_id, Spending.source_id, func.substr(Spending.day, 1, 7), func.sum(Spending.micro_usd))
+        .where(Spending.day >= before)
+        .group_by(Spending.account_id, Spending.source_id, func.substr(Spending.day, 1, 7))
+    )
+    accounts: dict[int, Cost] = defaultdict(Cost)
+    sources: dict[int, Cost] = defaultdict(Cost)
+    for account_id, source_id, month, micro in rows:
+        field = "this_month" if month == first.strftime("%Y-%m") else "last_month"
+        for costs, id in ((accounts, account_id), (sources, source_id)):
+            if id is not None:
+                costs[id] = replace(costs[id], **{field: getattr(costs[id], field) + int(micro) / MICRO})
+    return dict(accounts), dict(sources)

@@ -25,8 +25,8 @@ from models import Base, Case, CaseEvent, CaseLink, Notice, Role, Team, TeamMemb
 from web.context import SAFE_METHODS, house
 from web.i18n import gettext as _
 
-# What readers may post to: their own settings, what they have seen, logging in and out.
-OWN = ("login.", "me.", "notices.seen")
+# What readers may post to: their own settings and views, what they have seen, logging in and out.
+OWN = ("login.", "me.", "notices.seen", "views.own")
 
 LOOKING_AS = "hidden teams"
 _cases, _events = Case.__table__.alias(), CaseEvent.__table__.alias()

@@ -135,6 +135,7 @@ def _sources_page(draft: Draft) -> str:
             "sources.html",
             sources=_sources(db),
             set_aside=set_aside,
+            costs=money.monthly(db, now())[1],
             draft=draft,
             health=health,
             next_pull=next_pull,
@@ -336,10 +337,10 @@ def _back() -> BaseResponse:
 def accounts() -> str:
     with house().database.read() as db:
         found = db.scalars(select(Account).order_by(Account.name)).all()
-        spent = {account.id: money.spent(db, account.id, now()) / money.MICRO for account in found}
+        costs, _by_source = money.monthly(db, now())
     given = {account.name: account for account in house().settings.accounts}
     budgets = {name: getattr(account, "monthly_budget_usd", None) for name, account in given.items()}
-    return render_template("accounts.html", accounts=found, spent=spent, budgets=budgets)
+    return render_template("accounts.html", accounts=found, costs=costs, budgets=budgets)
 
 
 @pages.post("/accounts/<int:account_id>/test")

@@ -99,7 +99,7 @@ def steps(db: Session, me: User) -> list[Step]:
             examples.source(db) is not None,
         ),
     )
-    return [Step(*each, skipped=each[0] in skipped and not each[-1]) for each in found]
+    return [Step(*each, each[0] in skipped and not each[-1]) for each in found]
 
 
 @pages.get("")
