@@ -493,9 +493,9 @@ def test_what_somebody_should_know_stands_on_top_until_it_is_seen(
     assert shown.count("<li>") == 5, "a long list pushes the cases out of sight"
     assert int(re.findall(r'<span class="quiet">(\d+)</span>', shown)[0]) >= 11
     assert "For you to know" not in text_of(anna.get("/")), "a colleague's notices are shown"
-    anna.post("/notices/seen", data={"until": hidden(page, "until")})
+    anna.post("/notices/seen", data={"until": hidden(shown, "until")})
     assert "For you to know" in text_of(mats.get("/")), "a colleague has seen it instead"
-    mats.post("/notices/seen", data={"until": hidden(page, "until")})
+    mats.post("/notices/seen", data={"until": hidden(shown, "until")})
     assert "For you to know" not in text_of(mats.get("/"))
 
 
