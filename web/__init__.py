@@ -22,6 +22,7 @@ from web import (
     audit_log,
     bulk,
     cases,
+    dashboard,
     drafts,
     errors,
     finding,
@@ -47,6 +48,7 @@ from web import (
     review,
     shared,
     stories,
+    tags,
     users,
     views,
     working,
@@ -67,6 +69,7 @@ SCREENS = (
     working,
     bulk,
     cases,
+    dashboard,
     drafts,
     judgements,
     promises,
@@ -87,6 +90,7 @@ SCREENS = (
     me,
     languages,
     first_steps,
+    tags,
 )
 
 

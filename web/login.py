@@ -50,7 +50,7 @@ OPEN = {"login.login", "login.setup", "login.welcome", "static"}  # pages for pe
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
-UNATTENDED = {"me.login_ends"}  # asked by a window itself, as everything of the blueprint "live"
+UNATTENDED = {"me.login_ends", "dashboard.numbers"}  # asked by a window itself, as everything of the blueprint "live"
 
 
 def install(app: Flask) -> None:
