@@ -250,6 +250,16 @@ def desk(tmp_path: Path, sqlite_template: Path, chromium: Browser, quick_passwor
 
     What a browser shows does not hang on the kind of database: SQLite is enough here.
     """
+    yield from _desks(tmp_path, sqlite_template, chromium, filled=True)
+
+
+@pytest.fixture
+def empty_desk(tmp_path: Path, sqlite_template: Path, chromium: Browser, quick_passwords: None) -> Iterator[Open]:
+    """The same where nothing has been collected yet."""
+    yield from _desks(tmp_path, sqlite_template, chromium, filled=False)
+
+
+def _desks(tmp_path: Path, sqlite_template: Path, chromium: Browser, *, filled: bool) -> Iterator[Open]:
     import house as house_module
     from sandbox.base import serving
     from tests import screens
@@ -259,7 +269,8 @@ def desk(tmp_path: Path, sqlite_template: Path, chromium: Browser, quick_passwor
     shutil.copyfile(sqlite_template, path)
     database, now = Database(f"sqlite:///{path}"), datetime.now(UTC)
     made = screens.storby(lambda **parts: house_module.build(config(tmp_path, database, **parts), database), now)
-    screens.a_morning(made, now)
+    if filled:
+        screens.a_morning(made, now)
     opened: list[Desk] = []
     with serving(create_app(made)) as base:
 
