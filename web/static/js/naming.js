@@ -64,6 +64,7 @@
     area.after(list);
     area.setAttribute("aria-controls", "named");
     mark(0);
+    list.scrollIntoView({ block: "nearest" });
     gensvar.announce([...list.children].map((item) => item.textContent).join(", "));
   }
 
