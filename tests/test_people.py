@@ -239,7 +239,7 @@ def test_joined_authors_share_one_page(storby: House, browser: Open, two: tuple[
     said = here.post(f"/people/{one}/join", data={"other": other}, follow_redirects=True)
     page = text_of(said)
     assert "Citizen 1 and Karin på kanten are one person now." in page
-    assert "Somebody else" in page
+    assert "Not the same person" in page
     assert "Vintern kom visst" in page
     assert "Plogen har inte varit" in page
     moved = here.get(f"/people/{max(two)}")

@@ -60,11 +60,11 @@ PANELS: Mapping[str, Callable[[Session, Case], dict[str, Any]]] = {
     "_work.html": acts.panel,
     "_review.html": review.panel,
     "_targets.html": targets.panel,
+    "_person.html": people.panel,
     "_judgement.html": judgements.panel,
     "_story.html": stories.panel,
     "_offered.html": shared.panel,
     "_promises.html": promises.panel,
-    "_person.html": people.panel,
 }
 
 
