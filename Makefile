@@ -9,7 +9,7 @@ CORPUS ?= ../shared/data
 CORE := not slow and not screens and not browser and not postgresql
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo run test core lint format translations migrations-check corpus bench bench-triage browser clean
+.PHONY: help demo run test core lint format translations migrations-check corpus bench bench-windows bench-triage browser clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-17s %s\n' "$$name" "$$what"; done
@@ -54,6 +54,9 @@ corpus: $(READY) ## recorded feeds, answers and conversations through the collec
 bench: $(READY) ## memory and start-up time, what watch queries cost
 	$(BIN)/python -m bench.idle
 	$(BIN)/python -m bench.watch
+
+bench-windows: $(READY) ## 200 open windows: processor, memory, how soon a mention shows
+	$(BIN)/python -m bench.windows
 
 bench-triage: $(READY) ## how well the judges do on labelled texts of others (CORPUS=FOLDER)
 	@test -d $(CORPUS)/text || { echo "There are no texts in $(CORPUS): name the folder that has them, make bench-triage CORPUS=FOLDER." >&2; exit 1; }

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -48,6 +48,29 @@ Hint = dict[str, Any]
 There = dict[int, tuple[Somebody, ...]]
 
 
+class Asked(NamedTuple):
+    """What a window wants to know of cases; ``key`` is equal where the same cases are meant, whoever asks."""
+
+    key: tuple[str, int]
+    wanted: CaseFilter
+
+    @classmethod
+    def of(cls, wanted: CaseFilter) -> Asked:
+        user, at = wanted.asker.user, wanted.asker.at
+        personal = wanted.q is not None or any(is_personal(each) for each in wanted.asked)
+        ahead = wanted.due_before - at if wanted.due_before and at else None
+        plain = replace(wanted, due_before=None, asker=NOBODY)
+        return cls((repr((plain, ahead)), user.id if user and personal else 0), wanted)
+
+    def as_of(self, at: datetime) -> CaseFilter:
+        """What was late when the window was opened is not all that is late now."""
+        asker = self.wanted.asker
+        due = self.wanted.due_before
+        if due is not None and asker.at is not None:
+            due += at - asker.at
+        return replace(self.wanted, due_before=due, asker=replace(asker, at=at))
+
+
 @dataclass(eq=False)
 class Window:
     """A window that is open. ``wanted``: the list it shows, ``counted``: those its navigation counts, by address.
@@ -61,8 +84,8 @@ class Window:
     user: User
     login: int
     case: int | None = None
-    wanted: CaseFilter | None = None
-    counted: Mapping[str, CaseFilter] = field(default_factory=dict)
+    wanted: Asked | None = None
+    counted: Mapping[str, Asked] = field(default_factory=dict)
     last: int | None = None
     gone: Callable[[], bool] = lambda: False
     asked_at: float | None = None
@@ -119,6 +142,7 @@ class Hub:
         self._kept: dict[str, tuple[int, int, datetime]] = {}  # as the table has it: window -> user, case, when
         self._asked_at: datetime | None = None  # about the logins and what they may see
         self._hidden: dict[int, frozenset[int]] = {}  # user -> teams whose cases they do not see
+        self._there: dict[frozenset[int], There] = {}
         self._counted = (-1, 0.0, 0.0)  # the newest event then, when, and until when that is enough (monotonic)
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -197,6 +221,9 @@ class Hub:
             with self._database.read() as db:
                 look_as(db, hidden)
                 state = State.read(db, {each.user.id for each in those}, at)
+                if state.there == self._there.get(hidden):  # the same object says at once that nobody has moved
+                    state = replace(state, there=self._there[hidden])
+                self._there[hidden] = state.there
                 for window, hint in Telling(db, state, at, count=count).to(those):
                     window.mailbox.put(hint)
         if count:
@@ -237,14 +264,15 @@ class Telling:
         self._postgresql = db.get_bind().dialect.name == "postgresql"
         self._events: dict[int, list[tuple[int, int, datetime]]] = {}
         self._among: dict[tuple[Any, ...], list[int]] = {}
+        self._moved: dict[int, Hint] = {}
 
     def to(self, windows: Collection[Window]) -> Iterator[tuple[Window, Hint]]:
         """The windows that are to be told something, each with its hint, which they know from then on."""
         counts = self._counts(windows) if self._count else {}
         for window in windows:
             hint = self._news(window) | self._people(window)
-            known = {address: counts.get(asked(wanted)) for address, wanted in window.counted.items()}
-            if self._count and known != window.counts:
+            known = {address: counts[each.key] for address, each in window.counted.items()} if counts else window.counts
+            if known != window.counts:
                 hint["counts"] = window.counts = known
             rest = {
                 "collecting": self._state.collecting,
@@ -286,48 +314,36 @@ class Telling:
     def _listed(self, window: Window, cases: list[int]) -> list[int]:
         if window.wanted is None:
             return []
-        key = (asked(window.wanted), *cases)
+        key = (window.wanted.key, *cases)
         if key not in self._among:
             try:
-                self._among[key] = sorted(cases_among(self._db, cases, self._as_of_now(window.wanted)))
+                self._among[key] = sorted(cases_among(self._db, cases, window.wanted.as_of(self._at)))
             except GensvarError:  # the list itself has said what is wrong with what it was asked for
                 self._among[key] = []
         return self._among[key]
 
     def _counts(self, windows: Collection[Window]) -> dict[tuple[str, int], str | None]:
         """How many cases the views of these windows hold, as the navigation says it."""
-        views = {asked(wanted): wanted for window in windows for wanted in window.counted.values()}
+        views = {each.key: each for window in windows for each in window.counted.values()}
         keys, counts = list(views), list[str | None]()
         for first in range(0, len(keys), AT_ONCE):
-            counts += counts_of(self._db, [self._as_of_now(views[key]) for key in keys[first : first + AT_ONCE]])
+            some = [views[key].as_of(self._at) for key in keys[first : first + AT_ONCE]]
+            counts += counts_of(self._db, some)
         return dict(zip(keys, counts, strict=True))
-
-    def _as_of_now(self, wanted: CaseFilter) -> CaseFilter:
-        """What was late when the window was opened is not all that is late now."""
-        asker = wanted.asker
-        if wanted.due_before is None or asker.at is None:
-            return replace(wanted, asker=replace(asker, at=self._at))
-        due = wanted.due_before + (self._at - asker.at)
-        return replace(wanted, due_before=due, asker=replace(asker, at=self._at))
 
     def _people(self, window: Window) -> Hint:
         """``there``: case -> who is there now, as [user, name, writing], where that changed; ``whole``: everywhere."""
         now, before = self._state.there, window.there
-        if now == before:
+        if now is before:
             return {}
         window.there = now
-        changed = [case for case in now.keys() | (before or {}).keys() if now.get(case) != (before or {}).get(case)]
-        there = {case: [[each.user_id, each.name, each.writing] for each in now.get(case, ())] for case in changed}
-        return {"there": there, "whole": True} if before is None else {"there": there}
-
-
-def asked(wanted: CaseFilter) -> tuple[str, int]:
-    """Equal for filters that hold the same cases."""
-    user, at = wanted.asker.user, wanted.asker.at
-    personal = wanted.q is not None or any(is_personal(each) for each in wanted.asked)
-    ahead = wanted.due_before - at if wanted.due_before and at else None
-    plain = replace(wanted, due_before=None, asker=NOBODY)
-    return repr((plain, ahead)), user.id if user and personal else 0
+        if id(before) not in self._moved:  # most windows know the same
+            known = before or {}
+            changed = [case for case in now.keys() | known.keys() if now.get(case) != known.get(case)]
+            there = {case: [[each.user_id, each.name, each.writing] for each in now.get(case, ())] for case in changed}
+            whole = {"whole": True} if before is None else {}
+            self._moved[id(before)] = {"there": there, **whole} if changed or whole else {}
+        return self._moved[id(before)]
 
 
 def settled(last: int, since: Iterable[tuple[int, int, datetime]], at: datetime) -> int:

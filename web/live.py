@@ -27,7 +27,7 @@ from models import Case
 from web import notices, panes, preferences, presence, views
 from web.context import house, now, user, whole_number
 from web.finding import wanted_cases
-from web.hub import Hub, State, Telling, Window, written
+from web.hub import Asked, Hub, State, Telling, Window, written
 from web.inbox import newest_event
 from web.queries import cases_among, cases_numbered
 from web.rows import rows
@@ -77,8 +77,8 @@ def _window(*, streams: bool) -> Window:
         user=user(),
         login=g.login_id,
         case=case,
-        wanted=wanted,
-        counted=counted,
+        wanted=Asked.of(wanted) if wanted else None,
+        counted={address: Asked.of(each) for address, each in counted.items()},
         last=max(after, default=None),
         gone=request.environ.get("waitress.client_disconnected", lambda: False) if streams else lambda: False,
         asked_at=None if streams else time.monotonic(),
