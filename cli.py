@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from house import House
     from models import Case, User
     from web.queries import Entry
+    from mail import Posted
     from webhooks import Called
 
 VERSION = "0.1.0"
@@ -268,6 +269,7 @@ def import_history(given: argparse.Namespace) -> int:
 
 
 def send(given: argparse.Namespace) -> int:
+    import mail
     import webhooks
     from models import ReplyStatus
     from replies import shared
@@ -278,6 +280,7 @@ def send(given: argparse.Namespace) -> int:
         with Outbox(house, _now) as outbox:
             delivered = outbox.run()
         called = webhooks.deliver(house, _now)
+        mailed = mail.deliver(house, _now)
         for each in delivered:
             print(
                 f"reply {each.reply_id} in case {each.case_id}: {each.status}"
@@ -285,19 +288,22 @@ def send(given: argparse.Namespace) -> int:
             )
         for call in called:
             print(f"webhook {call.id} to {call.host}: {_became(call)}")
-        if not delivered and not called:
+        for letter in mailed:
+            print(f"mail to user {letter.user_id}: {_became(letter)}")
+        if not delivered and not called and not mailed:
             print("Nothing was waiting to be sent.")
     failed = any(each.status in (ReplyStatus.failed, ReplyStatus.uncertain) for each in delivered)
-    return FAILED if failed or any(call.error for call in called) else OK
+    return FAILED if failed or any(each.error for each in (*called, *mailed)) else OK
 
 
-def _became(called: Called) -> str:
+def _became(called: Called | Posted) -> str:
     if called.error is None:
         return "delivered"
     return f"{called.error}; " + (f"again at {_at(called.again_at)}" if called.again_at else "given up")
 
 
 def tick(given: argparse.Namespace) -> int:
+    import mail
     import webhooks
     from replies import shared
     from replies.outbox import Outbox
@@ -311,9 +317,10 @@ def tick(given: argparse.Namespace) -> int:
             delivered = len(outbox.run())
         reacted += _react(house)
         called = len(webhooks.deliver(house, _now))
+        mailed = sum(each.error is None for each in mail.deliver(house, _now))
         print(
             f"{changed} cases changed, {delivered} replies handled, {reacted} events reacted to, "
-            f"{called} webhooks called"
+            f"{called} webhooks called, {mailed} mails sent"
         )
     return OK
 
