@@ -15,13 +15,26 @@ from errors import NotFoundError
 
 
 @dataclass(frozen=True)
+class Pictures:
+    """What pictures a network takes with an answer: how ``most`` of which ``types``, of how many bytes (``size``) and
+    pixels on the longer ``side``, and how many characters of words for each (``alt``)."""
+
+    most: int
+    types: frozenset[str]
+    size: int
+    side: int
+    alt: int
+
+
+@dataclass(frozen=True)
 class Capabilities:
     """What can be done on a network, so that nobody needs to ask which network it is.
 
     ``count`` gives a text's length as the network counts it, ``limit`` the longest it takes (None: no limit known).
     ``warn`` gives a sentence to show beside the composer for a text, or None (a link that costs money); ``price`` what
     an answer with that text costs, in millionths of a US dollar. ``pace``: how far apart answers of one account go out
-    when many are sent at once. ``once``: the network refuses a text it has had from the account before.
+    when many are sent at once. ``once``: the network refuses a text it has had from the account before. ``pictures``:
+    what a public answer may hold of them (None: none).
     """
 
     limit: int | None
@@ -32,6 +45,7 @@ class Capabilities:
     price: Callable[[str], int] | None = None
     pace: timedelta = timedelta(seconds=1)
     once: bool = False
+    pictures: Pictures | None = None
 
 
 @dataclass(frozen=True)

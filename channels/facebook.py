@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, urlsplit
 import requests
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from channels import Capabilities
+from channels import Capabilities, Pictures
 from errors import ChannelError, Reason
 from outbound import Client
 
@@ -33,7 +33,13 @@ with warnings.catch_warnings():  # its source holds "\d" in a plain string, whic
 logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
 
 # The Graph API counts calls over the hour and tells how much is left; there is no published figure for comments.
-CAPABILITIES = Capabilities(limit=8000, private_limit=2000, count=len, pace=timedelta(seconds=6), once=True)
+# A comment holds one picture. Facebook names no limit for its words.
+PICTURES = Pictures(
+    most=1, types=frozenset({"image/jpeg", "image/png", "image/gif"}), size=10_000_000, side=10_000, alt=1000
+)
+CAPABILITIES = Capabilities(
+    limit=8000, private_limit=2000, count=len, pace=timedelta(seconds=6), once=True, pictures=PICTURES
+)
 
 # https://developers.facebook.com/docs/graph-api/guides/error-handling, and error codes of the Pages API
 _REASONS: Mapping[int, Reason] = {
@@ -116,6 +122,10 @@ class Graph:
     def post(self, path: str, **data: str) -> dict[str, Any]:
         """Write to ``/{path}``. Raises as ``get``; what it means for the outcome is the caller's to say."""
         return self._call(path, post_args=data)
+
+    def upload(self, path: str, body: bytes, media_type: str, **data: str) -> dict[str, Any]:
+        """Write a file to ``/{path}``. Raises as ``get``."""
+        return self._call(path, post_args=data, files={"source": ("picture", body, media_type)}, method="POST")
 
     def page(self, path: str, **args: str) -> tuple[list[Any], dict[str, str] | None]:
         """One page of a list, and what to ask for to get the next one (None: there is none). Raises as ``get``.
@@ -233,15 +243,22 @@ class _Session:
         self.ends_at: datetime | None = None
 
     def request(
-        self, method: str, url: str, *, params: Mapping[str, str], data: Mapping[str, str] | None, **_: Any
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str],
+        data: Mapping[str, str] | None,
+        files: Mapping[str, Any] | None = None,
+        **_: Any,
     ) -> requests.Response:
-        # What else the SDK passes is None (time-out, proxies, files), and must not undo what the session sees to.
+        # What else the SDK passes is None (time-out, proxies), and must not undo what the session sees to.
         if self._proof is not None and data:
             data = {**data, "appsecret_proof": self._proof}
         elif self._proof is not None:
             params = {**params, "appsecret_proof": self._proof}
         # The API never redirects, and a token in a query must not travel on.
-        response = self._session.request(method, url, params=params, data=data, allow_redirects=False)
+        response = self._session.request(method, url, params=params, data=data, files=files, allow_redirects=False)
         # The SDK believes the Content-Type, which may be missing or wrong; the body tells.
         response.headers["content-type"] = "application/json" if _is_json(response) else "text/html"
         self.last = response

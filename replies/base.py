@@ -9,6 +9,15 @@ from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
+class Enclosed:
+    """A picture that goes out with a reply. ``alt``: what it shows, in words."""
+
+    media_type: str
+    body: bytes = field(repr=False)
+    alt: str
+
+
+@dataclass(frozen=True)
 class Outgoing:
     """One reply about to leave. ``address`` is ``MentionData.reply_address`` of the mention that is answered."""
 
@@ -18,6 +27,7 @@ class Outgoing:
     address: Mapping[str, Any] = field(default_factory=dict)
     since: datetime | None = None  # when it was written: no call was made before, so a look-up starts here
     again: bool = False  # an earlier call for this very reply may have gone out
+    pictures: tuple[Enclosed, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,7 @@ class Replier(Protocol):
         ...
 
     def send(self, reply: Outgoing) -> Receipt:
-        """Publish it, with one call.
+        """Publish it, with one call. Its pictures are handed over before that: if one is refused, nothing is published.
 
         Raises ``ReplyError`` when it is certain that nothing was published (``permanent`` tells whether trying again
         can help, ``retry_at`` when), and ``ReplyUncertain`` when it is not.

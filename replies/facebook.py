@@ -40,8 +40,9 @@ class FacebookReplier:
 
     def send(self, reply: Outgoing) -> Receipt:
         graph = Graph(self._account, self._http)
+        picture = self._uploaded(graph, reply)
         try:
-            answer = self._write_privately(graph, reply) if reply.private else self._write(graph, reply)
+            answer = self._write_privately(graph, reply) if reply.private else self._write(graph, reply, picture)
         except NoAnswer as error:
             raise ReplyUncertain(str(error)) from error
         except GraphError as error:
@@ -62,8 +63,24 @@ class FacebookReplier:
         graph = Graph(self._account, self._http)
         return self._find_privately(graph, reply) if reply.private else self._find(graph, reply)
 
-    def _write(self, graph: Graph, reply: Outgoing) -> dict[str, Any]:
-        return graph.post(f"{_target(reply)}/comments", message=reply.body, fields="id,permalink_url,created_time")
+    def _uploaded(self, graph: Graph, reply: Outgoing) -> str | None:
+        """The id of its picture, which nobody sees until a comment names it. If that fails, no comment is made."""
+        if not reply.pictures:
+            return None
+        (picture,) = reply.pictures
+        told = {"published": "false", "temporary": "true", "alt_text_custom": picture.alt}
+        try:
+            return str(graph.upload(f"{self._account.page_id}/photos", picture.body, picture.media_type, **told)["id"])
+        except KeyError:
+            raise ReplyError(Reason.bad_payload, "Facebook took the picture but named no id for it.") from None
+        except ChannelError as error:
+            words = f"Facebook did not take the picture: {error}"
+            raise ReplyError(error.reason, words, retry_at=error.retry_at, permanent=error.permanent) from error
+
+    def _write(self, graph: Graph, reply: Outgoing, picture: str | None) -> dict[str, Any]:
+        named = {"attachment_id": picture} if picture else {}
+        path = f"{_target(reply)}/comments"
+        return graph.post(path, message=reply.body, fields="id,permalink_url,created_time", **named)
 
     def _write_privately(self, graph: Graph, reply: Outgoing) -> dict[str, Any]:
         kind = "comment_id" if "comment" in reply.address else "post_id"

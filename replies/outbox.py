@@ -11,10 +11,10 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
@@ -23,6 +23,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 import channels
+import pictures
 from database import Database, lock, storable
 from errors import (
     CannotReply,
@@ -37,7 +38,7 @@ from errors import (
 from house import House
 from models import Account, Case, Mention, Reply, ReplyOrigin, ReplyStatus, Then, User
 from money import spend
-from replies.base import Outgoing, Receipt, Replier
+from replies.base import Enclosed, Outgoing, Receipt, Replier
 from triage import cases
 
 log = logging.getLogger("gensvar.outbox")
@@ -68,12 +69,14 @@ def submit(
     idempotency_key: str | None = None,
     version: int | None = None,
     not_before: datetime | None = None,
+    picture_ids: Collection[int] = (),
 ) -> Reply:
     """Accept an answer, or refuse it now if it cannot succeed; a second pair of eyes may have to approve it.
 
     ``to_mention_id`` None: the latest mention by somebody else that can be answered. ``version``: of the case as the
-    writer saw it. ``not_before``: its turn among many; it may be undone until then. Raises ``InvalidInput``,
-    ``TooLong``, ``CannotReply``, ``StaleCase``, ``InvalidTransition``, ``NotFoundError``.
+    writer saw it. ``not_before``: its turn among many; it may be undone until then. ``picture_ids``: of the writer's
+    draft. Raises ``InvalidInput``, ``TooLong``, ``CannotReply``, ``StaleCase``, ``InvalidTransition``,
+    ``NotFoundError``.
     """
     case = cases.get(db, case_id)
     if idempotency_key is not None:
@@ -94,7 +97,9 @@ def submit(
             "no_account", "No account of ours can answer there. Answer on the network, then note it here."
         )
     replier(house, mention.channel, account).check(outgoing(mention, body, private, at))
-    return cases.reply(
+    takes = None if private else channels.capabilities(mention.channel).pictures
+    enclosed = pictures.chosen(db, case_id, user.id, picture_ids, takes)
+    made = cases.reply(
         db,
         case_id,
         body=body,
@@ -107,6 +112,8 @@ def submit(
         account_id=account.id,
         at=at,
     )
+    pictures.go_with(db, enclosed, made)
+    return made
 
 
 def approve(db: Session, house: House, reply_id: int, *, user: User, at: datetime, version: int | None = None) -> Reply:
@@ -284,6 +291,8 @@ class Outbox:
             mention = db.get_one(Mention, reply.to_mention_id)
             account = db.get_one(Account, reply.account_id)
             sending = outgoing(mention, reply.body, reply.private, reply.created_at, again=reply.attempts > 1)
+            enclosed = [Enclosed(each.media_type, each.body, each.alt) for each in pictures.of_reply(db, reply_id)]
+            sending = replace(sending, pictures=tuple(enclosed))
         try:
             network = replier(house, reply.channel, account)
             network.check(sending)

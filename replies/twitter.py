@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+import tweepy
+
 import outbound
 from channels import twitter as x
 from errors import CannotReply, ChannelError, Reason, ReplyError, ReplyUncertain, TooLong
@@ -36,9 +38,12 @@ class TwitterReplier:
             raise TooLong(length, x.LIMIT)
 
     def send(self, reply: Outgoing) -> Receipt:
-        create = x.client(self._account, self._http).create_tweet
+        client = x.client(self._account, self._http)
+        media = {"media_ids": ids} if (ids := self._uploaded(client, reply)) else {}
         try:
-            answer = x.call(create, text=reply.body, in_reply_to_tweet_id=_parent(reply), user_auth=True)
+            answer = x.call(
+                client.create_tweet, text=reply.body, in_reply_to_tweet_id=_parent(reply), user_auth=True, **media
+            )
         except outbound.NoAnswer as error:
             raise ReplyUncertain(f"X did not say whether it took the answer: {error}") from error
         except x.Duplicate as error:
@@ -54,6 +59,14 @@ class TwitterReplier:
         if not number:
             raise ReplyUncertain("X took the answer, it seems, but gave no id for it.")
         return Receipt(str(number), x.post_url(str(number), self._account.handle), micro_usd=_price(reply))
+
+    def _uploaded(self, client: tweepy.Client, reply: Outgoing) -> list[str]:
+        """The ids of its pictures. Whatever goes wrong here, no post has been made."""
+        try:
+            return [x.upload(client, each.body, each.media_type, each.alt) for each in reply.pictures]
+        except ChannelError as error:
+            words = f"X did not take the picture: {error}"
+            raise ReplyError(error.reason, words, retry_at=error.retry_at, permanent=error.permanent) from error
 
     def find(self, reply: Outgoing) -> Receipt | None:
         """Looks through our own posts since it was written for one under the same post with the same words."""

@@ -63,6 +63,7 @@ class _Item:
     closed: bool = False  # nobody can comment here
     conversation: str | None = None
     answers: list[_Item] = field(default_factory=list)
+    picture: tuple[bytes, str] | None = None  # the file as it came, and what it shows in words
 
     @property
     def top(self) -> _Item:
@@ -137,6 +138,7 @@ class Graph:
         self._people: dict[str, _Person] = {}
         self._items: dict[str, _Item] = {}
         self._messages: list[_Message] = []
+        self._photos: dict[str, tuple[bytes, str]] = {}  # handed over and not shown anywhere yet
         self._once: list[Response] = []
         self._numbers = count(122100000000001)
         self._lock = threading.RLock()
@@ -311,6 +313,8 @@ class Graph:
                     answer = self._private_reply()
                 case "POST", ["me" | self.page_id, "feed"]:
                     answer = {"id": self._add(self._us, self._text(LIMIT), None, None).id}
+                case "POST", ["me" | self.page_id, "photos"]:
+                    answer = self._photo()
                 case "GET", [id, "messages"]:
                     return self._conversation(id)
                 case "GET", [id, "comments"]:
@@ -495,7 +499,7 @@ class Graph:
             "permalink_url": self._url(item),
             "comment_count": sum(1 for answer in item.answers if not answer.gone),
             "like_count": 0,
-            "attachment": None if item.text else picture,
+            "attachment": None if item.text and item.picture is None else picture,
             "is_private": False,
             "can_comment": not item.top.closed,
             "can_hide": not ours,
@@ -524,8 +528,26 @@ class Graph:
         ours = [item for item in self._items.values() if item.author is self._us and item.post is above.top]
         if ours and ours[-1].text == text and not ours[-1].gone and _above(ours[-1]) in (above, above.parent):
             raise _Refusal(506, "(#506) Duplicate status message")
+        attached = request.form.get("attachment_id")
+        if attached is not None and attached not in self._photos:
+            raise _Refusal(100, "(#100) Invalid parameter: attachment_id")
         item = self._add(self._us, text, above.id, None)
+        item.picture = self._photos.pop(attached) if attached else None
         return self._shown(item) if "fields" in request.values else {"id": item.id}
+
+    def _photo(self) -> dict[str, Any]:
+        file = request.files.get("source")
+        if file is None:
+            raise _Refusal(324, "(#324) Missing or invalid image file")
+        if request.form.get("published") != "false":
+            raise _Refusal(100, "(#100) Only what is not published can be put into a comment")
+        number = str(next(self._numbers))
+        self._photos[number] = (file.read(), request.form.get("alt_text_custom", ""))
+        return {"id": number}
+
+    def picture_of(self, external_id: str) -> tuple[bytes, str] | None:
+        """The file a comment was made with, and what it shows in words."""
+        return self._items[external_id].picture
 
     def _text(self, limit: int) -> str:
         text = request.form.get("message", "")

@@ -46,6 +46,7 @@ _BODY_KEYS = frozenset({
     "direct_message_deep_link", "nullcast", "card_uri", "community_id", "share_with_followers", "edit_options",
     "made_with_ai", "paid_partnership",
 })  # fmt: skip
+_MEDIA_KEYS = frozenset({"media_ids", "tagged_user_ids"})
 _REPLY_KEYS = frozenset({"in_reply_to_tweet_id", "exclude_reply_user_ids", "auto_populate_reply_metadata"})
 _LIMITS = {"search": 450, "mentions": 450, "tweets": 900, "lookup": 3500, "create": 100, "delete": 50, "me": 75}
 
@@ -177,6 +178,7 @@ class X:
         self._by_mention: dict[str, list[int]] = defaultdict(list)
         self._users: dict[str, User] = {}
         self._handles: dict[str, User] = {}
+        self.uploaded: dict[str, tuple[bytes, str]] = {}  # id of a picture -> the file as it came, what it shows
         self._spent: dict[tuple[str, str], tuple[datetime, int]] = {}
         self.us = self.add_account(handle, user_id, title)
         self.app = self._build()
@@ -385,6 +387,8 @@ class X:
             ("GET", "/2/tweets/<tweet_id>", "lookup", self._lookup_one),
             ("POST", "/2/tweets", "create", self._create),
             ("DELETE", "/2/tweets/<tweet_id>", "delete", self._delete),
+            ("POST", "/2/media/upload", "upload", self._upload),
+            ("POST", "/2/media/metadata", "upload", self._describe),
             ("GET", "/2/users/me", "me", self._me),
             ("GET", "/2/users/by/username/<username>", "users", self._username),
         )
@@ -412,7 +416,7 @@ class X:
             self.requests.append(f"{request.method} {request.path}")
             if self.faults.take(Fault.html_error):
                 return Response(HTML_ERROR.get_data(), HTML_ERROR.status_code, content_type="text/html")
-            writes = name in ("create", "delete", "me")
+            writes = name in ("create", "delete", "me", "upload")
             user = self._who(writes)
             limits = self._count_down(name, user)
             with self._lock:
@@ -674,6 +678,12 @@ class X:
             raise _invalid("reply", reply, "$.reply: is not defined in the schema")
         if weighted_length(text) > LONGEST:
             raise _invalid("text", text, f"Your post text is too long: at most {LONGEST} characters.")
+        media = body.get("media") or {}
+        if not isinstance(media, dict) or set(media) - _MEDIA_KEYS:
+            raise _invalid("media", media, "$.media: is not defined in the schema")
+        ids = [str(number) for number in media.get("media_ids", ())]
+        if len(ids) > 4 or not all(number in self.uploaded for number in ids):
+            raise _invalid("media.media_ids", ids, "Your media IDs are invalid.")
         if "quote_tweet_id" in body:
             raise _problem(403, "Forbidden", "Quoting through the API is not part of your access level.")
         to = str(reply.get("in_reply_to_tweet_id", ""))
@@ -690,7 +700,8 @@ class X:
                     "Forbidden",
                     "You may only reply when its author has mentioned you or quoted one of your posts.",
                 )
-        tweet = self._make(user, text, None, parent=self._tweets[int(to)].id if reply else None)
+        pictures = tuple((f"https://pbs.twimg.com/media/{number}.jpg", self.uploaded[number][1]) for number in ids)
+        tweet = self._make(user, text, None, parent=self._tweets[int(to)].id if reply else None, media=pictures)
         day_ago = snowflake(tweet.at - timedelta(days=1))
         own = self._by_author[user.id]
         for number in own[bisect_left(own, day_ago) :]:
@@ -698,6 +709,34 @@ class X:
                 raise _problem(403, "Forbidden", "You are not allowed to create a Tweet with duplicate content.")
         self._store(tweet)
         return {"data": {"id": str(tweet.id), "text": tweet.text, "edit_history_tweet_ids": [str(tweet.id)]}}
+
+    def _upload(self, user: User) -> dict[str, Any]:
+        file = request.files.get("media")
+        if file is None or request.form.get("media_category") != "tweet_image":
+            raise _invalid("media", "", "A file is wanted, and a media_category.")
+        body = file.read()
+        if len(body) > 5_000_000:
+            raise _invalid("media", len(body), "File size exceeds 5242880 bytes.")
+        number = str(next(self._sequence) + 1_800_000_000_000_000_000)
+        self.uploaded[number] = (body, "")
+        return {"data": {"id": number, "media_key": f"3_{number}", "size": len(body), "expires_after_secs": 86400}}
+
+    def _describe(self, user: User) -> dict[str, Any]:
+        body = request.get_json(silent=True)
+        number = str((body or {}).get("id"))
+        try:
+            words = str((body or {})["metadata"]["alt_text"]["text"])
+        except (KeyError, TypeError):
+            raise _invalid("metadata", body, "$.metadata: is not defined in the schema") from None
+        if number not in self.uploaded or len(words) > 1000:
+            raise _invalid("id", number, "There is no such media, or its text is too long.")
+        self.uploaded[number] = (self.uploaded[number][0], words)
+        return {"data": {"id": number, "associated_metadata": {"alt_text": {"text": words}}}}
+
+    def pictures_of(self, post_id: str) -> list[tuple[bytes, str]]:
+        """The files a post of the organisation was made with, and what they show in words."""
+        ids = [address.rpartition("/")[2].removesuffix(".jpg") for address, _ in self._tweets[int(post_id)].media]
+        return [self.uploaded[number] for number in ids]
 
     def _delete(self, user: User, tweet_id: str) -> dict[str, Any]:
         tweet = self._tweets.get(int(tweet_id)) if tweet_id.isdigit() else None

@@ -436,13 +436,14 @@ class Place:
 
 
 @contextmanager
-def facebook_town(make_house: Any) -> Iterator[Place]:
+def facebook_town(make_house: Any, **parts: Any) -> Iterator[Place]:
     network = facebook.Graph()
     with serving(network.app) as base:
         account = {"name": "page", "channel": "facebook", "page_id": network.page_id, "api_base": base}
         house = make_house(
             accounts=[account | {"page_token": network.page_token}],
             sources=[{"name": "page", "account": "page", "collect": "page"}],
+            **parts,
         )
         at = datetime.now(UTC)
         declare(house, at)

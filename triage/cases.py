@@ -923,7 +923,7 @@ def imported(db: Session, case_id: int, *, keep_open: bool, actor: str, at: date
 
 
 def found_in_history(db: Session, case_id: int, mention: Mention, *, actor: str, at: datetime) -> CaseEvent:
-    """An import has found what was said in this case long ago: it takes its place, and no status or clock hears of it."""
+    """An import has found what was said in this case long ago: it takes its place, and no status or clock hears."""
     case = get(db, case_id)
     mention.case_id = case_id
     db.flush()
@@ -1120,12 +1120,19 @@ def return_reply(db: Session, reply_id: int, *, comment: str, user: User, at: da
         raise InvalidInput("Say what should be different.", {"comment": "write something"})
     found = _in_review(db, reply_id, user)
     _move(db, found, (ReplyStatus.in_review,), {"status": ReplyStatus.draft})
+    _give_pictures_back(db, reply_id, found.user_id)
     written = Note(case_id=found.case_id, user_id=user.id, body=comment, created_at=at)
     db.add(written)
     db.flush()
     case, values = get(db, found.case_id), {"last_activity_at": at}
     _write(db, case, "reply_returned", actor=user.email, at=at, values=values, reply_id=reply_id, note_id=written.id)
     return found
+
+
+def _give_pictures_back(db: Session, reply_id: int, user_id: int | None) -> None:
+    """The answer does not go out: its pictures lie in the draft that its text goes back to."""
+    given = {"reply_id": None, **({} if user_id is None else {"user_id": user_id})}
+    db.execute(update(Picture).where(Picture.reply_id == reply_id).values(given))
 
 
 def _in_review(db: Session, reply_id: int, user: User) -> Reply:
@@ -1154,6 +1161,7 @@ def cancel_reply(db: Session, reply_id: int, *, queued: bool = False, actor: str
     case = get(db, found.case_id)
     undone = (ReplyStatus.held, ReplyStatus.in_review, ReplyStatus.draft, *([ReplyStatus.queued] if queued else []))
     _move(db, found, undone, {"status": ReplyStatus.cancelled})
+    _give_pictures_back(db, reply_id, db.scalar(select(User.id).where(User.email == actor)) or found.user_id)
     by = (CaseEvent.reply_id == reply_id, CaseEvent.to_status.is_not(None))
     queued_by = db.scalar(select(CaseEvent).where(*by).order_by(CaseEvent.id).limit(1))
     same_case = queued_by is not None and queued_by.case_id == case.id and found.status_before is not None
