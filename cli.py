@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from house import House
+    from mail import Posted
     from models import Case, User
     from web.queries import Entry
-    from mail import Posted
     from webhooks import Called
 
 VERSION = "0.1.0"
@@ -293,7 +293,8 @@ def send(given: argparse.Namespace) -> int:
         if not delivered and not called and not mailed:
             print("Nothing was waiting to be sent.")
     failed = any(each.status in (ReplyStatus.failed, ReplyStatus.uncertain) for each in delivered)
-    return FAILED if failed or any(each.error for each in (*called, *mailed)) else OK
+    failed = failed or any(call.error for call in called) or any(letter.error for letter in mailed)
+    return FAILED if failed else OK
 
 
 def _became(called: Called | Posted) -> str:
