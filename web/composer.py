@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from flask import request
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, joinedload
 
 import channels
@@ -26,6 +26,7 @@ from web.i18n import gettext as _
 TELLING = 4  # words; what is shorter may be of any language
 SURE = 0.9  # how sure the judge has to be before a language is said to be another one
 EXCERPT = 280  # characters of what was said since
+MOST_SINCE = 20  # of that, the latest; the rest stands in the thread
 
 
 @dataclass(frozen=True)
@@ -192,22 +193,33 @@ def others_writing(db: Session, case: Case) -> dict[str, Any]:
 
 
 def said_since(db: Session, case: Case, version: int) -> list[Said]:
-    """What was said in a case since a version of it, oldest first: what an answer must not overlook."""
+    """What was said in a case since a version of it, the latest last: what an answer must not overlook."""
     here = (CaseEvent.case_id == case.id, CaseEvent.version > version, CaseEvent.action.in_(cases.SAID))
+    latest = select(CaseEvent).where(*here).order_by(CaseEvent.version.desc()).limit(MOST_SINCE)
+    events = list(db.scalars(latest))[::-1]
+    if not events:
+        return []
+    by_author = joinedload(Mention.author)
+    mentions = _by_id(db, select(Mention).options(by_author), Mention, [event.mention_id for event in events])
+    notes = _by_id(db, select(Note), Note, [event.note_id for event in events])
+    replies = _by_id(db, select(Reply), Reply, [event.reply_id for event in events])
     names = {found.email: found.name for found in db.scalars(select(User))}
     said = []
-    for event in db.scalars(select(CaseEvent).where(*here).order_by(CaseEvent.version)):
-        mention = db.get(Mention, event.mention_id) if event.mention_id else None
-        reply = db.get(Reply, event.reply_id) if event.reply_id else None
-        note = db.get(Note, event.note_id) if event.note_id else None
-        found = mention or note or reply
-        words = mention.text if mention else note.body if note else reply.body if reply else ""
+    for event in events:
+        mention, note = mentions.get(event.mention_id), notes.get(event.note_id)
+        reply = replies.get(event.reply_id)
         who = mention.author.name if mention and mention.author else labels.actor(event.actor, names)
         what = _("wrote") if mention else labels.action(event.action)
-        kind = type(found).__name__.lower() if found else "event"
-        anchor = f"{kind}-{found.id if found else event.id}"
+        words = mention.text if mention else note.body if note else reply.body if reply else ""
+        kinds = (("mention", mention), ("note", note), ("reply", reply), ("event", event))
+        anchor = next(f"{kind}-{found.id}" for kind, found in kinds if found)
         said.append(Said(who, what, _excerpt(words), event.at, anchor))
     return said
+
+
+def _by_id(db: Session, asked: Select[Any], table: Any, ids: Sequence[int | None]) -> dict[int | None, Any]:
+    wanted = [each for each in ids if each is not None]
+    return {found.id: found for found in db.scalars(asked.where(table.id.in_(wanted)))} if wanted else {}
 
 
 def _excerpt(text: str) -> str:
