@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,12 +14,12 @@ from sqlalchemy import select
 
 from database import Database
 from errors import InvalidInput
-from models import Author, Case, Mention
+from models import Author, Case, CaseTag, Draft, Mention, Note, Read, Team, User
 from tests import slow_watch
 from triage import subject, watch
 from triage.subject import Text
-from web.queries import CaseFilter, MentionFilter, find_cases, find_mentions
-from web.operators import NOBODY
+from web.operators import NOBODY, Asker
+from web.queries import CaseFilter, MentionFilter, Sort, cases_among, find_cases, find_mentions
 from web.search import ask
 
 AT = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -124,7 +125,7 @@ def test_words_may_stand_in_different_mentions_of_one_case(texts: Database) -> N
         "after:tomorrow",
         "before:2026-13",
         "story:x",
-        "sättra:x OR colour:red",
+        "snö OR colour:red",
         "has:fun",
     ],
 )
@@ -132,6 +133,106 @@ def test_what_cannot_be_read_or_is_too_much_says_so_for_the_field(texts: Databas
     with texts.read() as db, pytest.raises(InvalidInput) as refused:
         ask(db, Case, q, NOBODY)
     assert set(refused.value.fields) == {"q"}
+
+
+SNOW = {0, 1, 2, 4, 5, 7}  # in the text, or in the name of Bo
+OPERATED: dict[str, set[int]] = {  # against the ten cases of ``texts``, as ``operated`` changes them
+    "status:new": {0, 3, 4, 5, 6, 7, 8, 9}, "-status:new": {1, 2}, "status:resolved OR is:flagged": {2, 4},
+    "assignee:me": {3}, "assignee:anna": {3}, "assignee:anna@storby.example": {3}, "assignee:bo": set(),
+    "team:gata": {4}, 'team:"GATA"': {4}, "tag:Snö": {5}, "tag:none -tag:snö": {0, 1, 2, 3, 4, 6, 7, 8, 9},
+    "category:Vägar": {6}, "kind:problem": {7}, "kind:none": {0, 1, 2, 3, 4, 5, 6, 8, 9}, "priority:urgent": {8},
+    "sentiment:negative": {9}, "is:late": {0}, "-is:late is:flagged": {4}, "is:unread": {0, 1, 2, 3, 4, 5, 6, 7, 8},
+    "is:snoozed": {1}, "has:note": {2}, "has:draft": {3}, "has:reply": {5}, "story:none": set(range(10)),
+    "after:2026-11-24": {0, 1, 2, 3, 4, 5, 6, 8, 9}, "before:2026-11-24": {7}, "before:2026-11": set(),
+    "after:2027": set(),
+    "channel:api": set(range(10)), "source:källan": set(), "has:picture": {4}, "language:sv snö": {0, 1, 2},
+    "snö (status:new OR is:snoozed)": {0, 1, 4, 5, 7},
+    "snö -(status:new OR status:open)": {2}, "snö OR is:late": SNOW,
+    "NOT (snö OR status:new)": set(), "status:pending snö": set(), "röjning": {1}, "snö NOT röjning": SNOW - {1},
+    "assignee:none röjning": {1}, '"röjning"': set(), "is": {2, 5}, "author:bo röjning": {1}, "anteckning": {2},
+}  # fmt: skip
+
+
+def test_operators_narrow_what_words_find(operated: Database) -> None:
+    wrong = []
+    with operated.read() as db:
+        asker = Asker(db.scalar(select(User).where(User.name == "Anna")), AT, ZoneInfo("Europe/Stockholm"))
+        for query, expected in OPERATED.items():
+            wanted = CaseFilter(q=query, asker=asker)
+            pages = find_cases(db, wanted, most=1000), find_cases(db, wanted)
+            found = [{int(case.subject.split("-")[1]) for case in page.cases} for page in pages]
+            ids = db.scalars(select(Case.id)).all()
+            among = len(cases_among(db, ids, wanted))
+            totals = {pages[0].total, pages[1].total, among}
+            if found != [expected, expected] or totals != {len(expected)}:
+                wrong.append((query, expected, found, totals))
+    assert not wrong
+
+
+def test_common_words_are_paged_through_in_order(operated: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same whether the index names the cases or the list is walked through, and however it is cut."""
+    for few in (10_000, 0):
+        monkeypatch.setattr("web.search.FEW", few)
+        with operated.read() as db:
+            whole = [case.id for case in find_cases(db, CaseFilter(q="snö OR är OR och OR is")).cases]
+            for sort in Sort:
+                cursor, seen = None, []
+                while True:
+                    page = find_cases(db, CaseFilter(q="snö OR är OR och OR is"), sort=sort, limit=2, cursor=cursor)
+                    seen += [case.id for case in page.cases]
+                    assert page.total == len(whole)
+                    if (cursor := page.next_cursor) is None:
+                        break
+                assert sorted(seen) == sorted(whole), (few, sort)
+                assert len(set(seen)) == len(seen)
+                assert seen == whole or sort is not Sort.newest
+
+
+def test_a_long_search_is_broken_off_and_goes_on(operated: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.search.FEW", 0)
+    monkeypatch.setattr("web.queries.AT_FIRST", 2)
+    monkeypatch.setattr("web.queries.AT_MOST", 2)
+    monkeypatch.setattr("web.queries.LOOKED_AT", 4)
+    with operated.read() as db:
+        first = find_cases(db, CaseFilter(q="röjning"), most=100)
+        assert first.next_cursor
+        assert first.looked_until is not None
+        cursor, seen = first.next_cursor, [case.id for case in first.cases]
+        while cursor:
+            page = find_cases(db, CaseFilter(q="röjning"), most=100, cursor=cursor)
+            cursor, seen = page.next_cursor, seen + [case.id for case in page.cases]
+        assert len(seen) == 1
+
+
+def test_operators_find_mentions_by_their_case(operated: Database) -> None:
+    with operated.read() as db:
+        found = find_mentions(db, MentionFilter(q="snö -status:new")).mentions
+    assert {each.external_id for each in found} == {"1", "2"}
+
+
+@pytest.fixture
+def operated(texts: Database) -> Database:
+    with texts.transaction() as db:
+        anna = User(email="anna@storby.example", name="Anna", role="agent", created_at=AT)
+        team = Team(name="Gata")
+        db.add_all([anna, team])
+        db.flush()
+        case = {int(each.subject.split("-")[1]): each for each in db.scalars(select(Case))}
+        case[0].next_breach_at = AT - timedelta(minutes=1)
+        case[1].status, case[1].follow_up_at = "open", AT + timedelta(days=1)
+        case[2].status = "resolved"
+        db.add(Note(case_id=case[2].id, user_id=anna.id, body="En ANTECKNING", created_at=AT))
+        case[3].assignee_id = anna.id
+        db.add(Draft(case_id=case[3].id, user_id=anna.id, kind="reply", body="Hej", case_version=0, updated_at=AT))
+        case[4].team_id, case[4].flag = team.id, "reply_failed"
+        db.add(CaseTag(case_id=case[5].id, tag="snö"))
+        case[5].reply_count = 1
+        case[6].category, case[7].kind, case[8].priority, case[9].sentiment = "vägar", "problem", "urgent", "negative"
+        case[7].last_activity_at = datetime(2026, 11, 23, 22, 59, tzinfo=UTC)  # the evening before, in Stockholm
+        db.add(Read(user_id=anna.id, case_id=case[9].id, at=AT))
+        mention = db.scalars(select(Mention).where(Mention.external_id == "4")).one()
+        mention.attachments = [{"type": "photo", "url": None}]
+    return texts
 
 
 def test_a_language_that_a_person_set_right_is_found(texts: Database) -> None:
