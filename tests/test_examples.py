@@ -15,6 +15,7 @@ from models import (
     Case,
     CaseEvent,
     CaseLink,
+    CaseStatus,
     Draft,
     Follow,
     Lesson,
@@ -97,12 +98,13 @@ def worked_on(database: Database) -> None:
         cases.classify(db, one, tags=["a", "b"], kind="idea", **who)
         cases.note(db, one, body="@bo", user=eva, at=MORNING)
         cases.merge(db, two, into=one, **who)
-        cases.change_status(db, three, target=cases.CaseStatus.resolved, **who)
+        cases.change_status(db, three, target=CaseStatus.resolved, **who)
         cases.answered_elsewhere(
             db, four, to_mention_id=db.scalars(select(Mention.id).where(Mention.case_id == four)).first() or 0,
             url=None, replied_at=MORNING, user=eva, at=MORNING,
         )  # fmt: skip
-        event, reply = db.scalars(select(CaseEvent).where(CaseEvent.case_id == one)).first(), db.scalars(select(Reply)).first()
+        event = db.scalars(select(CaseEvent).where(CaseEvent.case_id == one)).first()
+        reply = db.scalars(select(Reply)).first()
         assert event is not None
         assert reply is not None
         story = Story(title="x", opened_at=MORNING, last_at=MORNING, size=1)

@@ -17,6 +17,7 @@ from tests import screens
 from tests.conftest import FakeClock
 from web import access, create_app
 from web.api import tokens
+from web.context import SAFE_METHODS
 from web.login import new_user
 
 pytestmark = pytest.mark.screens
@@ -49,7 +50,7 @@ def changing(app: Flask) -> list[tuple[str, str, str]]:
         path = re.sub(r"<any\(([^,)]+)[^>]*>", r"\1", rule.rule).replace('"', "")
         path = re.sub(r"<int:\w+>", "1", path)
         path = re.sub(r"<[^>]+>", "x", path)
-        found += [(rule.endpoint, method, path) for method in sorted((rule.methods or set()) - access.SAFE_METHODS)]
+        found += [(rule.endpoint, method, path) for method in sorted((rule.methods or set()) - SAFE_METHODS)]
     return found
 
 

@@ -84,7 +84,9 @@ def test_the_catalogues_are_updated_and_what_is_missing_is_told(tmp_path: Path, 
     assert "Log out of here" in found.unused
     with path.open("rb") as file:
         book = read_po(file, locale="sv")
-    assert book.get("Log out").string == ""
+    waiting = book.get("Log out")
+    assert waiting is not None
+    assert waiting.string == ""
     assert not translating.report(book, texts).unused
     again = path.read_bytes()
     translating.update(path, "sv", texts)

@@ -17,6 +17,7 @@ from tests.conftest import FakeClock
 from triage import cases
 from web import create_app, queries
 from web.api import tokens
+from web.login import new_user
 
 pytestmark = pytest.mark.screens
 Browser = Callable[[str], FlaskClient]
@@ -33,7 +34,7 @@ def number(storby: House, clock: FakeClock) -> int:
     with storby.database.transaction() as db:
         team = Team(name="Skydd", members_only=True, members=[TeamMember(email="eva@storby.example")])
         db.add(team)
-        db.add(screens.new_user("eva@storby.example", "Eva", "agent", screens.PASSWORD, clock()))
+        db.add(new_user("eva@storby.example", "Eva", "agent", screens.PASSWORD, clock()))
         db.flush()
         number = screens.case_of(storby, "1001").id
         cases.assign_team(db, number, team=team, actor="admin@storby.example", at=clock())

@@ -157,7 +157,11 @@ def test_tags_are_renamed_merged_and_taken_off(
         for number, given in ((1, ["snö", "väg"]), (2, ["vinter"]), (3, ["snö", "vinter"])):
             cases.classify(db, number, tags=given, actor="anna@storby.example", at=clock())
         events = db.scalar(select(func.count()).select_from(CaseEvent)) or 0
-    assert "2 cases" in text_of(admin.get("/admin/tags?q=sn"))
+    rule = {"name": "halka", "when": ["mention"], "if.match": "halka*", "then.tags": "snö", "enabled": "on"}
+    assert admin.post("/admin/rules/new", data=rule).status_code == 303
+    page = text_of(admin.get("/admin/tags?q=sn"))
+    assert "2 cases" in page
+    assert "given by the rule halka" in page
     assert admin.post("/admin/tags", data={"tag": "snö", "to": " Vinter "}).status_code == 303
     assert tagged(storby) == {1: ["vinter", "väg"], 2: ["vinter"], 3: ["vinter"]}
     assert admin.post("/admin/tags", data={"tag": "vinter", "to": "x", "remove": "1"}).status_code == 303

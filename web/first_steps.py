@@ -5,7 +5,7 @@ Each can be taken, skipped, taken up again and done anew; what is open stands on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from sqlalchemy import func, select
@@ -38,7 +38,7 @@ class Step:
     address: str | None
     act: str
     done: bool
-    skipped: bool
+    skipped: bool = False
 
     @property
     def open(self) -> bool:
@@ -51,8 +51,8 @@ def steps(db: Session, me: User) -> list[Step]:
     calendars = len(policy.entries(db, "calendars"))
     users = db.scalar(select(func.count()).select_from(User)) or 0
     found = (
-        ("administrator", _("Administrator"), _("That is you."), None, "", True),
-        (
+        Step("administrator", _("Administrator"), _("That is you."), None, "", True),
+        Step(
             "organisation",
             _("Organisation"),
             _("Name, time zone and languages stand in config.yaml. Are they right?"),
@@ -60,7 +60,7 @@ def steps(db: Session, me: User) -> list[Step]:
             _("They are right"),
             "organisation" in skipped,  # there is nothing to do but to look
         ),
-        (
+        Step(
             "source",
             _("First source"),
             ngettext("%(n)s source is read.", "%(n)s sources are read.", sources)
@@ -70,7 +70,7 @@ def steps(db: Session, me: User) -> list[Step]:
             _("Add a source"),
             sources > 0,
         ),
-        (
+        Step(
             "calendar",
             _("Opening hours"),
             ngettext("%(n)s calendar is laid down.", "%(n)s calendars are laid down.", calendars)
@@ -80,7 +80,7 @@ def steps(db: Session, me: User) -> list[Step]:
             _("Add a calendar"),
             calendars > 0,
         ),
-        (
+        Step(
             "colleagues",
             _("Colleagues"),
             ngettext("%(n)s person may log in.", "%(n)s people may log in.", users)
@@ -90,7 +90,7 @@ def steps(db: Session, me: User) -> list[Step]:
             _("Invite a colleague"),
             users > 1,
         ),
-        (
+        Step(
             "examples",
             _("Examples"),
             _("Invented messages to try everything on. They start no clocks, tell nobody, and go at one click."),
@@ -99,7 +99,7 @@ def steps(db: Session, me: User) -> list[Step]:
             examples.source(db) is not None,
         ),
     )
-    return [Step(*each, each[0] in skipped and not each[-1]) for each in found]
+    return [replace(step, skipped=step.name in skipped and not step.done) for step in found]
 
 
 @pages.get("")

@@ -47,7 +47,7 @@ def _named_by(db: Session) -> dict[str, list[str]]:
     """Tag -> the rules that give it."""
     named: dict[str, list[str]] = {}
     for rule in policy.read(db).rules:
-        for tag in rule.then.tags:
+        for tag in rule.effects.tags:
             named.setdefault(tag, []).append(rule.name)
     return named
 
