@@ -229,7 +229,8 @@ def measure(name: str, server: psutil.Process, pipe: Any, seconds: float, posts:
     time.sleep(2.5)  # what is on its way arrives
     pipe.send(True)
     requests, times = pipe.recv()
-    phase = Phase(name, *(100 * (b - a) / took for a, b in zip(before, after, strict=True)), requests / took)
+    web, collecting = (100 * (b - a) / took for a, b in zip(before, after, strict=True))
+    phase = Phase(name, web, collecting, requests / took)
     for what, at, case in times:
         asked = [when for when, of in sent if of == case and when <= at]
         if asked:
