@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 from sqlalchemy import select
 
 from models import Presence, User
@@ -36,12 +37,6 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 def come_in(here: Desk, number: int, text: str, **more: Any) -> int:
     at = datetime.now(UTC)
     return screens.collect(here.house, screens.mention(number, text, at, **more), at=at)[0]
-
-
-def connected(page: Page) -> None:
-    """The stream has said its first word: what follows is told by it."""
-    page.wait_for_function("performance.getEntriesByType('resource').some(each => each.name.includes('/live/stream'))")
-    page.wait_for_timeout(300)
 
 
 def row(here: Desk, number: int) -> Any:
@@ -92,7 +87,6 @@ def test_an_answer_to_a_case_that_changed_is_stopped_and_both_texts_are_kept(des
 
 def test_new_cases_wait_behind_a_button_and_rows_change_where_they_stand(desk: Open) -> None:
     anna = desk()
-    connected(anna.page)
     before = anna.page.locator(".row").all_inner_texts()
     number = come_in(anna, 50, "Var är bussen?")
     news = anna.page.locator("#list button.news")
@@ -119,7 +113,6 @@ def test_the_list_stands_still_while_it_is_paused_also_after_a_reload(desk: Open
     anna.page.reload()
     switch = anna.page.get_by_role("switch", name="Live")
     expect(switch).not_to_be_checked()
-    connected(anna.page)
     known = screens.case_of(anna.house, "1004").id
     come_in(anna, 50, "Var är bussen?")
     come_in(anna, 51, "Takk igjen!", in_reply_to="1004")
@@ -135,7 +128,6 @@ def test_the_list_stands_still_while_it_is_paused_also_after_a_reload(desk: Open
 
 def test_a_lost_line_is_told_and_what_was_missed_comes_when_it_is_back(desk: Open) -> None:
     anna = desk()
-    connected(anna.page)
     anna.page.context.set_offline(True)
     expect(anna.page.locator("#trouble")).to_contain_text("Not connected since", timeout=8000)
     come_in(anna, 50, "Var är bussen?")
@@ -174,29 +166,37 @@ def test_without_a_stream_the_window_asks(desk: Open, monkeypatch: pytest.Monkey
 
 def test_what_one_should_know_arrives_and_stands_in_the_title(desk: Open) -> None:
     anna = desk()
-    connected(anna.page)
     number, at = screens.case_of(anna.house, "1003").id, datetime.now(UTC)
     with anna.house.database.transaction() as db:
         who = db.scalars(select(User).where(User.email == "anna@storby.example")).one()
         found = cases.assign(db, number, assignee=who, actor=MATS, at=at)
         notices.tell(db, who, "take", at, event=found)
     expect(anna.page.locator("#notices")).to_contain_text("The case was assigned to you", timeout=5000)
-    assert anna.page.title().startswith("(1) ")
+    expect(anna.page).to_have_title(re.compile(r"^\(1\) "))
     anna.page.locator("#notices").get_by_role("button", name="Seen").click()
-    anna.page.wait_for_function("!document.title.startsWith('(')")
+    expect(anna.page).to_have_title(re.compile(r"^[^(]"))
+
+
+ASKED = """
+  window.asked = 0;
+  window.answer = "default";
+  Object.defineProperty(Notification, "permission", { get: () => answer });
+  Notification.requestPermission = async () => { asked += 1; answer = "granted"; return answer; };
+"""
 
 
 def test_the_browser_is_asked_for_notices_only_by_a_button(desk: Open) -> None:
     anna = desk()
-    anna.page.add_init_script(
-        "window.asked = 0; Notification.requestPermission = async () => { asked += 1; return 'denied'; };"
-    )
-    anna.go("/me")
-    button = anna.page.get_by_role("button", name="Show notices in this browser")
-    expect(button).to_be_visible()
+    anna.page.add_init_script(ASKED)
+    anna.go("/me/notifications")
+    state = anna.page.locator("#browser-notices .state")
+    expect(state).to_have_text("Off in this browser.")
     assert anna.page.evaluate("asked") == 0
-    button.click()
-    anna.page.wait_for_function("asked === 1")
+    anna.page.get_by_role("button", name="Show notices in this browser").click()
+    expect(state).to_contain_text("This browser shows a notice")
+    assert anna.page.evaluate("asked") == 1
+    anna.page.get_by_role("button", name="Show no more notices in this browser").click()
+    expect(state).to_have_text("Off in this browser.")
 
 
 def test_the_table_is_empty_when_all_have_gone(desk: Open) -> None:

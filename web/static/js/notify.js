@@ -16,12 +16,15 @@
 
   document.addEventListener("gensvar:news", ({ detail: hint }) => {
     if (!hint.unseen) return;
-    const before = newest;
-    const changed = count !== null && (hint.unseen[0] !== count || hint.unseen[1] !== newest);
+    const before = newest ?? drawn(hint.unseen[1]);
+    const changed = hint.unseen[1] !== before || (count !== null && hint.unseen[0] !== count);
     [count, newest] = hint.unseen;
     title();
-    if (changed) fetchNotices(Math.max(before, 0));
+    if (changed) fetchNotices(before);
   });
+
+  // The newest the page was drawn with; a page that shows none has nothing to catch up.
+  const drawn = (now) => document.getElementById("notices") ? Number(document.querySelector("#notices input[name=until]")?.value || 0) : now;
   new MutationObserver(title).observe(document.querySelector("title"), { childList: true });
 
   async function fetchNotices(after) {
