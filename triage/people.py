@@ -156,3 +156,8 @@ def write_note(db: Session, author_id: int, body: str, user: User, at: datetime)
     db.add(note)
     db.flush()
     return note
+
+
+def remove_note(db: Session, note: PersonNote) -> None:
+    """It is gone for good."""
+    db.delete(note)

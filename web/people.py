@@ -240,6 +240,6 @@ def remove_note(author_id: int, note_id: int) -> BaseResponse:
                 abort(403)
             subject = f"person:{note.author_id}"
             audit.record(db, actor=user().email, action="remove_note", subject=subject, at=now())
-            db.delete(note)
+            people.remove_note(db, note)
     flash(_("The note is removed."))
     return redirect(url_for("people.show", author_id=author_id, _anchor="notes"), 303)
