@@ -245,5 +245,5 @@ def test_a_click_answers_with_a_way_back_and_z_finds_it(anna: FlaskClient, storb
         page = text_of(anna.post(f"/cases/{number}/{path}", data=data, follow_redirects=True))
         assert said in page
         assert re.search(r'action="/batches/\d+/undo"', page), path
-        assert 'data-shortcut="z"' in page
+        assert 'data-action="undo"' in page
         assert "Undone." in text_of(anna.post("/undo", follow_redirects=True))

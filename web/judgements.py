@@ -145,12 +145,6 @@ def marked(text: str, words: Iterable[str]) -> Markup:
 # -- correcting -----------------------------------------------------------------------------------------------------
 
 
-@pages.app_context_processor
-def keys() -> dict[str, str]:
-    """For the help, which names them, and the script, which listens to them."""
-    return {"judging_keys": "".join(KEYS)}
-
-
 @pages.post("/<int:number>/classify")
 def classify(number: int) -> BaseResponse | str:
     """What a person says that Gensvar said otherwise: a ``key``, or the fields of the form that were changed."""

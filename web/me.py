@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response, abort, flash, g, make_response, redirect, render_template, request, url_for
 from sqlalchemy import func, select
 from werkzeug.wrappers import Response as BaseResponse
 
+from errors import InvalidInput
 from models import LoginSession, User
 from triage import notices as told_of
-from web import login, preferences
+from web import login, preferences, shortcuts
 from web.context import came_from, house, user
 from web.i18n import LANGUAGES
 from web.i18n import gettext as _
@@ -26,12 +29,13 @@ def page() -> str:
     return _page()
 
 
-def _page(error: str | None = None) -> str:
+def _page(error: str | None = None, keys_error: InvalidInput | None = None) -> str:
     sessions = select(func.count()).select_from(LoginSession).where(LoginSession.user_id == user().id)
     with house().database.read() as db:
         return render_template(
             "me.html", languages=LANGUAGES, error=error, sessions=db.scalar(sessions), min_length=MIN_LENGTH,
-            max_signature=MAX_SIGNATURE, themes=themes(), densities=densities(),
+            max_signature=MAX_SIGNATURE, themes=themes(), densities=densities(), keys_error=keys_error,
+            form=request.form,
         )  # fmt: skip
 
 
@@ -62,9 +66,20 @@ def screens() -> BaseResponse:
 
 
 @pages.post("/keyboard")
-def keyboard() -> BaseResponse:
+def keyboard() -> BaseResponse | Response:
+    """Whether single keys act, and which does what. ``only``: the keys stay as they are; ``usual``: as at first."""
+    form = request.form
+    chosen: dict[str, Any] = {"shortcuts": "shortcuts" in form}
+    if "only" not in form:
+        try:
+            chosen["keys"] = {} if "usual" in form else shortcuts.read(form)
+        except InvalidInput as error:
+            return make_response(_page(keys_error=error), 422)
     with house().database.transaction() as db:
-        preferences.change(db, user(), shortcuts="shortcuts" in request.form)
+        preferences.change(db, user(), **chosen)
+    if "only" in form:
+        flash(_("Single keys are on.") if chosen["shortcuts"] else _("Single keys are off."))
+        return redirect(came_from(), 303)
     return _saved("keyboard")
 
 
