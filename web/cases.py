@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
+import pictures
 from database import storable
 from errors import CannotReply, InvalidInput, InvalidTransition, StaleCase, TooLong
 from models import (
@@ -32,7 +33,7 @@ from models import (
 )
 from replies import outbox
 from triage import cases, drafts, policy, states
-from web import acts, judgements, labels, panes, people, promises, review, rows, shared, stories, targets
+from web import acts, enclosed, judgements, labels, panes, people, promises, review, rows, shared, stories, targets
 from web import composer as composing
 from web.acts import local_time
 from web.composer import Composer
@@ -245,6 +246,7 @@ def reply(number: int) -> BaseResponse | Response:
     then = request.form.get("then", Then.keep)
     if then not in list(Then):
         abort(400)
+    enclosed.keep_words()
     try:
         with house().database.transaction() as db:
             case = get_case(db, number)
@@ -263,6 +265,7 @@ def reply(number: int) -> BaseResponse | Response:
                 private=typed.private,
                 idempotency_key=typed.key or None,
                 version=typed.version,
+                picture_ids=enclosed.chosen(),
             )
             if made.body != storable(text).strip():  # the same form was sent before, with another text
                 typed = replace(typed, key="")
@@ -278,6 +281,8 @@ def reply(number: int) -> BaseResponse | Response:
     except InvalidTransition:
         message = _("The case is %(status)s: reopen it first. Nothing was sent.", status=_status_of(number))
         return _again(number, typed, error=message, status=409)
+    except pictures.Refused as error:
+        return _again(number, typed, error=enclosed.words(error), status=422)
     except InvalidInput as error:
         message = str(error) if drafts.without_signature(typed.body, me) else _("Write something first.")
         return _again(number, typed, error=message, status=422)
