@@ -39,14 +39,16 @@ def test_what_is_typed_outlives_the_page_and_the_login(desk: Open) -> None:
     path = f"/cases/{screens.case_of(here.house, '1003').id}"
     here.go(path)
     here.page.locator("#body").fill("Halvskrivet svar")
-    expect(here.page.get_by_text("Draft kept in this browser")).to_be_visible()
+    expect(here.page.locator("#reply-form .saved")).to_contain_text("Saved")
     here.page.context.clear_cookies()
     here.page.get_by_role("button", name="Send", exact=True).click()
-    expect(here.page.get_by_text("What you wrote is kept")).to_be_visible()
+    expect(here.page.locator("#trouble")).to_contain_text("What you write is kept")
+    expect(here.page.locator("#body")).to_have_value("Halvskrivet svar")
+    here.page.get_by_role("link", name="Log in again").click()
     here.page.get_by_label("E-mail").fill("anna@storby.example")
     here.page.get_by_label("Password").fill(screens.PASSWORD)
     here.page.get_by_role("button", name="Log in").click()
-    here.go(path)
+    expect(here.page).to_have_url(here.base + path)
     expect(here.page.locator("#body")).to_have_value("Halvskrivet svar")
 
 

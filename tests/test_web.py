@@ -148,6 +148,30 @@ def test_fifty_failures_close_an_address(browser: Browser) -> None:
     assert elsewhere.status_code == 303
 
 
+def test_a_window_may_ask_when_the_login_ends_and_only_a_person_puts_it_off(anna: FlaskClient, clock: FakeClock) -> None:
+    begun = clock()
+    clock.forward(minutes=50)
+    asked = anna.get("/me/login", headers={"HX-Request": "true"})
+    assert asked.status_code == 204
+    assert asked.headers["X-Login-Ends"] == (begun + timedelta(hours=1)).isoformat()
+    assert asked.headers["X-Login-Lasts"] == (begun + timedelta(hours=8)).isoformat()
+    stayed = anna.post("/me/login", headers={"HX-Request": "true"})
+    assert stayed.headers["X-Login-Ends"] == (clock() + timedelta(hours=1)).isoformat()
+    clock.forward(minutes=50)
+    assert anna.get("/me").status_code == 200
+
+
+def test_choices_for_the_screens_are_kept_and_others_left_alone(anna: FlaskClient) -> None:
+    assert anna.post("/me/screens", data={"theme": "dark", "density": "compact"}).status_code == 303
+    assert anna.post("/me/panes", data={"pane": "nav", "folded": "1"}, headers={"Referer": "http://localhost/cases/1?x=1"}).location == "/cases/1?x=1"  # fmt: skip  # noqa: E501
+    page = text_of(anna.get("/"))
+    assert 'data-color-scheme="dark"' in page and 'data-density="compact"' in page and "data-folded-nav" in page
+    anna.post("/me/panes", data={"pane": "nav"})
+    assert "data-folded-nav" not in text_of(anna.get("/"))
+    assert anna.post("/me/screens", data={"theme": "pink"}).status_code == 400
+    assert anna.post("/me/panes", data={"pane": "list"}).status_code == 400
+
+
 def test_a_session_ends_after_an_idle_hour_and_after_eight(
     anna: FlaskClient, browser: Browser, clock: FakeClock
 ) -> None:
@@ -407,10 +431,10 @@ def test_a_target_is_told_in_words_and_its_calculation_day_by_day(
         "opening hours of office",
     ):
         assert told in page, told
-    assert "answer due 30 Dec 09:00" in page
+    assert "Reply due 30 Dec 09:00" in page
     clock.at = datetime(2026, 12, 30, 7, 30, tzinfo=UTC)
     client.post("/login", data={"email": "anna@storby.example", "password": screens.PASSWORD})
-    assert "answer due 09:00, in 30 mins" in text_of(client.get("/"))
+    assert "Reply due 09:00,\nin 30 mins" in text_of(client.get("/"))
     clock.at = datetime(2026, 12, 30, 10, 0, tzinfo=UTC)
     client.post("/login", data={"email": "anna@storby.example", "password": screens.PASSWORD})
     assert "answer 2 hrs late" in text_of(client.get("/"))

@@ -42,7 +42,7 @@
     const number = new URL(address, location.href).pathname.split("/").pop();
     if (pane().hidden) hold(rowOf(number));
     pane().setAttribute("aria-busy", "true");
-    htmx.ajax("GET", address, { source: pane(), target: "#case", swap: "outerHTML" });
+    htmx.ajax("GET", address, { source: pane(), target: "#case", swap: "outerHTML settle:0ms" });
   };
 
   // Back to the list alone.
@@ -67,8 +67,6 @@
   function arrived(root) {
     const was = coming;
     coming = null;
-    document.documentElement.toggleAttribute("data-case-open", true);
-    go(root.dataset.address, !was?.back);
     markOpen(root.dataset.case);
     keepStill();
     const row = rowOf(root.dataset.case);
@@ -120,7 +118,7 @@
     event.preventDefault();
     const button = event.submitter;
     coming = { form: form.getAttribute("action"), value: button?.value, next: button?.name === "next" };
-    htmx.ajax("POST", button?.getAttribute("formaction") || form.action, { source: pane(), target: "#case", swap: "outerHTML", values: new FormData(form, button) });
+    htmx.ajax("POST", button?.getAttribute("formaction") || form.action, { source: pane(), target: "#case", swap: "outerHTML settle:0ms", values: new FormData(form, button) });
   });
 
   document.addEventListener("htmx:beforeSwap", (event) => {
@@ -133,6 +131,10 @@
       event.detail.shouldSwap = false;
       location.assign(xhr.responseURL); // a page of its own
     }
+  });
+
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target.id === "case") go(pane().dataset.address, !coming?.back);
   });
 
   document.addEventListener("htmx:responseError", (event) => {
