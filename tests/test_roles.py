@@ -11,10 +11,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from errors import InvalidInput
 from house import House
-from models import Case, CaseEvent, Reply, User
+from models import Case, CaseEvent, Reply, Team, TeamMember, User
 from tests import screens
 from tests.conftest import FakeClock
+from triage import cases, dispatch
 from web import access, create_app
 from web.api import tokens
 from web.context import SAFE_METHODS
@@ -108,3 +110,14 @@ def test_a_reader_is_added_like_anybody(browser: Callable[[str], FlaskClient], s
     assert "Reader" in text_of(admin.post("/admin/users", data=form))
     with storby.database.read() as db:
         assert db.scalar(select(User.role).where(User.email == "ny@storby.example")) == "reader"
+
+
+def test_nobody_gives_a_case_to_a_reader(rita: FlaskClient, storby: House, clock: FakeClock) -> None:
+    with storby.database.transaction() as db:
+        user = db.scalars(select(User).where(User.email == RITA)).one()
+        db.add(Team(name="Gata", members=[TeamMember(email=RITA), TeamMember(email="anna@storby.example")]))
+        db.flush()
+        team = db.scalars(select(Team)).one()
+        assert [member.email for member in dispatch.members(db, team, clock())] == ["anna@storby.example"]
+        with pytest.raises(InvalidInput, match="only reads"):
+            cases.assign(db, 1, assignee=user, actor="anna@storby.example", at=clock())

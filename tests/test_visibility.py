@@ -14,7 +14,7 @@ from house import House
 from models import Case, CaseEvent, Notice, Promise, Reply, Team, TeamMember, User
 from tests import screens
 from tests.conftest import FakeClock
-from triage import cases
+from triage import cases, notices
 from web import create_app, queries
 from web.api import tokens
 from web.login import new_user
@@ -177,3 +177,12 @@ def test_what_the_house_does_by_itself_sees_everything(storby: House, number: in
         hidden = db.scalars(select(Case.id).where(*queries.visible_to(db, anna))).all()
         assert number not in hidden
         assert len(hidden) == 4
+
+
+def test_nobody_is_told_of_what_they_do_not_see(storby: House, number: int, clock: FakeClock) -> None:
+    with storby.database.transaction() as db:
+        people = {user.email.partition("@")[0]: user for user in db.scalars(select(User))}
+        event = db.scalars(select(CaseEvent).where(CaseEvent.case_id == number)).first()
+        for who in ("anna", "eva", "mats"):
+            notices.tell(db, people[who], "note", clock(), event=event)
+        assert set(db.scalars(select(Notice.user_id))) == {people["eva"].id, people["mats"].id}

@@ -39,6 +39,7 @@ from models import (
     Reply,
     ReplyOrigin,
     ReplyStatus,
+    Role,
     Team,
     Then,
     Urgency,
@@ -220,6 +221,8 @@ def assign(db: Session, case_id: int, *, assignee: User | None, actor: str, at: 
         return None
     if assignee is not None and assignee.disabled_at is not None:
         raise InvalidInput(f"{assignee.email} is disabled and cannot be given cases.", {"assignee": "disabled"})
+    if assignee is not None and assignee.role == Role.reader:
+        raise InvalidInput(f"{assignee.email} only reads and cannot be given cases.", {"assignee": "a reader"})
     changes = {"assignee": [case.assignee.email if case.assignee else None, assignee.email if assignee else None]}
     if assignee is None:
         return _write(db, case, "unassign", actor=actor, at=at, values={"assignee_id": None}, changes=changes)

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from database import Database, lock
-from models import Absence, Case, CaseStatus, Mention, Team, TeamMember, User
+from models import Absence, Case, CaseStatus, Mention, Role, Team, TeamMember, User
 from triage import cases, clock, notices, policy, routing, subject
 
 ACTOR = "routing"
@@ -63,7 +63,8 @@ def members(db: Session, team: Team, at: datetime) -> list[routing.Member]:
         Absence.starts_at <= at, or_(Absence.ends_at.is_(None), Absence.ends_at > at)
     )
     team_is = select(TeamMember, User).join(User, User.email == TeamMember.email)
-    rows = db.execute(team_is.where(TeamMember.team_id == team.id, User.disabled_at.is_(None))).all()
+    can_work = (User.disabled_at.is_(None), User.role != Role.reader)
+    rows = db.execute(team_is.where(TeamMember.team_id == team.id, *can_work)).all()
     ids = [user.id for _, user in rows]
     theirs = select(Case.assignee_id, func.count()).where(Case.assignee_id.in_(ids), Case.status.in_(ALIVE))
     loads = {id: count for id, count in db.execute(theirs.group_by(Case.assignee_id))}

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models import CaseEvent, Follow, Notice, User
+from models import CaseEvent, Follow, Notice, Role, Team, User
 from triage import policy
 
 MORNING = time(8)  # when the daily mail goes out, in the organisation's time zone
@@ -79,6 +79,8 @@ def tell(
 ) -> None:
     """Let a colleague know, in the way they chose; of one event once, whatever the reasons."""
     chosen = way(user.preferences, kind)
+    if event is not None and not may_see(user, event.case.team):
+        return
     if chosen == Way.off or (event is not None and (_is_muted(db, user, event) or _knows(db, user, event))):
         return
     db.add(
@@ -93,6 +95,13 @@ def tell(
             mail_at=mail_at(chosen, at, policy.read(db).zone) if chosen in (Way.mail, Way.daily) else None,
         )
     )
+
+
+def may_see(user: User, team: Team | None) -> bool:
+    """Whether somebody sees the cases of this team."""
+    if team is None or not team.members_only or user.role in (Role.manager, Role.admin):
+        return True
+    return any(member.email == user.email for member in team.members)
 
 
 def _is_muted(db: Session, user: User, event: CaseEvent) -> bool:

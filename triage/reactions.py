@@ -105,8 +105,10 @@ def _tell_reviewers(db: Session, event: CaseEvent, at: datetime) -> None:
     """An answer waits for a second pair of eyes: those of the team, or where there is none of whoever leads."""
     case = event.case
     in_team = select(TeamMember.email).where(TeamMember.team_id == case.team_id)
-    whose = User.role != Role.agent if case.team_id is None else User.email.in_(in_team)
-    for user in db.scalars(select(User).where(whose, User.disabled_at.is_(None), User.email != event.actor)):
+    whose = User.role.in_((Role.manager, Role.admin)) if case.team_id is None else User.email.in_(in_team)
+    for user in db.scalars(
+        select(User).where(whose, User.role != Role.reader, User.disabled_at.is_(None), User.email != event.actor)
+    ):
         _tell(db, user, event, at)
 
 
@@ -180,7 +182,7 @@ def _tell_named(db: Session, event: CaseEvent, at: datetime) -> None:
     found = naming.named(note.body, [(user.email, user.name) for user in users], teams)
     through_team = {member.email for name in found.teams for member in teams[name].members}
     for user in users:
-        if user.email not in found.people | through_team or not _may_see(user, event.case.team):
+        if user.email not in found.people | through_team or not notices.may_see(user, event.case.team):
             continue
         notices.tell(db, user, NAMED, at, event=event)
         if user.email in found.people and cases.following(db, event.case_id, user.id) is None:
@@ -191,15 +193,7 @@ def _tell_followers(db: Session, event: CaseEvent, at: datetime) -> None:
     follow = select(User).join(Follow, Follow.user_id == User.id).where(Follow.case_id == event.case_id)
     heard = (~Follow.muted, User.email != event.actor, User.disabled_at.is_(None))
     for user in db.scalars(follow.where(*heard)):
-        if _may_see(user, event.case.team):
-            notices.tell(db, user, event.action, at, event=event)
-
-
-def _may_see(user: User, team: Team | None) -> bool:
-    """Whether somebody sees the cases of this team."""
-    if team is None or not team.members_only or user.role in (Role.manager, Role.admin):
-        return True
-    return any(member.email == user.email for member in team.members)
+        notices.tell(db, user, event.action, at, event=event)
 
 
 REACTIONS: Mapping[str, tuple[Reaction, ...]] = {
