@@ -38,7 +38,7 @@
     sessionStorage.setItem("refocus", "1");
     const form = document.createElement("form");
     form.method = "post";
-    form.action = panel.action;
+    form.action = panel.getAttribute("action"); // it has fields of that name
     const add = (name, value) => form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
     numbers.forEach((each) => add("case", each));
     add("action", action);
@@ -162,8 +162,9 @@
   });
 
   // After an action on rows the row after them is the current one, and has the focus.
-  if (sessionStorage.getItem("refocus")) {
+  htmx.onLoad(() => {
+    if (!sessionStorage.getItem("refocus")) return;
     sessionStorage.removeItem("refocus");
     (gensvar.currentRow()?.querySelector("a") || document.getElementById("list"))?.focus({ preventScroll: true });
-  }
+  });
 })();

@@ -26,6 +26,7 @@
   let seen = here();
   let looked = Date.now();
   let asking = false;
+  let out = false; // the login has ended
   let timer;
   let restartedAt = null;
 
@@ -89,7 +90,8 @@
       if (last !== null) query.set("after", last);
       query.set("state", state);
       const answer = await fetch(`/live?${query}`, { headers: { "HX-Request": "true" }, signal: AbortSignal.timeout(10000) });
-      if (answer.status === 401) { say(trouble.dataset.out, true); return; }
+      out = answer.status === 401;
+      if (out) { say(trouble.dataset.out, true); return; }
       if (!answer.ok) throw new Error(String(answer.status));
       connected();
       if (answer.status === 204) { tell(); return; }
@@ -137,7 +139,8 @@
     await ask();
     if (stream) return;
     clearTimeout(timer);
-    timer = setTimeout(() => go(retry), document.hidden ? SELDOM : Math.min(ASK, Math.max(100, retry - Date.now())));
+    const wait = document.hidden || out ? SELDOM : Math.min(ASK, Math.max(100, retry - Date.now()));
+    timer = setTimeout(() => go(retry), wait);
   }
 
   function now() {
@@ -147,7 +150,8 @@
   }
 
   // A part of the page was swapped: the server hears what is shown now.
-  htmx.onLoad(() => { if (stream && !document.hidden && String(shown()) !== showing) now(); });
+  function moved() { if (stream && !document.hidden && String(shown()) !== showing) now(); }
+  htmx.onLoad(moved);
   document.addEventListener("visibilitychange", now);
   window.addEventListener("online", now);
   window.addEventListener("offline", () => { close(); failures += 1; go(Date.now() + ASK); });
@@ -157,9 +161,11 @@
     const slept = Date.now() - looked > ASLEEP;
     looked = Date.now();
     if (slept || (stream && Date.now() - heard > SILENT)) now();
+    else moved(); // a pane that was closed loads nothing
   }, 5000);
 
   gensvar.window = name;
+  gensvar.last = () => last;
   gensvar.refresh = () => { if (!stream) ask(); }; // a stream tells by itself
   tell();
   go(0);

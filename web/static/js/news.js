@@ -189,6 +189,8 @@
   // What is swapped in is of its own moment: what has happened since is asked for. A new list has nothing waiting.
   htmx.onLoad((root) => {
     if (root.id === "case" || root.querySelector("#case")) messages = [];
+    const drawn = root.querySelector(".thread")?.dataset.last;
+    if (drawn && Number(drawn) < gensvar.last()) { thread = true; soon(); }
     if (root !== document.body && (root.id === "cases" || root.querySelector("#cases"))) {
       waiting = new Set();
       rows = new Set();

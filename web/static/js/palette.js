@@ -20,7 +20,9 @@
 
   function draw() {
     const wanted = plain(field.value).split(" ");
+    const begins = (each) => (plain(each.words).startsWith(wanted[0]) ? 0 : 1);
     const found = entries.filter((each) => wanted.every((word) => plain(each.words).includes(word)));
+    found.sort((one, other) => begins(one) - begins(other));
     list.replaceChildren(...found.map((each, at) => {
       const option = document.createElement("li");
       option.id = `palette-${at}`;
