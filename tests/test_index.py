@@ -92,9 +92,7 @@ def test_nothing_is_left_of_what_is_erased(said: Database, how: str) -> None:
     assert found(said, "röjning") == []
     with said.read() as db:
         assert not [each for each in db.scalars(select(SearchText.text)) if "snö" in each]
-        holding = index.entries_with(db, ["snöröj"])
-        assert holding is not None
-        assert db.scalars(select(SearchText.id).where(holding)).all() == []
+        assert index.entries_with(db, ["snöröj"], 10) == []
         if said.sqlite:
             assert not db.execute(text("""SELECT rowid FROM search_index WHERE search_index MATCH '"snö"'""")).all()
 
@@ -140,7 +138,5 @@ def test_a_migration_fills_it_with_what_was_there(tmp_path: object) -> None:
     database.migrate()
     with database.read() as db:
         assert index.missing(db) == 0
-        holding = index.entries_with(db, ["snö"])
-        assert holding is not None
-        assert len(db.scalars(select(SearchText.id).where(holding)).all()) == 2 * index.AT_ONCE + 1
+        assert len(index.entries_with(db, ["snö"], 100_000) or ()) == 2 * index.AT_ONCE + 1
     database.close()

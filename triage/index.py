@@ -15,7 +15,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, event, func, insert, select, text
+from sqlalchemy import Connection, delete, event, func, insert, select, text
 from sqlalchemy import Text as String
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapper, Session
@@ -139,16 +139,17 @@ def grams(word: str) -> list[str]:
     return list(dict.fromkeys(word[at : at + 3] for at in range(len(word) - 2)))
 
 
-def entries_with(db: Session, words: Sequence[str]) -> ColumnElement[bool] | None:
-    """A condition: the entries in whose text each of these stands, and perhaps some more. None: too short to ask."""
+def entries_with(db: Session, words: Sequence[str], most: int) -> Sequence[int] | None:
+    """The entries in whose text each of these stands, perhaps some more, at most so many. None: too short to ask."""
     wanted = list(dict.fromkeys(gram for word in words for gram in grams(word)))
     if not wanted:
         return None
     if db.get_bind().dialect.name == "sqlite":
         asked = " AND ".join('"{}"'.format(gram.replace('"', '""')) for gram in wanted)
-        found = text("SELECT rowid FROM search_index WHERE search_index MATCH :grams").bindparams(grams=asked)
-        return SearchText.id.in_(found.columns(SearchText.id))
-    return func.search_grams(SearchText.text, type_=ARRAY(String)).contains(wanted)
+        found = text("SELECT rowid FROM search_index WHERE search_index MATCH :grams LIMIT :most")
+        return db.scalars(found, {"grams": asked, "most": most}).all()
+    holding = func.search_grams(SearchText.text, type_=ARRAY(String)).contains(wanted)
+    return db.scalars(select(SearchText.id).where(holding).limit(most)).all()
 
 
 __all__ = ["BREAK", "KEYS", "catch_up", "entries_with", "fill", "folded", "grams", "missing"]

@@ -227,7 +227,7 @@ def show() -> str:
         args["status"] = "all"
     with house().database.read() as db:
         if not args.get("q", "").strip():
-            return render_template("search.html", args=args, known=help_rows())
+            return render_template("search.html", args=args, search_help=help_rows())
         return render_template("inbox.html", **listing(db))
 
 

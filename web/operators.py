@@ -131,7 +131,7 @@ def _is(column: InstrumentedAttribute[Any], ids: list[int]) -> Condition:
 def _tag(db: Session, asked: Operator, asker: Asker) -> Condition:
     if fold(asked.value) == NONE:
         return ~exists().where(CaseTag.case_id == Case.id)
-    return exists().where(CaseTag.case_id == Case.id, CaseTag.tag.in_({asked.value, fold(asked.value)}))
+    return Case.id.in_(select(CaseTag.case_id).where(CaseTag.tag == fold(asked.value)))
 
 
 def _category(db: Session, asked: Operator, asker: Asker) -> Condition:
@@ -163,13 +163,13 @@ def _flag(db: Session, asked: Operator, asker: Asker) -> Condition:
         case "snoozed":
             return Case.follow_up_at.is_not(None)
         case _:
-            return exists().where(Reply.case_id == Case.id, Reply.status == ReplyStatus.in_review)
+            return Case.id.in_(select(Reply.case_id).where(Reply.status == ReplyStatus.in_review))
 
 
 def _held(db: Session, asked: Operator, asker: Asker) -> Condition:
     match _known(asked):
         case "draft":
-            return exists().where(Draft.case_id == Case.id, Draft.user_id == _me(asker), Draft.body != "")
+            return Case.id.in_(select(Draft.case_id).where(Draft.user_id == _me(asker), Draft.body != ""))
         case "reply":
             return Case.reply_count > 0
         case "note":

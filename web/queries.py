@@ -59,7 +59,7 @@ MAX_LIMIT = 200
 MAX_NUMBER = 2**63 - 1  # what both databases take as an id
 EITHER = ("priority", "team", "tag", "source", "story")  # one of several will do, as of the fields of a filter
 AT_FIRST, AT_MOST = 100, 5_000  # cases looked through at a time, for words that are in many
-LOOKED_AT = 20_000  # cases; then a screen says how far back it has come
+LOOKED_AT = 5_000  # cases; then a screen says how far back it has come
 CONTEXT_LEVELS = 50  # how far above a case its thread is shown
 
 
@@ -356,7 +356,7 @@ def _case_conditions(db: Session, wanted: CaseFilter) -> list[ColumnElement[bool
     if wanted.flagged:
         conditions.append(Case.flag.is_not(None))
     if wanted.tag:
-        conditions.append(exists().where(CaseTag.case_id == Case.id, CaseTag.tag.in_(wanted.tag)))
+        conditions.append(Case.id.in_(select(CaseTag.case_id).where(CaseTag.tag.in_(wanted.tag))))
     if wanted.team:
         conditions.append(Case.team_id.in_(select(Team.id).where(Team.name.in_(wanted.team))))
     if wanted.source is not None:

@@ -43,7 +43,7 @@ from web.operators import Asker
 
 MAX_LENGTH = 200  # characters
 MAX_TERMS = 16
-FEW = 10_000  # entries of the index; more are many
+FEW = 3_000  # entries of the index; more are many
 NUMBER = re.compile(r"#?([0-9]{1,18})")
 
 Condition = ColumnElement[bool]
@@ -80,7 +80,7 @@ class Search:
             found = self._few(node)
             if found is not None and (few is None or len(found) < len(few)):
                 few = found
-            if few is not None and len(few) < FEW / 20:
+            if few is not None and len(few) < FEW / 10:
                 break
         return few if few is None or self.number is None else [*few, self.number]
 
@@ -128,16 +128,16 @@ class Search:
 
     def _rows(self, leaf: watch.Leaf) -> list[int] | None:
         """The rows of the entries that hold the letters of a leaf."""
-        choices = [index.entries_with(self.db, words) for words in _letters(leaf)]
-        if not choices or any(choice is None for choice in choices):
+        entries: set[int] = set()
+        choices = _letters(leaf)
+        for words in choices:  # each by itself: the index is not asked for either of two things
+            found = index.entries_with(self.db, words, FEW + 1)
+            if found is None or len(entries := entries | set(found)) > FEW:
+                return None
+        if not choices:
             return None
         keys = (SearchText.mention_id, SearchText.author_id, SearchText.reply_id, SearchText.note_id)
-        rows: set[tuple[int | None, ...]] = set()
-        for choice in choices:  # each by itself: the index is not asked for either of two things
-            assert choice is not None
-            rows |= {tuple(row) for row in self.db.execute(select(*keys).where(choice).limit(FEW + 1))}
-            if len(rows) > FEW:
-                return None
+        rows = self.db.execute(select(*keys).where(among(SearchText.id, entries, self.db))).all()
         mentions, authors, replies, notes = ([id for row in rows if (id := row[at]) is not None] for at in range(4))
         wanted: list[Select[Any]] = []
         whose = Mention.case_id if self.of is Case else Mention.id
