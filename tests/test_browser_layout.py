@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
@@ -249,8 +250,8 @@ def test_done_and_next_opens_the_row_below_and_stands_on_it(desk: Open) -> None:
 def test_what_is_done_in_the_pane_leaves_the_list_where_it_is(desk: Open) -> None:
     here = desk(viewport={"width": 1280, "height": 620})
     page = here.page
-    for number in range(30):
-        screens.collect(
+    many = [screens.mention(200 + number, f"Nummer {number}", datetime.now(UTC)) for number in range(30)]
+    screens.collect(here.house, *many, at=datetime.now(UTC))
             here.house, screens.mention(200 + number, f"Nummer {number}", datetime.now(UTC)), at=datetime.now(UTC)
         )
     here.go("/")

@@ -148,7 +148,7 @@ def test_fifty_failures_close_an_address(browser: Browser) -> None:
     assert elsewhere.status_code == 303
 
 
-def test_a_window_may_ask_when_the_login_ends_and_only_a_person_puts_it_off(anna: FlaskClient, clock: FakeClock) -> None:
+def test_a_window_may_ask_when_the_login_ends_and_a_person_puts_it_off(anna: FlaskClient, clock: FakeClock) -> None:
     begun = clock()
     clock.forward(minutes=50)
     asked = anna.get("/me/login", headers={"HX-Request": "true"})
