@@ -159,9 +159,10 @@ STEPS: dict[str, Step] = {
 }
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.timeout(300)
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    steps=st.lists(st.tuples(st.sampled_from(sorted(STEPS)), st.booleans()), min_size=1, max_size=8),
+    steps=st.lists(st.tuples(st.sampled_from(sorted(STEPS)), st.booleans()), min_size=1, max_size=6),
     due=st.booleans(),
 )
 def test_any_actions_undone_in_reverse_leave_the_stored_state_as_it_was(
@@ -446,7 +447,8 @@ def test_a_promise_kept_by_resolving_is_open_again(database: Database) -> None:
         cases.change_status(db, number, target=CaseStatus.open, actor=me.email, at=MORNING)
         made = Promise(
             case_id=number, reply_id=reply.id, words="imorgon", due_at=MORNING + timedelta(days=1),
-            back_at=MORNING + timedelta(hours=20), owner_id=me.id, state="open", made_at=MORNING + timedelta(minutes=61),
+            back_at=MORNING + timedelta(hours=20), owner_id=me.id, state="open",
+            made_at=MORNING + timedelta(minutes=61),
         )  # fmt: skip
         db.add(made)
         db.flush()
