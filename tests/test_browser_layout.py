@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
@@ -252,8 +251,6 @@ def test_what_is_done_in_the_pane_leaves_the_list_where_it_is(desk: Open) -> Non
     page = here.page
     many = [screens.mention(200 + number, f"Nummer {number}", datetime.now(UTC)) for number in range(30)]
     screens.collect(here.house, *many, at=datetime.now(UTC))
-            here.house, screens.mention(200 + number, f"Nummer {number}", datetime.now(UTC)), at=datetime.now(UTC)
-        )
     here.go("/")
     row = page.locator(".row").nth(20)
     row.scroll_into_view_if_needed()

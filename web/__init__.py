@@ -214,15 +214,16 @@ def _packed_page(response: Response) -> Response:
 
 def _headers(response: Response) -> Response:
     headers = response.headers
-    headers.setdefault("Content-Security-Policy", CSP)
     headers["X-Content-Type-Options"] = "nosniff"
+    if request.endpoint == "static":  # the rest is for pages, and there are many of these
+        return response
+    headers.setdefault("Content-Security-Policy", CSP)
     headers["X-Frame-Options"] = "DENY"
     headers["Referrer-Policy"] = "same-origin"
     headers["Cross-Origin-Opener-Policy"] = "same-origin"
     headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
-    if request.endpoint != "static":
-        headers.setdefault("Cache-Control", "no-store")
-        headers.setdefault("Vary", "Cookie, Accept-Language")
+    headers.setdefault("Cache-Control", "no-store")
+    headers.setdefault("Vary", "Cookie, Accept-Language")
     if current_app.config["SESSION_COOKIE_SECURE"]:  # served over https, by us or by a proxy before us
         headers["Strict-Transport-Security"] = "max-age=31536000"
     return response
