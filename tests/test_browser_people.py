@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from sqlalchemy import select
 
 from models import Mention, User
-from tests import screens
+from tests import accessibility, screens
 from tests.conftest import Desk, Open
 from triage import notices, people
 from web import preferences
@@ -70,7 +70,7 @@ def test_a_note_stands_beside_the_case_until_it_is_removed(desk: Open) -> None:
 
 @pytest.mark.parametrize("width", [320, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_is_wider_than_the_window(desk: Open, width: int, scheme: str) -> None:
+def test_nothing_is_wider_than_the_window_and_axe_finds_nothing(desk: Open, width: int, scheme: str) -> None:
     here = desk(width, scheme)
     one, two = author_of(here, "1001"), author_of(here, BLOG)
     with here.house.database.transaction() as db:
@@ -80,6 +80,7 @@ def test_nothing_is_wider_than_the_window(desk: Open, width: int, scheme: str) -
     for path in (f"/people/{min(one, two)}", f"/people/{min(one, two)}?find=citizen", "/me/notifications"):
         here.go(path)
         assert here.sideways() <= 0, path
+        assert accessibility.violations(here.page) == []
         small = here.page.evaluate(
             "[...document.querySelectorAll('main button, main select, main input:not([type=hidden])')]"
             ".filter(e => e.checkVisibility() && e.type != 'checkbox')"

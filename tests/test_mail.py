@@ -374,6 +374,7 @@ def test_a_letter_refused_for_good_is_given_up_and_shown(house: House, server: M
     assert "0 notices wait after a failed attempt, 1 were given up" in found["mail sent"].found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["hello", "."])
 def test_a_server_that_hangs_holds_nobody_up_for_ever(house: House, server: MailServer, where: str) -> None:
     chooses(house, take="mail")
@@ -383,6 +384,7 @@ def test_a_server_that_hangs_holds_nobody_up_for_ever(house: House, server: Mail
     assert posted.again_at is not None
 
 
+@pytest.mark.slow
 def test_a_server_that_drips_is_cut_off(house: House, server: MailServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mail, "LONGEST_CALL", 0.5)
     server.answers["hello"] = "\r\n".join(["220-still there"] * 3)  # and never the last line
@@ -415,6 +417,7 @@ def test_where_nobody_listens_all_wait_and_are_not_tried_one_by_one(make_house: 
     assert waiting == [(MORNING + mail.FIRST_RETRY, 1, posted.error)] * 2
 
 
+@pytest.mark.slow
 def test_the_pauses_grow_and_after_days_it_is_given_up_for_all_to_see(make_house: MakeHouse) -> None:
     with mailserver.running() as server:
         house = with_mail(make_house, server)

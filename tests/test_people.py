@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, event, func, select, update
 from sqlalchemy.orm import Session
 
 from collectors.base import AuthorData
@@ -340,7 +340,8 @@ def many(house: House, at: datetime, number: int) -> list[int]:
     """Cases of one prolific citizen, a minute apart."""
     who = AuthorData("u1", "Citizen 1", "citizen1")
     said = [
-        screens.mention(500 + n, f"Ärende nummer {n}.", at + timedelta(minutes=n), author=who) for n in range(number)
+        screens.mention(next(_numbers) + 500, f"Ärende nummer {n}.", at + timedelta(minutes=n), author=who)
+        for n in range(number)
     ]
     return screens.collect(house, *said, at=at + timedelta(minutes=number))
 
@@ -385,3 +386,25 @@ def test_every_author_leads_to_their_page(storby: House, browser: Open, two: tup
     assert f'href="/people/{two[0]}"' in thread
     assert f'href="/people/{author_of(storby, "1002")}"' in thread
     assert f'href="/people/{two[0]}"' in facts
+
+
+@pytest.mark.screens
+def test_however_much_somebody_writes_the_page_asks_as_often(
+    storby: House, browser: Open, two: tuple[int, int], clock: FakeClock
+) -> None:
+    here, asked = browser(), [0]
+
+    def hear(*_ignored: object) -> None:
+        asked[0] += 1
+
+    def asks(address: str) -> int:
+        asked[0] = 0
+        event.listen(storby.database.engine, "before_cursor_execute", hear)
+        here.get(address)
+        event.remove(storby.database.engine, "before_cursor_execute", hear)
+        return asked[0]
+
+    many(storby, clock(), 4)
+    few = asks(f"/people/{two[0]}?find=citizen")
+    many(storby, clock() + timedelta(hours=1), 30)
+    assert asks(f"/people/{two[0]}?find=citizen") == few <= 20

@@ -21,6 +21,7 @@ from triage.subject import fold
 
 MOST_JOINED = 50  # authors of one person
 FOUND = 20  # by a search
+LOOKED_THROUGH = 10_000  # texts of the index that may be an author's
 ALIKE = 5
 MAX_NOTE = 5_000  # characters
 
@@ -123,17 +124,16 @@ def alike(db: Session, authors: Sequence[Author]) -> list[Author]:
 
 
 def find(db: Session, text: str, besides: Sequence[Author]) -> list[Author]:
-    """Others whose name or handle holds these words, whatever their case, or whose address this is."""
+    """Others whose name or handle holds these words, whatever their case, or whose address this is; where the words
+    stand in very many texts only those named exactly so are sure to be found."""
     asked = text.strip()
     words = fold(asked.lstrip("@")).split()
-    holding = index.entries_with(db, words)
-    if holding is None:  # too short for the index
-        by = or_(Author.name == asked, Author.handle == asked.lstrip("@"), Author.url == asked)
-    else:
+    by = [Author.name == asked, Author.handle == asked.lstrip("@"), Author.url == asked]
+    if holding := index.entries_with(db, words, LOOKED_THROUGH):
         parts = [SearchText.text.contains(word, autoescape=True) for word in words]
-        named = select(SearchText.author_id).where(SearchText.author_id.is_not(None), holding, *parts)
-        by = or_(Author.id.in_(named), Author.url == asked)
-    others = select(Author).where(by, Author.id.not_in(_ids(besides)))
+        named = (SearchText.author_id.is_not(None), SearchText.id.in_(holding), *parts)
+        by.append(Author.id.in_(select(SearchText.author_id).where(*named)))
+    others = select(Author).where(or_(*by), Author.id.not_in(_ids(besides)))
     return list(db.scalars(others.order_by(Author.id).limit(FOUND)))
 
 
