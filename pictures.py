@@ -76,6 +76,13 @@ def remove(db: Session, picture_id: int, *, user_id: int) -> None:
     db.flush()
 
 
+def throw_away(db: Session, case_id: int, user_id: int) -> None:
+    """Those of a draft that is thrown away."""
+    for each in of_draft(db, case_id, user_id):
+        db.delete(each)
+    db.flush()
+
+
 def of_draft(db: Session, case_id: int, user_id: int) -> Sequence[Picture]:
     return db.scalars(_drafted(case_id, user_id).order_by(Picture.id)).all()
 

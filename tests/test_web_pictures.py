@@ -140,3 +140,12 @@ def test_an_answer_without_pictures_is_as_before(anna: FlaskClient, storby: Hous
     hand_over(anna, case, jpeg())
     assert anna.post(f"/cases/{case}/reply", data={"body": "Hej", "key": "k2", "then": "keep"}).status_code == 303
     assert [each.reply_id for each in kept(storby)] == [None], "what did not stand in the form stays with the draft"
+
+
+def test_thrown_away_with_its_draft(anna: FlaskClient, storby: House) -> None:
+    case = number(storby)
+    hand_over(anna, case, png(), script=False, body="Så här ser det ut", kind="reply", draft="0")
+    with storby.database.read() as db:
+        version = db.scalars(select(Draft.version)).one()
+    anna.post(f"/cases/{case}/draft/discard", data={"kind": "reply", "draft": str(version)})
+    assert kept(storby) == []

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 from werkzeug.wrappers import Response as BaseResponse
 
+import pictures
 from models import Case, Draft, Reply, ReplyStatus
 from triage import cases, drafts
 from web import composer
@@ -91,6 +92,8 @@ def discard(number: int) -> BaseResponse:
     with house().database.transaction() as db:
         thrown = drafts.of(db, cases.get(db, number).id, user().id, _kind())
         if thrown is not None and thrown.version == whole_number("draft"):
+            if thrown.kind == "reply":
+                pictures.throw_away(db, thrown.case_id, thrown.user_id)
             db.delete(thrown)
             flash(_("Thrown away."))
     return redirect(url_for("drafts.mine"), 303)
