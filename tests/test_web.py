@@ -437,7 +437,7 @@ def test_a_target_is_told_in_words_and_its_calculation_day_by_day(
     assert "Reply due 09:00,\nin 30 mins" in text_of(client.get("/"))
     clock.at = datetime(2026, 12, 30, 10, 0, tzinfo=UTC)
     client.post("/login", data={"email": "anna@storby.example", "password": screens.PASSWORD})
-    assert "answer 2 hrs late" in text_of(client.get("/"))
+    assert "2 hrs late" in text_of(client.get("/"))
     assert "2 hrs late: it was due 09:00" in text_of(client.get(f"/cases/{number}"))
     assert numbers(text_of(client.get("/?due=late"))) == [number]
     assert "Nothing matches the filter" in text_of(client.get("/?due=late&kind=praise"))
