@@ -267,7 +267,7 @@ def main() -> int:
                 windows = (address, cookies, given.windows, newest(config), {case})
                 child = multiprocessing.Process(target=be_windows, args=(theirs, stop, how, *windows), daemon=True)
                 child.start()
-                time.sleep(5)
+                time.sleep(15)  # until all have their streams
                 for phase, post in (
                     ("idle", None),
                     ("a new case a second", lambda: hand_in(address, token, next(numbers))),
