@@ -475,7 +475,7 @@ def test_a_number_that_is_missing_is_waited_for_a_while(numbers: list[int], age:
     assert hub.settled(4, since, AT) == told
 
 
-# -- the navigation -----------------------------------------------------------------------------------------------------
+# -- the navigation ---------------------------------------------------------------------------------------------------
 
 
 def test_the_views_are_counted_anew_when_something_has_happened(
