@@ -118,7 +118,7 @@
     event.preventDefault();
     const button = event.submitter;
     coming = { form: form.getAttribute("action"), value: button?.value, next: button?.name === "next" };
-    htmx.ajax("POST", button?.getAttribute("formaction") || form.action, { source: pane(), target: "#case", swap: "outerHTML settle:0ms", values: new FormData(form, button) });
+    htmx.ajax("POST", button?.getAttribute("formaction") || form.getAttribute("action"), { source: pane(), target: "#case", swap: "outerHTML settle:0ms", values: new FormData(form, button) });
   });
 
   document.addEventListener("htmx:beforeSwap", (event) => {
