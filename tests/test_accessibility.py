@@ -47,7 +47,7 @@ EXAMPLES = {
 # Answers that are no page of their own: data, files, pictures, parts of a page; and the door for somebody invited.
 NO_PAGE = {
     "static", "cases.thread", "cases.canned", "languages.export", "login.welcome", "login.setup", "media.picture",
-    "shared.progress", "me.login_ends",
+    "shared.progress", "me.login_ends", "drafts.picture",
 }  # fmt: skip
 NO_PAGES = ("live.", "api.", "health.")
 # Addresses that say something more: a filter, a search, an order, a question.
