@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import FilePayload, expect
 from sqlalchemy import select
 
 from models import Picture, Reply
@@ -25,8 +25,8 @@ def test_a_picture_is_chosen_described_and_sent(desk: Callable[..., Desk], width
     page.locator("#body").fill("Så här ser det ut /Anna")
     page.get_by_label("Add a picture").set_input_files(
         [
-            {"name": "plog.png", "mimeType": "image/png", "buffer": png()},
-            {"name": "karta.png", "mimeType": "image/png", "buffer": png(width=60)},
+            FilePayload(name="plog.png", mimeType="image/png", buffer=png()),
+            FilePayload(name="karta.png", mimeType="image/png", buffer=png(width=60)),
         ]
     )
     expect(page.get_by_label("What picture 2 shows")).to_be_focused()
@@ -56,10 +56,10 @@ def test_what_is_no_picture_says_so_and_where_one_was_taken_is_left_out(desk: Ca
     here = desk()
     here.go(f"/cases/{screens.case_of(here.house, '1003').id}")
     file = here.page.get_by_label("Add a picture")
-    file.set_input_files([{"name": "a.jpg", "mimeType": "image/jpeg", "buffer": b"%PDF-1.7"}])
+    file.set_input_files([FilePayload(name="a.jpg", mimeType="image/jpeg", buffer=b"%PDF-1.7")])
     expect(here.page.locator("#pictures .problem")).to_have_text("This is no JPEG, PNG, GIF or WebP picture.")
     here.page.get_by_label("Add a picture").set_input_files(
-        [{"name": "a.jpg", "mimeType": "image/jpeg", "buffer": jpeg(exif())}]
+        [FilePayload(name="a.jpg", mimeType="image/jpeg", buffer=jpeg(exif()))]
     )
     expect(here.page.locator("#pictures .told")).to_contain_text("has been left out of it")
     with here.house.database.read() as db:

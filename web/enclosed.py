@@ -85,9 +85,7 @@ def words(error: InvalidInput) -> str:
         "side": _("The network takes pictures of up to %(side)s pixels a side.", side=value.get("side")),
         "gone": _("A picture is no longer there. Nothing was sent: look again."),
         "alt": _("Say in words what each picture shows, for those who cannot see it. Nothing was sent."),
-        "alt_long": _(
-            "The words for a picture may have %(most)s characters. Nothing was sent.", most=value.get("most")
-        ),
+        "alt_long": _("The words for a picture may have %(most)s characters.", most=value.get("most")),
     }[error.code]
 
 
