@@ -14,7 +14,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from pydantic import TypeAdapter
-from sqlalchemy import Select, event, select, text
+from sqlalchemy import Select, event, func, select, text
 from werkzeug.test import TestResponse
 
 import house as houses
@@ -24,6 +24,7 @@ from house import House
 from models import (
     Account,
     ApiToken,
+    Case,
     CaseEvent,
     CaseStatus,
     Heartbeat,
@@ -31,16 +32,20 @@ from models import (
     Role,
     Source,
     Story,
+    Team,
     User,
 )
 from tests.conftest import FakeClock, MakeHouse
 from triage import cases, intake, reactions
 from web import create_app
 from web import queries as queries_of_web
+from web.access import look_as
 from web.api import PREFIX, tokens
 from web.api.operations import OPERATIONS, Operation
 from web.api.shapes import ErrorShape
+from web.operators import NOBODY
 from web.queries import CaseFilter, Sort
+from web.search import ask
 
 pytestmark = pytest.mark.screens
 
@@ -490,11 +495,13 @@ def test_the_most_urgent_first_is_who_is_late_or_due_and_then_by_priority(
 def test_the_order_by_due_time_is_read_from_its_index(database: Database) -> None:
     wanted = CaseFilter(status=["new", "open"])
     flagged, due, _rest = queries_of_web._stretches(Sort.urgent, wanted)
-    for place in (None, [datetime(2026, 11, 24, tzinfo=UTC), 3, 17]):
-        plan = _plan(database, queries_of_web._read_stretch(wanted, due, place))
-        assert "ix_cases_next_breach_at_id" in plan, plan
-    plan = _plan(database, queries_of_web._read_stretch(wanted, flagged, None))
-    assert "ix_cases_flag" in plan, plan
+    with database.read() as db:
+        reading = queries_of_web._Reading(db, wanted, [], ask(db, Case, None, NOBODY), few=None, most=None)
+        for place in (None, [datetime(2026, 11, 24, tzinfo=UTC), 3, 17]):
+            plan = _plan(database, reading._read(due, place, 50))
+            assert "ix_cases_next_breach_at_id" in plan, plan
+        plan = _plan(database, reading._read(flagged, None, 50))
+        assert "ix_cases_flag" in plan, plan
 
 
 def _plan(database: Database, query: Select[Any]) -> str:
@@ -502,7 +509,7 @@ def _plan(database: Database, query: Select[Any]) -> str:
     with database.read() as db:
         if postgresql:  # an empty table is read from end to end, whatever its indexes
             db.execute(text("SET LOCAL enable_seqscan = off"))
-        sql = query.limit(50).compile(database.engine, compile_kwargs={"literal_binds": True})
+        sql = query.compile(database.engine, compile_kwargs={"literal_binds": True})
         explain = "EXPLAIN " if postgresql else "EXPLAIN QUERY PLAN "
         return "\n".join(str(row) for row in db.execute(text(explain + str(sql).replace(":", "\\:"))))
 
@@ -830,6 +837,26 @@ def test_an_event_that_is_committed_late_is_not_missed(api: Api, database: Datab
         Timer(0.3, slow.commit).start()
     events = api.call("GET", f"/events?after={after}")["events"]
     assert {one["case"] for one in events} == set(numbers)
+
+
+def test_events_left_out_for_who_asks_make_nobody_wait(api: Api, database: Database, clock: FakeClock) -> None:
+    numbers = [api.mention(name)["case"] for name in ("1", "2", "3")]
+    with database.transaction() as db:
+        team = Team(name="Skydd", members_only=True)
+        db.add(team)
+        db.flush()
+        cases.assign_team(db, numbers[1], team=team, actor="cli", at=clock())
+        hidden = frozenset({team.id})
+    _close_follow_ups(database, numbers, clock())
+    asked: list[str] = []
+    with database.read() as db:
+        first = db.scalar(select(func.min(CaseEvent.id))) or 0
+        event.listen(database.engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+        look_as(db, hidden)
+        events = queries_of_web.events_after(db, first - 1)
+    assert {one.case_id for one in events} == {numbers[0], numbers[2]}
+    assert asked
+    assert not [sql for sql in asked if "LOCK" in sql]
 
 
 def _close_follow_ups(database: Database, numbers: list[int], at: datetime) -> None:

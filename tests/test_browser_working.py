@@ -1,4 +1,4 @@
-"""Working with cases in a real browser: selecting several, taking back, naming a colleague, putting off, the overview."""
+"""Working with cases in a real browser: selecting several, undo, naming a colleague, putting off, the overview."""
 
 from __future__ import annotations
 

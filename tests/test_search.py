@@ -197,7 +197,8 @@ def test_a_long_search_is_broken_off_and_goes_on(operated: Database, monkeypatch
         first = find_cases(db, CaseFilter(q="röjning"), most=100)
         assert first.next_cursor
         assert first.looked_until is not None
-        cursor, seen = first.next_cursor, [case.id for case in first.cases]
+        cursor: str | None = first.next_cursor
+        seen = [case.id for case in first.cases]
         while cursor:
             page = find_cases(db, CaseFilter(q="röjning"), most=100, cursor=cursor)
             cursor, seen = page.next_cursor, seen + [case.id for case in page.cases]

@@ -35,7 +35,15 @@ def offered(calendar: Calendar | None, when: str) -> dict[str, str]:
     ("when", "expected"),
     [
         # Tuesday morning: three hours lead past lunch, and it next opens after it.
-        ("2026-11-24T09:30:20", {"opening": "Tue 24 13:00", "later": "Tue 24 13:30", "tomorrow": "Wed 25 08:00", "next_week": "Mon 30 08:00"}),
+        (
+            "2026-11-24T09:30:20",
+            {
+                "opening": "Tue 24 13:00",
+                "later": "Tue 24 13:30",
+                "tomorrow": "Wed 25 08:00",
+                "next_week": "Mon 30 08:00",
+            },
+        ),
         # Friday at two: an hour is left, the rest is Monday's; tomorrow is not worked.
         ("2026-11-27T14:00", {"opening": "Mon 30 08:00", "later": "Mon 30 10:00"}),
         # Saturday night counts as nothing.
@@ -86,4 +94,5 @@ PEOPLE = [
 )  # fmt: skip
 def test_a_note_names_whom_it_means_and_nobody_else(text: str, people: set[str], teams: set[str]) -> None:
     found = named(text, PEOPLE, ["Gata", "Vatten"])
-    assert (found.people, found.teams) == (people, teams)
+    assert found.people == people
+    assert found.teams == teams

@@ -1,7 +1,7 @@
 """The one door to a notice: who hears of what, and in which way.
 
-Everybody chooses for each kind: not at all, in Gensvar, by mail besides at once or every morning. Where somebody has not
-chosen, ``USUAL`` holds. Who has muted a case hears nothing of it. ``mail`` takes what is due.
+Everybody chooses for each kind: not at all, in Gensvar, by mail besides at once or every morning. Where somebody has
+not chosen, ``USUAL`` holds. Who has muted a case hears nothing of it. ``mail`` takes what is due.
 """
 
 from __future__ import annotations

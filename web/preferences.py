@@ -41,8 +41,8 @@ class Pane(StrEnum):
 
 @dataclass(frozen=True)
 class Preferences:
-    """``keys``: action -> the key somebody gave it. ``notices``: kind of notice -> off, page, mail, daily, where chosen;
-    ``silent``: the kinds that a browser which may show notices shows none of."""
+    """``keys``: action -> the key somebody gave it. ``notices``: kind of notice -> off, page, mail, daily, where
+    chosen; ``silent``: the kinds that a browser which may show notices shows none of."""
 
     theme: Theme = Theme.auto
     density: Density = Density.normal
