@@ -31,7 +31,7 @@
   let restartedAt = null;
 
   function say(text, login) {
-    if ((trouble.dataset.said || "") === text) return;
+    if ((trouble.dataset.said ?? trouble.textContent) === text) return;
     trouble.dataset.said = text;
     trouble.textContent = text;
     if (login) {
@@ -40,8 +40,6 @@
       a.textContent = trouble.dataset.login;
       trouble.append(" ", a);
     }
-    trouble.hidden = !text;
-    if (text) gensvar.announce(text);
   }
 
   // What this window shows, as the server wants to know it; a window nobody looks at is nowhere.
