@@ -11,7 +11,21 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from house import House
-from models import Case, CaseEvent, Notice, Promise, Reply, Team, TeamMember, User
+from models import (
+    Case,
+    CaseEvent,
+    Mention,
+    Notice,
+    PersonNote,
+    Promise,
+    Reply,
+    SharedAnswer,
+    SharedAnswerPart,
+    Story,
+    Team,
+    TeamMember,
+    User,
+)
 from tests import screens
 from tests.conftest import FakeClock
 from triage import cases, notices
@@ -186,3 +200,78 @@ def test_nobody_is_told_of_what_they_do_not_see(storby: House, number: int, cloc
         for who in ("anna", "eva", "mats"):
             notices.tell(db, people[who], "note", clock(), event=event)
         assert set(db.scalars(select(Notice.user_id))) == {people["eva"].id, people["mats"].id}
+
+
+@pytest.fixture
+def alone(storby: House, number: int, clock: FakeClock) -> dict[str, int]:
+    """An author, a note about them, a story and its answer: all of them nowhere but in that case and its like."""
+    with storby.database.transaction() as db:
+        case, eva = db.get_one(Case, number), db.scalars(select(User).where(User.name == "Eva")).one()
+        story = Story(title="HEMLIG STORY", opened_at=clock(), last_at=clock(), size=2, authors=2, reach=98765)
+        db.add(story)
+        db.flush()
+        case.story_id = story.id
+        for mention in db.scalars(select(Mention).where(Mention.case_id == number)):
+            mention.story_id = story.id
+        answer = SharedAnswer(user_id=eva.id, key="k", story_id=story.id, texts={"sv": "HEMLIGT SVAR"}, then="keep",
+                              created_at=clock())  # fmt: skip
+        anna = db.scalars(select(User).where(User.email == "anna@storby.example")).one()
+        db.add_all(
+            [answer, PersonNote(user_id=eva.id, author_id=case.author_id, body="HEMLIG NOT", created_at=clock())]
+        )
+        db.add(Notice(user_id=anna.id, story_id=story.id, kind="story_alarm", detail={"story": "HEMLIG STORY"},
+                      at=clock()))  # fmt: skip
+        db.flush()
+        assert case.author_id is not None
+        return {"author": case.author_id, "story": story.id, "answer": answer.id}
+
+
+def test_nor_are_authors_stories_and_answers_that_are_nowhere_else(browser: Browser, alone: dict[str, int]) -> None:
+    author, story, answer = alone["author"], alone["story"], alone["answer"]
+    pages = (f"/people/{author}", f"/stories/{story}", f"/stories/{story}/answer", f"/stories/answers/{answer}")
+    lists = ("/", "/stories?show=all", f"/?status=all&story={story}", f"/?status=all&author={author}")
+    other = author + 2  # of a case that everybody sees
+    for who, may in (("eva", True), ("anna", False)):
+        client = browser(f"{who}@storby.example")
+        for page in pages:
+            assert client.get(page).status_code == (200 if may else 404), (who, page)
+        if not may:
+            assert client.get(f"/people/{other}").status_code == 200
+            for page in (*lists, f"/people/{other}?find=citizen1", "/live/notices?after=0"):
+                said = text_of(client.get(page))
+                assert "HEMLIG" not in said and "98,765" not in said and "@citizen1<" not in said, page
+            for path, form in (
+                (f"/people/{author}/notes", {"body": "x"}),
+                (f"/people/{other}/join", {"other": str(author)}),
+                (f"/stories/{story}/join", {"other": "1"}),
+                (f"/stories/answers/{answer}/stop", {}),
+            ):
+                assert client.post(path, data=form).status_code == 404, path
+
+
+def test_the_api_neither_tells_nor_answers_a_story_of_theirs(
+    storby: House, alone: dict[str, int], clock: FakeClock
+) -> None:
+    with storby.database.transaction() as db:
+        anna = db.scalars(select(User).where(User.email == "anna@storby.example")).one()
+        headers = {"Authorization": f"Bearer {tokens.create(db, anna, 'test', clock())}"}
+    client = create_app(storby, clock=clock).test_client()
+    assert client.get("/api/v1/stories", headers=headers).get_json()["stories"] == []
+    body = {"texts": {"sv": "Hej"}, "idempotency_key": "x"}
+    for method, path in (
+        ("GET", f"/stories/{alone['story']}"),
+        ("POST", f"/stories/{alone['story']}/answers"),
+        ("GET", f"/answers/{alone['answer']}"),
+        ("DELETE", f"/answers/{alone['answer']}"),
+    ):
+        more: dict[str, Any] = {"json": body} if method == "POST" else {}
+        assert client.open(f"/api/v1{path}", method=method, headers=headers, **more).status_code == 404, path
+    with storby.database.transaction() as db:  # a story that is theirs in part: the rest of it is answered
+        seen = screens.case_of(storby, "1003").id
+        db.get_one(Case, seen).story_id = alone["story"]
+        db.scalars(select(Mention).where(Mention.case_id == seen)).one().story_id = alone["story"]
+    sent = client.post(f"/api/v1/stories/{alone['story']}/answers", headers=headers, json=body)
+    assert sent.status_code == 202, sent.get_json()
+    with storby.database.read() as db:
+        parts = select(SharedAnswerPart.case_id).where(SharedAnswerPart.shared_answer_id != alone["answer"])
+        assert db.scalars(parts).all() == [seen]

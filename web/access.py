@@ -2,7 +2,8 @@
 
 * Readers change nothing but what is their own (``OWN``): asked before every request.
 * The cases of a team that is ``members_only`` are there for its members, managers and administrators alone. For
-  others each question to the database leaves them out, with all that belongs to them: lists, counts, searches, pages.
+  others each question to the database leaves them out, with all that belongs to them: lists, counts, searches, pages,
+  and authors and stories that are nowhere but in such cases.
   A change of such a case is refused when its event is written, whatever route it came by.
 
 Only while a request is answered: what the house does by itself sees everything, unless it says with ``look_as`` for
@@ -15,21 +16,36 @@ from collections.abc import Iterable
 from typing import Any
 
 from flask import Flask, abort, g, has_request_context, request
-from sqlalchemy import ColumnElement, event, exists, or_, select
+from sqlalchemy import ColumnElement, and_, event, exists, or_, select
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader_criteria
 from werkzeug.exceptions import Forbidden
 
 from database import Database
 from errors import NotFoundError
-from models import Base, Case, CaseEvent, CaseLink, Notice, Role, Team, TeamMember, User
+from models import (
+    Author,
+    Base,
+    Case,
+    CaseEvent,
+    CaseLink,
+    Mention,
+    Notice,
+    PersonNote,
+    Role,
+    SharedAnswer,
+    Story,
+    Team,
+    TeamMember,
+    User,
+)
 from web.context import SAFE_METHODS, house
 from web.i18n import gettext as _
 
 # What readers may post to: their own settings and views, what they have seen, logging in and out.
 OWN = ("login.", "me.", "notices.seen", "views.own")
 
-LOOKING_AS = "hidden teams"
-_cases, _events = Case.__table__.alias(), CaseEvent.__table__.alias()
+LOOKING_AS, ONLY_SEEN = "hidden teams", "only what is seen"
+_cases, _events, _mentions = Case.__table__.alias(), CaseEvent.__table__.alias(), Mention.__table__.alias()
 _hanging = [mapper.class_ for mapper in Base.registry.mappers if "case_id" in mapper.columns]
 
 
@@ -39,6 +55,7 @@ def install(app: Flask, database: Database) -> None:
     app.before_request(_only_visible_cases)
     for maker, name, guard in (
         (database.reading, "do_orm_execute", _leave_out_hidden),
+        (database.writing, "do_orm_execute", _leave_out_if_asked),
         (database.writing, "before_flush", _refuse_hidden),
     ):
         if not event.contains(maker, name, guard):
@@ -112,6 +129,16 @@ def _leave_out_hidden(asked: ORMExecuteState) -> None:
         asked.statement = asked.statement.options(*_criteria(hidden))
 
 
+def only_seen(db: Session) -> None:
+    """From now on this writing session reads as who asks does: for what takes its cases from a question."""
+    db.info[ONLY_SEEN] = True
+
+
+def _leave_out_if_asked(asked: ORMExecuteState) -> None:
+    if asked.session.info.get(ONLY_SEEN):
+        _leave_out_hidden(asked)
+
+
 def _criteria(hidden: frozenset[int]) -> Iterable[Any]:
     yield with_loader_criteria(Case, _visible(hidden))
     theirs = _cases.c.team_id.in_(hidden)
@@ -120,7 +147,21 @@ def _criteria(hidden: frozenset[int]) -> Iterable[Any]:
     linked = exists().where(_cases.c.id == CaseLink.other_id, theirs)
     yield with_loader_criteria(CaseLink, ~linked)
     of_theirs = exists().where(_events.c.id == Notice.event_id, _cases.c.id == _events.c.case_id, theirs)
-    yield with_loader_criteria(Notice, ~of_theirs)
+    told_in = or_(Notice.story_id.is_(None), _is_elsewhere(_mentions.c.story_id == Notice.story_id, hidden))
+    yield with_loader_criteria(Notice, and_(~of_theirs, told_in))
+    for model, same in (
+        (Author, _mentions.c.author_id == Author.id),
+        (PersonNote, _mentions.c.author_id == PersonNote.author_id),
+        (Story, _mentions.c.story_id == Story.id),
+        (SharedAnswer, _mentions.c.story_id == SharedAnswer.story_id),
+    ):
+        yield with_loader_criteria(model, _is_elsewhere(same, hidden))
+
+
+def _is_elsewhere(same: ColumnElement[bool], hidden: frozenset[int]) -> ColumnElement[bool]:
+    """Of the mentions that have this author or story one is seen, or there are none."""
+    theirs = exists().where(_cases.c.id == _mentions.c.case_id, _cases.c.team_id.in_(hidden))
+    return or_(exists().where(same, ~theirs), ~exists().where(same))
 
 
 def _refuse_hidden(db: Session, flushing: UOWTransaction, instances: object) -> None:
@@ -140,10 +181,24 @@ def _team_of(db: Session, case_id: int | None) -> str | None:
 
 
 def _only_visible_cases() -> None:
-    """Every address with the number of a case, whatever is done there."""
-    number = (request.view_args or {}).get("number")
-    if isinstance(number, int) and request.path.startswith("/cases/") and g.user is not None:
+    """Every address with the number of a case, an author, a story or its answer, whatever is done there."""
+    args = request.view_args or {}
+    number = args.get("number", args.get("author_id"))
+    if not isinstance(number, int) or g.user is None:
+        return
+    if request.path.startswith("/cases/"):
         check_visible(number)
+    elif request.path.startswith("/stories/answers/"):
+        check_seen(SharedAnswer, number)
+    elif request.path.startswith(("/people/", "/stories/")):
+        check_seen(Author if "author_id" in args else Story, number)
+
+
+def check_seen(model: type[Base], number: int) -> None:
+    """Raises ``NotFoundError`` for an author, a story or its answer that who asks does not see."""
+    with house().database.read() as db:
+        if _hidden(db) and (number >= 2**63 or db.get(model, number) is None):
+            raise NotFoundError(f"There is no {model.__name__} {number}.")
 
 
 def check_visible(number: int) -> None:

@@ -22,6 +22,7 @@ from errors import InvalidInput, StaleCase
 from models import AuditEntry, Author, Case, Mention, PersonNote, Role, UTCDateTime
 from triage import people
 from triage.people import Groups, Regrouped
+from web import access
 from web.context import house, is_at_least, now, user, whole_number
 from web.i18n import gettext as _
 from web.safe_html import is_web, link_text
@@ -141,6 +142,7 @@ def join(author_id: int) -> BaseResponse | Response:
     other = whole_number("other")
     if other is None:
         abort(400)
+    access.check_seen(Author, other)
     try:
         with house().database.transaction() as db:
             done = people.join(db, author_id, other, now())

@@ -20,10 +20,10 @@ from collectors.base import AuthorData, Batch, MentionData
 from errors import InvalidInput, NotFoundError
 from events import event_shape
 from house import House
-from models import CaseStatus, Mention, Reply, Role, Team, User
+from models import CaseStatus, Mention, Reply, Role, SharedAnswer, Story, Team, User
 from replies import outbox, shared
 from triage import cases, intake, policy, school, storyteller
-from web import queries, safe_html, story_facts
+from web import access, queries, safe_html, story_facts
 from web.api import bodies, shapes
 from web.operators import Asker
 
@@ -482,6 +482,8 @@ def withdraw_lesson(call: Call, lesson_id: int) -> tuple[None, int]:
 )
 def answer_story(call: Call, number: int) -> tuple[shapes.SharedAnswerShape, int]:
     _known(number, "story")
+    access.check_seen(Story, number)
+    access.only_seen(call.db)
     asked: bodies.NewSharedAnswer = call.body
     answer = shared.submit(
         call.db,
@@ -520,6 +522,7 @@ def get_shared_answer(call: Call, answer_id: int) -> tuple[shapes.SharedAnswerSh
 )
 def stop_shared_answer(call: Call, answer_id: int) -> tuple[None, int]:
     _known(answer_id, "answer")
+    access.check_seen(SharedAnswer, answer_id)
     shared.stop(call.db, answer_id, actor=call.user.email, at=call.at)
     return None, 204
 
