@@ -12,11 +12,22 @@ from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
-from pathlib import Path
+from functools import cache
 from typing import Any
 
-# For this look-alike alone: names localhost and 127.0.0.1, trusted by nobody but the tests.
-PAPERS = Path(__file__).parent / "mailserver.pem"
+import trustme
+
+
+@cache
+def authority() -> trustme.CA:
+    """Whom the tests have to trust to trust this server."""
+    return trustme.CA()
+
+
+@cache
+def _papers() -> trustme.LeafCert:
+    return authority().issue_cert("localhost", "127.0.0.1")
+
 
 HANG, DROP = "hang", "drop"
 
@@ -118,7 +129,7 @@ class _Handler(socketserver.StreamRequestHandler):
 
     def _secure(self) -> None:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(PAPERS)
+        _papers().configure_cert(context)
         self.request = context.wrap_socket(self.request, server_side=True)
         self.setup()
 
