@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 import money
 from house import House
@@ -191,6 +191,9 @@ def test_steps_are_taken_skipped_and_taken_up_again(admin: FlaskClient, storby: 
     admin.post("/admin/calendars/new", data={"name": "Dag", "timezone": "Europe/Stockholm", "hours.mon": "08:00-16:00"})
     assert open_steps(admin) == {"examples"}
     assert admin.post("/setup/steps/skip", data={"step": "nothing"}).status_code == 400
+    with storby.database.transaction() as db:
+        db.execute(update(Source).values(enabled=False))
+    assert "source" in open_steps(admin), "a source that is switched off in config.yaml is not read"
 
 
 def test_examples_come_and_go_at_a_click(admin: FlaskClient, browser: Browser, storby: House) -> None:

@@ -47,7 +47,7 @@ class Step:
 
 def steps(db: Session, me: User) -> list[Step]:
     skipped = preferences.of(me).skipped
-    sources = db.scalar(select(func.count()).select_from(Source).where(~Source.example)) or 0
+    sources = db.scalar(select(func.count()).select_from(Source).where(~Source.example, Source.enabled)) or 0
     calendars = len(policy.entries(db, "calendars"))
     users = db.scalar(select(func.count()).select_from(User)) or 0
     found = (
