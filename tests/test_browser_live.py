@@ -108,10 +108,10 @@ def test_new_cases_wait_behind_a_button_and_rows_change_where_they_stand(desk: O
 
 def test_the_list_stands_still_while_it_is_paused_also_after_a_reload(desk: Open) -> None:
     anna = desk()
-    anna.page.get_by_role("switch", name="Live").uncheck()
+    anna.page.get_by_role("switch", name="Updates by itself").uncheck()
     expect(anna.page.locator("#status")).to_have_text("The list stands still until you switch it on again.")
     anna.page.reload()
-    switch = anna.page.get_by_role("switch", name="Live")
+    switch = anna.page.get_by_role("switch", name="Updates by itself")
     expect(switch).not_to_be_checked()
     known = screens.case_of(anna.house, "1004").id
     come_in(anna, 50, "Var är bussen?")
