@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +29,7 @@ LANGUAGES: Mapping[str, str] = {
 }
 DEFAULT = "en"
 ALIASES = {"no": "nb"}  # what some browsers send for bokmål
+KEPT = 4096  # formatted values of a kind: the rows of a list come again and again
 FORMATS = {"en": "en_GB"}  # whose dates and numbers go with the language: ours is the English of Europe
 
 
@@ -69,24 +70,25 @@ def _read_imported(path: Path, language: str, _changed_at: int, _size: int) -> C
         return read_po(file, locale=language)
 
 
-def _books() -> tuple[Catalog, ...]:
-    """The catalogues of the reader's language, the one to be asked first first; looked up once per request."""
+@lru_cache(maxsize=2 * len(LANGUAGES))
+def _together(*books: Catalog | None) -> Mapping[str, tuple[str, ...]]:
+    """A text -> its translation, with its plural if it has one; the first of the books is asked first."""
+    words: dict[str, tuple[str, ...]] = {}
+    for book in reversed(books):
+        for entry in book or ():
+            forms = (entry.string,) if isinstance(entry.string, str) else tuple(entry.string or ())
+            if entry.id and forms and all(forms):
+                words[entry.id if isinstance(entry.id, str) else entry.id[0]] = forms
+    return words
+
+
+def _words() -> Mapping[str, tuple[str, ...]]:
+    """The translations into the reader's language; looked up once per request."""
     spoken = language()
-    known: dict[str, tuple[Catalog, ...]] = g.setdefault("books", {}) if has_request_context() else {}
+    known: dict[str, Mapping[str, tuple[str, ...]]] = g.setdefault("words", {}) if has_request_context() else {}
     if spoken not in known:
-        known[spoken] = tuple(book for book in (imported(spoken), catalogue(spoken)) if book is not None)
+        known[spoken] = _together(imported(spoken), catalogue(spoken))
     return known[spoken]
-
-
-def _forms(message: str) -> tuple[str, ...]:
-    """A text in the reader's language, with its plural if it has one; empty where nobody has translated it."""
-    for book in _books():
-        entry = book.get(message)
-        said = entry.string if entry else None
-        forms = (said,) if isinstance(said, str) else tuple(said or ())
-        if forms and all(forms):
-            return forms
-    return ()
 
 
 def supported(tag: str | None) -> str | None:
@@ -134,13 +136,14 @@ def _zone() -> ZoneInfo:
 
 def gettext(message: str, **values: object) -> str:
     """The text in the reader's language, with ``%(name)s`` filled in."""
-    text = next(iter(_forms(message)), message)
+    forms = _words().get(message)
+    text = forms[0] if forms else message
     return text % values if values else text
 
 
 def ngettext(one: str, many: str, n: int, **values: object) -> str:
     """The text that goes with the number; ``%(n)s`` is the number as the language writes it."""
-    forms = _forms(one)
+    forms = _words().get(one, ())
     index = 0 if n == 1 else 1  # the same rule in all our languages
     text = forms[index] if len(forms) > index else (one, many)[index]
     return text % {"n": number(n), **values}
@@ -150,6 +153,8 @@ _ = gettext
 
 
 def number(value: float) -> str:
+    if isinstance(value, int) and 0 <= value < 1000:
+        return str(value)  # all our languages write it so
     return str(format_decimal(value, locale=_locale()))
 
 
@@ -163,21 +168,36 @@ def money(usd: float) -> str:
 
 def when(at: datetime, style: Literal["full", "medium"] = "full") -> str:
     """The whole instant, in the organisation's time zone; ``full`` names weekday and zone too."""
-    return str(format_datetime(at.astimezone(_zone()), style, locale=_locale()))
+    return _instant(at, style, _zone(), _locale())
+
+
+@lru_cache(maxsize=KEPT)
+def _instant(at: datetime, style: Literal["full", "medium"], zone: ZoneInfo, locale: str) -> str:
+    return str(format_datetime(at.astimezone(zone), style, locale=locale))
 
 
 def clock(at: datetime, now: datetime) -> str:
     """As short as is still clear: the time today, else date and time."""
     at, now = at.astimezone(_zone()), now.astimezone(_zone())
-    time = str(format_time(at, "short", locale=_locale()))
+    at_time = _time(at.hour, at.minute, _locale())
     if at.date() == now.date():
-        return time
-    pattern = "d MMM" if at.year == now.year else "d MMM y"
-    return f"{format_date(at, pattern, locale=_locale())} {time}"
+        return at_time
+    return f"{_date(at.date(), 'd MMM' if at.year == now.year else 'd MMM y', _locale())} {at_time}"
 
 
 def time_of_day(at: datetime) -> str:
-    return str(format_time(at.astimezone(_zone()), "short", locale=_locale()))
+    local = at.astimezone(_zone())
+    return _time(local.hour, local.minute, _locale())
+
+
+@lru_cache(maxsize=KEPT)
+def _time(hour: int, minute: int, locale: str) -> str:
+    return str(format_time(time(hour, minute), "short", locale=locale))
+
+
+@lru_cache(maxsize=KEPT)
+def _date(on: date, pattern: str, locale: str) -> str:
+    return str(format_date(on, pattern, locale=locale))
 
 
 def weekday(at: datetime) -> str:
@@ -187,21 +207,32 @@ def weekday(at: datetime) -> str:
 
 
 def short_day(on: date) -> str:
-    return str(format_date(on, "EEE d MMM", locale=_locale()))
+    return _date(on, "EEE d MMM", _locale())
 
 
 def duration(amount: timedelta) -> str:
     """To the minute: "4 h 30 min"."""
-    hours, minutes = divmod(int(amount.total_seconds()) // 60, 60)
-    parts = [(hours, "hour"), (minutes, "minute")]
-    shown = [format_unit(count, f"duration-{unit}", "short", locale=_locale()) for count, unit in parts if count]
-    return " ".join(shown) or str(format_unit(0, "duration-minute", "short", locale=_locale()))
+    return _duration(int(amount.total_seconds()) // 60, _locale())
+
+
+@lru_cache(maxsize=KEPT)
+def _duration(minutes: int, locale: str) -> str:
+    hours, rest = divmod(minutes, 60)
+    parts = [(hours, "hour"), (rest, "minute")]
+    shown = [format_unit(count, f"duration-{unit}", "short", locale=locale) for count, unit in parts if count]
+    return " ".join(shown) or str(format_unit(0, "duration-minute", "short", locale=locale))
 
 
 def length(distance: timedelta) -> str:
     """In one unit: "3 min", "2 h", "5 d"."""
-    at_least = max(abs(distance), timedelta(minutes=1))
-    return str(format_timedelta(at_least, granularity="minute", threshold=1, format="short", locale=_locale()))
+    return _length(max(round(abs(distance).total_seconds() / 60), 1), _locale())
+
+
+@lru_cache(maxsize=KEPT)
+def _length(minutes: int, locale: str) -> str:
+    return str(
+        format_timedelta(timedelta(minutes=minutes), granularity="minute", threshold=1, format="short", locale=locale)
+    )
 
 
 def age(at: datetime, now: datetime) -> str:
@@ -210,7 +241,7 @@ def age(at: datetime, now: datetime) -> str:
     if abs(distance) >= timedelta(weeks=4):
         local = at.astimezone(_zone())
         pattern = "d MMM" if local.year == now.astimezone(_zone()).year else "d MMM y"
-        return str(format_date(local, pattern, locale=_locale()))
+        return _date(local.date(), pattern, _locale())
     if abs(distance) < timedelta(minutes=1):
         return _("now")
     return length(distance)
@@ -225,7 +256,7 @@ def ago(at: datetime, now: datetime) -> str:
 
 def day(on: date) -> str:
     """A date with its weekday, as short as is still clear."""
-    return str(format_date(on, "EEE d MMM y", locale=_locale()))
+    return _date(on, "EEE d MMM y", _locale())
 
 
 def day_name(number: int) -> str:
@@ -240,8 +271,13 @@ def country_name(code: str) -> str:
 
 def language_name(tag: str) -> str:
     """What the language behind the tag is called in the reader's."""
+    return _language_name(tag, language())
+
+
+@lru_cache(maxsize=KEPT)
+def _language_name(tag: str, spoken: str) -> str:
     try:
-        return Locale.parse(tag, sep="-").get_language_name(language()) or tag
+        return Locale.parse(tag, sep="-").get_language_name(spoken) or tag
     except (ValueError, LookupError):
         return tag
 
