@@ -9,16 +9,34 @@
   for (const each of document.querySelectorAll("#help [data-does]"))
     for (const key of each.dataset.keys.split("\n")) if (key) byKey.set(key, each);
 
+  // Into a field by a key; Escape leads back to where one was.
+  let came = null;
+  function enter(field) {
+    came = document.activeElement;
+    const about = field.closest("#about");
+    if (about && !about.checkVisibility()) document.querySelector("form[data-fold=about]").requestSubmit();
+    for (let fold = field.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+    field.focus();
+  }
+  function goBack(target) {
+    const fold = target.closest("#bulk-panel") || (!typing(target) && target.closest("details"));
+    const around = target.closest("#case, #list, main");
+    const to = came?.isConnected && came !== document.body && came !== target && !fold?.contains(came) ? came
+      : fold && !typing(target) && fold.querySelector("summary");
+    came = null;
+    if (fold) fold.open = false;
+    target.blur();
+    (to || around?.querySelector(".row[aria-current] a") || around?.querySelector("h1[tabindex]") || around)?.focus({ preventScroll: true });
+  }
+
   // What a part of the page is for is said by its data-action: a button is pressed, a field gets the focus.
-  const part = (action) => [...document.querySelectorAll(`[data-action="${CSS.escape(action)}"]`)].find((each) => !each.disabled);
+  const part = (action) => [...document.querySelectorAll(`[data-action="${CSS.escape(action)}"]`)].find((each) => !each.disabled && !each.closest("[hidden]"));
   function press(action) {
     const found = part(action);
     if (!found) return false;
-    for (let fold = found.parentElement?.closest("details"); fold; fold = fold.parentElement?.closest("details")) fold.open = true;
-    if (found.closest("#about")) gensvar.unfold?.("about");
-    if (found.matches("summary")) { found.parentElement.open = true; found.parentElement.querySelector("button, input, select")?.focus(); }
+    if (found.matches("summary")) enter(found.parentElement.querySelector("button, input:not([type=hidden]), select") || found);
     else if (found.matches("button, a")) found.click();
-    else found.focus();
+    else enter(found);
     return true;
   }
 
@@ -35,7 +53,7 @@
     let next = row;
     while (next && numbers.includes(number(next))) next = next.nextElementSibling;
     if (next) sessionStorage.setItem("row", next.id);
-    sessionStorage.setItem("refocus", "1");
+    gensvar.refocus();
     const form = document.createElement("form");
     form.method = "post";
     form.action = panel.getAttribute("action"); // it has fields of that name
@@ -53,8 +71,7 @@
     const found = document.getElementById(field);
     if (!found) return false;
     if (!gensvar.selected().length && gensvar.currentRow()) gensvar.selectRow(gensvar.currentRow(), true);
-    found.closest("details").open = true;
-    found.focus();
+    enter(found);
     return true;
   }
 
@@ -75,9 +92,10 @@
   }
   function write(id) {
     const field = document.getElementById(id);
-    if (!field) { if (!gensvar.open()) gensvar.currentRow()?.querySelector("a").click(); return; }
-    field.closest("details")?.setAttribute("open", "");
-    field.focus();
+    const link = gensvar.currentRow()?.querySelector("a.what");
+    if (field) enter(field);
+    else if (!gensvar.open() && link) gensvar.openCase(link.href, { focus: id });
+    else return false;
   }
 
   const does = {
@@ -131,16 +149,21 @@
       return;
     }
     if (event.isComposing || dialog()) return;
-    if (event.key === "Escape" && typing(event.target)) { // out of the field, to the part it stands in; nothing is lost
-      if (event.target.matches("[aria-expanded=true]") || event.defaultPrevented) return;
-      const around = event.target.closest("#case, #list, main");
-      event.target.blur();
-      (around?.querySelector(".row[aria-current] a") || around?.querySelector("h1[tabindex]") || around)?.focus({ preventScroll: true });
+    if (event.key === "Escape" && !event.defaultPrevented && (typing(event.target) || event.target.closest("details[open]"))) {
+      if (event.target.matches("[aria-expanded=true]")) return;
+      event.preventDefault(); // a search field would be emptied
+      goBack(event.target);
+      return;
+    }
+    const line = event.key === "Enter" && event.target.closest("#bulk .field-line, form:has(select[data-action])");
+    if (line && event.target.matches("select, input")) { // does what stands beside the field
+      event.preventDefault();
+      event.target.form.requestSubmit(line.querySelector("button[type=submit]"));
       return;
     }
     if (typing(event.target)) return;
     if (command && event.key.toLowerCase() === "a" && inList() && gensvar.selectAll) { event.preventDefault(); gensvar.selectAll(); return; }
-    if (event.ctrlKey || event.metaKey || event.altKey || event.getModifierState?.("AltGraph") || off()) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.getModifierState?.("AltGraph")) return;
     if (event.key === "Escape") { does.leave(); return; }
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       if (!document.activeElement?.closest?.(".row")) return;
@@ -148,7 +171,7 @@
       event.preventDefault();
       return;
     }
-    if (event.key.length !== 1) return;
+    if (event.key.length !== 1 || off()) return;
     const pressed = begun ? `${begun} ${event.key}` : event.key;
     clearTimeout(gensvar.waits);
     begun = null;
@@ -161,10 +184,14 @@
     }
   });
 
-  // After an action on rows the row after them is the current one, and has the focus.
+  // Where a page is loaded anew by what was done, the focus goes on: to the case, or to the current row of the list.
+  gensvar.refocus = () => sessionStorage.setItem("refocus", "1");
+  document.getElementById("help")?.addEventListener("submit", gensvar.refocus);
   htmx.onLoad(() => {
     if (!sessionStorage.getItem("refocus")) return;
     sessionStorage.removeItem("refocus");
-    (gensvar.currentRow()?.querySelector("a") || document.getElementById("list"))?.focus({ preventScroll: true });
+    const seen = (each) => each?.checkVisibility();
+    const to = [document.getElementById(location.hash.slice(1)), document.getElementById("case-name"), gensvar.currentRow()?.querySelector("a.what"), document.getElementById("list"), document.getElementById("main")];
+    to.find(seen)?.focus();
   });
 })();

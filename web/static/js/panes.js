@@ -37,6 +37,7 @@
 
   // Opens a case in its pane. `back`: the history has been there already.
   gensvar.openCase = (address, { back = false, focus = "case-name" } = {}) => {
+    if (!wide.matches) { gensvar.refocus(); location.assign(focus === "case-name" ? address : `${address}#${focus}`); return; }
     htmx.trigger(pane(), "htmx:abort"); // whoever was asked for before is no longer wanted
     coming = { address, back, focus };
     const number = new URL(address, location.href).pathname.split("/").pop();
@@ -67,6 +68,7 @@
   function arrived(root) {
     const was = coming;
     coming = null;
+    sessionStorage.removeItem("refocus");
     markOpen(root.dataset.case);
     keepStill();
     const row = rowOf(root.dataset.case);
@@ -74,8 +76,9 @@
     const goal = document.getElementById(root.dataset.focus || "");
     readFrom(root, goal);
     const same = was?.form && [...root.querySelectorAll(`form[action="${CSS.escape(was.form)}"] button`)].find((button) => button.value === was.value);
-    const to = goal || (was?.next && row?.querySelector("a.what")) || same || document.getElementById(was?.focus || "case-name");
+    const to = goal || (was?.next && wide.matches && row?.querySelector("a.what")) || same || document.getElementById(was?.focus) || document.getElementById("case-name");
     if (!to) return;
+    to.closest("details")?.setAttribute("open", "");
     if (!to.matches("a, button, input, textarea, select, summary, [tabindex]")) to.tabIndex = -1;
     to.focus({ preventScroll: true });
   }
@@ -93,11 +96,13 @@
     const link = event.target.closest?.("#panes a[href]");
     if (!link || link.target || !pane()) return;
     if (link.id === "back") {
+      if (!wide.matches) gensvar.refocus();
       if (wide.matches) { event.preventDefault(); gensvar.closeCase(); }
       else if (document.referrer && new URL(document.referrer).pathname === "/" && history.length > 1) { event.preventDefault(); history.back(); }
       return;
     }
     const url = new URL(link.href);
+    if (!wide.matches && isCase(url) && !url.hash) gensvar.refocus();
     if (!wide.matches || !isCase(url) || url.hash || !(link.closest(".row") || link.closest("#case"))) return;
     if (link.hasAttribute("hx-get") || filters(url.search) !== filters(gensvar.page.query)) return;
     event.preventDefault();
@@ -117,6 +122,7 @@
     if (event.defaultPrevented || form.method !== "post" || !form.closest("#case[data-case]") || form.dataset.fold || form.hasAttribute("hx-post")) return;
     event.preventDefault();
     const button = event.submitter;
+    if (button?.name === "next") gensvar.refocus(); // where there is no next, a list comes in place of the pane
     coming = { form: form.getAttribute("action"), value: button?.value, next: button?.name === "next" };
     htmx.ajax("POST", button?.getAttribute("formaction") || form.getAttribute("action"), { source: pane(), target: "#case", swap: "outerHTML settle:0ms", values: new FormData(form, button) });
   });
