@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from flask import url_for
 
 from errors import InvalidInput
 from models import User
 from web import preferences
+from web.access import may_write
 from web.i18n import gettext as _
 
 KEY = re.compile(r"[^\s\w]|\w|g [^\s]")  # one character, or one after g
@@ -24,7 +26,8 @@ KEY = re.compile(r"[^\s\w]|\w|g [^\s]")  # one character, or one after g
 class Shortcut:
     """``does``: what the script knows it by; ``keys``: any of these, as the browser names them, two with a blank
     follow one another. ``judge``: the key the server knows the correction by; ``goes``: an address.
-    ``fixed``: nobody needs another key for it, since it is none of a single character."""
+    ``fixed``: nobody needs another key for it, since it is none of a single character.
+    ``changes``: nothing for readers, who change nothing."""
 
     does: str
     keys: tuple[str, ...]
@@ -32,6 +35,7 @@ class Shortcut:
     judge: str | None = None
     goes: str | None = None
     fixed: bool = False
+    changes: bool = False
 
 
 Groups = list[tuple[str, list[Shortcut]]]
@@ -40,7 +44,8 @@ Groups = list[tuple[str, list[Shortcut]]]
 def table(user: User | None) -> Groups:
     """Every key, under headings, as this person has them."""
     chosen = preferences.of(user).keys
-    return [(heading, [_as_chosen(each, chosen) for each in group]) for heading, group in _usual()]
+    theirs = [(heading, [each for each in group if may_write(user) or not each.changes]) for heading, group in _usual()]
+    return [(heading, [_as_chosen(each, chosen) for each in group]) for heading, group in theirs if group]
 
 
 def _as_chosen(shortcut: Shortcut, chosen: Mapping[str, str]) -> Shortcut:
@@ -51,7 +56,7 @@ def _as_chosen(shortcut: Shortcut, chosen: Mapping[str, str]) -> Shortcut:
 
 
 def _usual() -> Groups:
-    case, judged = Shortcut, Shortcut
+    case, judged = partial(Shortcut, changes=True), partial(Shortcut, changes=True)
     return [
         (
             _("In the list"),
@@ -62,10 +67,10 @@ def _usual() -> Groups:
                 Shortcut("open", ("o",), _("open the case")),
                 Shortcut("back", ("u",), _("back to the list")),
                 Shortcut("leave", ("Esc",), _("back to the list, out of a field"), fixed=True),
-                Shortcut("select", ("x",), _("select the case, or not")),
-                Shortcut("extend", ("J",), _("select to the next case")),
-                Shortcut("extend-back", ("K",), _("select to the previous case")),
-                Shortcut("select-all", ("Ctrl+A",), _("select all that are shown"), fixed=True),
+                case("select", ("x",), _("select the case, or not")),
+                case("extend", ("J",), _("select to the next case")),
+                case("extend-back", ("K",), _("select to the previous case")),
+                case("select-all", ("Ctrl+A",), _("select all that are shown"), fixed=True),
                 Shortcut("search", ("/",), _("search")),
             ],
         ),
@@ -83,11 +88,11 @@ def _usual() -> Groups:
                 case("priority", ("p",), _("priority …")),
                 case("mute", ("m",), _("hear nothing more of it")),
                 case("ignore", ("!",), _("ignore: spam, or not about us")),
-                case("newer-message", ("]", ">"), _("next message of the thread")),
-                case("older-message", ("[", "<"), _("previous message of the thread")),
+                Shortcut("newer-message", ("]", ">"), _("next message of the thread")),
+                Shortcut("older-message", ("[", "<"), _("previous message of the thread")),
                 case("proposed", ("y",), _("take the proposed answer")),
                 case("promise", ("f",), _("stand by the promise just made")),
-                case("table", ("d",), _("the chart of a story as a table")),
+                Shortcut("table", ("d",), _("the chart of a story as a table")),
                 case("send", ("Ctrl+Enter",), _("send"), fixed=True),
             ],
         ),
@@ -115,7 +120,7 @@ def _usual() -> Groups:
         (
             _("Everywhere"),
             [
-                Shortcut("undo", ("z",), _("undo what you did last")),
+                case("undo", ("z",), _("undo what you did last")),
                 Shortcut("more", (".",), _("everything that can be done")),
                 Shortcut("palette", ("Ctrl+K",), _("everything that can be done, also while typing"), fixed=True),
                 Shortcut("help", ("?",), _("this help")),
@@ -124,7 +129,7 @@ def _usual() -> Groups:
                 Shortcut(
                     "go-nobody", ("g u",), _("go to nobody's cases"), goes=url_for("inbox.inbox", assignee="none")
                 ),
-                Shortcut("go-drafts", ("g d",), _("go to my drafts"), goes=url_for("drafts.mine")),
+                case("go-drafts", ("g d",), _("go to my drafts"), goes=url_for("drafts.mine")),
                 Shortcut(
                     "go-sent",
                     ("g s",),
