@@ -38,8 +38,8 @@ from web import composer as composing
 from web.acts import local_time
 from web.composer import Composer
 from web.context import house, now, user, whole_number, zone
+from web.i18n import clock, language_name, number
 from web.i18n import gettext as _
-from web.i18n import language_name, number
 from web.inbox import listing, newest_event
 from web.media import proxied
 from web.queries import Entry, entries, get_case
@@ -286,7 +286,9 @@ def reply(number: int) -> BaseResponse | Response:
     except InvalidInput as error:
         message = str(error) if drafts.without_signature(typed.body, me) else _("Write something first.")
         return _again(number, typed, error=message, status=422)
-    return back(number, "end")
+    if made.status == ReplyStatus.held and made.not_before:
+        flash(_("Your answer goes out at %(time)s.", time=clock(made.not_before, now())))
+    return back(number, f"review-{made.id}" if made.status == ReplyStatus.in_review else f"reply-{made.id}")
 
 
 def _status_of(number: int) -> str:
@@ -395,10 +397,12 @@ def note(number: int) -> BaseResponse | Response:
         same = select(Note.id).where(
             Note.case_id == number, Note.user_id == user().id, Note.body == body, Note.created_at > now() - TWICE
         )
-        if db.scalar(same) is None:  # else the form was sent twice
-            cases.note(db, number, body=body, user=user(), at=now())
+        written = db.scalar(same)  # where the form was sent twice
+        if written is None:
+            written = cases.note(db, number, body=body, user=user(), at=now()).id
         drafts.sent(db, get_case(db, number), "note", body=body, user=user(), version=composing.typed().draft)
-    return back(number, "end")
+    flash(_("Saved."))
+    return back(number, f"note-{written}")
 
 
 # -- reading forms --------------------------------------------------------------------------------------------------
