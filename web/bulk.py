@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from markupsafe import Markup
-from sqlalchemy import select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as BaseResponse
@@ -26,7 +26,8 @@ from web.context import house, now, safe_next, user
 from web.finding import wanted_cases
 from web.i18n import gettext as _
 from web.i18n import ngettext
-from web.queries import MAX_LIMIT, CaseFilter, find_cases
+from web.queries import all_numbers
+from web.search import among
 
 pages = Blueprint("bulk", __name__, url_prefix="/bulk")
 
@@ -92,31 +93,13 @@ def _all_in_view(db: Session, form: MultiDict[str, str]) -> tuple[list[int], lis
     until = form.get("until", "")
     if not until.isdigit() or len(until) > 18:
         abort(400)
-    wanted = wanted_cases(_filters(form.get("view", "")), user())
-    numbers = _numbers(db, wanted)
-    since = select(CaseEvent.case_id).where(CaseEvent.id > int(until)).distinct()
-    changed = set(db.scalars(since))
-    came = set(db.scalars(select(CaseEvent.case_id).where(CaseEvent.id > int(until), CaseEvent.action == "opened")))
-    numbers = [number for number in numbers if number not in came]
-    return [n for n in numbers if n not in changed], [n for n in numbers if n in changed]
-
-
-def _filters(query: str) -> MultiDict[str, str]:
-
-    return MultiDict(parse_qsl(query))
-
-
-def _numbers(db: Session, wanted: CaseFilter) -> list[int]:
-    """Every case of a list, one more than may be touched at once at most."""
-    found: list[int] = []
-    cursor: str | None = None
-    while len(found) <= AT_MOST:
-        page = find_cases(db, wanted, limit=MAX_LIMIT, cursor=cursor, most=1)
-        found += [case.id for case in page.cases]
-        cursor = page.next_cursor
-        if cursor is None:
-            break
-    return sorted(found)
+    wanted = wanted_cases(MultiDict(parse_qsl(form.get("view", ""))), user())
+    numbers = sorted(all_numbers(db, wanted, AT_MOST + 1))
+    opened = func.max(case((CaseEvent.action == "opened", 1), else_=0))
+    since = select(CaseEvent.case_id, opened).where(CaseEvent.id > int(until), among(CaseEvent.case_id, numbers, db))
+    changed = {number: bool(came) for number, came in db.execute(since.group_by(CaseEvent.case_id))}
+    left_out = [number for number, came in changed.items() if not came]
+    return [number for number in numbers if number not in changed], sorted(left_out)
 
 
 # -- what is offered --------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ Both the inbox and ``/api/v1`` use these, so that a list means the same thing on
   The author, source, account, assignee, team, story and tags of each case are loaded. The number of queries does not
   depend on how many cases there are, but for words to be looked for: it grows with the logarithm of what is read.
 * ``count_cases(db, filters, most)`` -> how many each would list, counted no farther than ``most``, in one query.
+* ``all_numbers(db, CaseFilter(...), most)`` -> the numbers of all that are listed, whatever the pages.
 * ``cases_among(db, numbers, CaseFilter(...))`` -> which of these it would list.
 * ``cases_numbered(db, numbers)`` -> those cases.
 * ``get_case(db, number)`` -> ``Case``, loaded the same way. Raises ``NotFoundError``.
@@ -22,7 +23,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -59,7 +60,7 @@ MAX_LIMIT = 200
 MAX_NUMBER = 2**63 - 1  # what both databases take as an id
 EITHER = ("priority", "team", "tag", "source", "story")  # one of several will do, as of the fields of a filter
 AT_FIRST, AT_MOST = 100, 5_000  # cases looked through at a time, for words that are in many
-LOOKED_AT = 5_000  # cases; then a screen says how far back it has come
+LOOKED_AT = 2_000  # cases; then a screen says how far back it has come
 CONTEXT_LEVELS = 50  # how far above a case its thread is shown
 
 
@@ -152,6 +153,9 @@ def find_cases(
     search = ask(db, Case, wanted.q, wanted.asker)
     few = search.few() if search.words else None
     conditions = [*_case_conditions(db, wanted), *search.conditions]
+    if few is not None:  # looked through at once: then it is a list like others, and its length is known
+        held = db.scalars(select(Case.id).where(*conditions, *_status(wanted), among(Case.id, few, db))).all()
+        few, search = sorted(search.holding(held)), replace(search, words=())
     reading = _Reading(db, wanted, conditions, search, few, LOOKED_AT if most else None)
     rows = reading.page(sort, limit, cursor)
     next_cursor = _write_cursor(*rows[limit - 1][1:]) if len(rows) > limit else reading.broken_off
@@ -159,11 +163,18 @@ def find_cases(
     cases = [found[row[0]] for row in rows[:limit]]
     if most and search.words and few is None:
         return CasePage(cases, next_cursor, len(cases), next_cursor is not None or cursor is not None, reading.until)
-    most = min(most, limit * 4) if most and search.words else most  # hits are counted one by one
     total = reading.count(most)
     if most is not None and total > most:
         return CasePage(cases, next_cursor, most, more=True)
     return CasePage(cases, next_cursor, total)
+
+
+def all_numbers(db: Session, wanted: CaseFilter, most: int) -> list[int]:
+    """The numbers of all cases wanted, the one with the latest activity first; no more than ``most``."""
+    search = ask(db, Case, wanted.q, wanted.asker)
+    few = search.few() if search.words else None
+    reading = _Reading(db, wanted, [*_case_conditions(db, wanted), *search.conditions], search, few, most=None)
+    return [number for number, *_ in reading.page(Sort.newest, most, None)][:most]
 
 
 def count_cases(db: Session, filters: Sequence[CaseFilter], most: int) -> list[int | None]:
@@ -597,6 +608,7 @@ __all__ = [
     "MentionFilter",
     "MentionPage",
     "Sort",
+    "all_numbers",
     "cases_among",
     "cases_numbered",
     "count_cases",
