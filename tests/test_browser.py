@@ -243,6 +243,7 @@ def test_reasons_are_marked_and_a_proposed_answer_goes_under_what_is_written(des
         cases.propose_reply(db, number, name="power", actor="rule:Power", at=datetime.now(UTC))
     here.go(f"/cases/{number}")
     page.locator("#body").fill("Hei!")
+    page.locator("#why-language summary").click()
     page.locator("#why-language a").click()
     expect(page.locator(".thread mark").first).to_be_visible()
     expect(page.locator("#body")).to_have_value("Hei!")
