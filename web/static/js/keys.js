@@ -186,12 +186,12 @@
 
   // Where a page is loaded anew by what was done, the focus goes on: to the case, or to the current row of the list.
   gensvar.refocus = () => sessionStorage.setItem("refocus", "1");
-  document.getElementById("help")?.addEventListener("submit", gensvar.refocus);
+  document.addEventListener("submit", (event) => { if (event.target.closest("#help, #bulk")) gensvar.refocus(); });
   htmx.onLoad(() => {
-    if (!sessionStorage.getItem("refocus")) return;
+    if (!sessionStorage.getItem("refocus") || !document.getElementById("list")) return; // a page on the way there
     sessionStorage.removeItem("refocus");
     const seen = (each) => each?.checkVisibility();
-    const to = [document.getElementById(location.hash.slice(1)), document.getElementById("case-name"), gensvar.currentRow()?.querySelector("a.what"), document.getElementById("list"), document.getElementById("main")];
-    to.find(seen)?.focus();
+    const to = [document.getElementById(location.hash.slice(1)), document.getElementById("case-name"), gensvar.currentRow()?.querySelector("a.what"), document.getElementById("list")];
+    if (document.activeElement === document.body) to.find(seen)?.focus();
   });
 })();
