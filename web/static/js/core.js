@@ -18,6 +18,7 @@
 
   window.gensvar = {
     page, // what the server said about this page: user, zone, live, last …
+    own: ["after", "case", "draft", "list", "state", "to", "why", "window"], // in an address, and no filter of its list: web/panes.py
     skew: 0, // milliseconds our clock is before the server's; live.js finds out
     refresh() {}, // asks at once for what is new; live.js does it
 

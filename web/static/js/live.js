@@ -9,7 +9,6 @@
   const RETRY = [1000, 2000, 5000, 15000, 30000]; // until the stream is tried again
   const SILENT = 35000; // the server says something every fifteen seconds
   const ASLEEP = 15000; // a clock that has jumped by so much: the computer slept
-  const NOT_FILTERS = ["after", "case", "draft", "list", "state", "to", "why", "window"];
   const name = [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const trouble = document.getElementById("trouble");
   const here = () => new Date().toLocaleTimeString(document.documentElement.lang,
@@ -46,7 +45,7 @@
   function shown() {
     const list = document.getElementById("cases");
     const query = new URLSearchParams(list ? location.search : "");
-    for (const own of NOT_FILTERS) query.delete(own);
+    for (const own of gensvar.own) query.delete(own);
     if (list) query.set("list", "1");
     if (document.hidden) return query;
     query.set("window", name);

@@ -2,7 +2,6 @@
 (() => {
   "use strict";
   const wide = matchMedia("(min-width: 56.25rem)");
-  const OWN = ["after", "draft", "to", "why", "window"]; // what an address holds besides the filters of its list
   const pane = () => document.getElementById("case");
   const list = () => document.getElementById("list");
   const rowOf = (number) => document.getElementById(`case-${number}`);
@@ -11,7 +10,7 @@
   let coming = null; // how the case asked for was asked for
   let anchor = null; // the row that stays where it is, and where that is
 
-  const filters = (query) => [...new URLSearchParams(query)].filter(([name, value]) => value && !OWN.includes(name)).map(String).sort().join("&");
+  const filters = (query) => [...new URLSearchParams(query)].filter(([name, value]) => value && !gensvar.own.includes(name)).map(String).sort().join("&");
   const sameList = () => filters(location.search) === filters(gensvar.page.query);
 
   function hold(row) { anchor = row && { row, top: row.getBoundingClientRect().top }; }
@@ -56,6 +55,7 @@
     const empty = document.createElement("section");
     empty.id = "case";
     empty.hidden = true;
+    htmx.trigger(pane(), "htmx:beforeCleanupElement"); // as when htmx swaps it: drafts in it come to their end
     pane().replaceWith(empty);
     markOpen(null);
     document.title = gensvar.page.title || document.title;
