@@ -52,10 +52,11 @@ def monthly(db: Session, at: datetime) -> tuple[dict[int, Cost], dict[int, Cost]
     """What each account and each source has cost, by their ids; one query over the days of two months."""
     first = at.astimezone(UTC).replace(day=1)
     before = (first - timedelta(days=1)).strftime("%Y-%m-01")
+    month_of = func.substr(Spending.day, 1, 7).label("month")
     rows = db.execute(
-        select(Spending.account_id, Spending.source_id, func.substr(Spending.day, 1, 7), func.sum(Spending.micro_usd))
+        select(Spending.account_id, Spending.source_id, month_of, func.sum(Spending.micro_usd))
         .where(Spending.day >= before)
-        .group_by(Spending.account_id, Spending.source_id, func.substr(Spending.day, 1, 7))
+        .group_by(Spending.account_id, Spending.source_id, "month")
     )
     accounts: dict[int, Cost] = defaultdict(Cost)
     sources: dict[int, Cost] = defaultdict(Cost)

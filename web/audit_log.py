@@ -156,7 +156,8 @@ def actor(who: str, names: Mapping[str, str]) -> str:
     return _("Login") if who == "login" else names.get(who, who)
 
 
-def field(name: str) -> str:
+def field(subject: str, name: str) -> str:
+    """The words for what was changed in ``subject``: those of the form it is changed in."""
     known = {
         "role": _("role"),
         "name": _("name"),
@@ -167,8 +168,13 @@ def field(name: str) -> str:
         "first": _("first day"),
         "last": _("last day"),
         "authors": _("authors"),
+        "url": _("Address"),
+        "collect": _("What is collected"),
+        "query": _("Query"),
+        "every": _("How often"),
+        "since": _("First pass from"),
     }
-    return known.get(name) or name
+    return known.get(name) or form_words.words(subject.partition(":")[0], name).label
 
 
 def value(name: str, stored: Any) -> str:
