@@ -55,8 +55,11 @@ class Hands:
 
     def seen(self) -> None:
         """Where the focus is can be seen, and nothing lies over it."""
-        wrong = self.page.evaluate(WRONG)
-        assert not wrong, wrong
+        for _ in range(20):  # what lies over it gives way in the next frame
+            if not (wrong := self.page.evaluate(WRONG)):
+                return
+            self.page.wait_for_timeout(50)
+        raise AssertionError(wrong)
 
     def stands_on(self, goal: Locator) -> None:
         """The focus is there, and can be seen there."""

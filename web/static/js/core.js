@@ -10,8 +10,19 @@
     else said.replaceChildren();
   }
 
+  // It lies over nothing that has the focus.
+  function giveWay() {
+    const part = document.activeElement;
+    said.classList.remove("above");
+    const [over, held] = [said, part].map((each) => each.getBoundingClientRect());
+    const covered = held.top < over.bottom && held.bottom > over.top && held.left < over.right && held.right > over.left;
+    said.classList.toggle("above", covered && part.matches("a, button, input, select, textarea, summary, [tabindex]") && !part.contains(said) && !said.contains(part));
+  }
+  document.addEventListener("focusin", () => requestAnimationFrame(giveWay));
+
   function toast() {
     said.classList.add("toast");
+    giveWay();
     clearTimeout(fading);
     fading = setTimeout(fade, 20000);
   }

@@ -19,7 +19,7 @@
     field.focus();
   }
   function goBack(target) {
-    const fold = target.closest("#bulk-panel") || (!typing(target) && target.closest("details"));
+    const fold = target.closest("#bulk-panel") || (typing(target) ? null : target.closest("details"));
     const around = target.closest("#case, #list, main");
     const to = came?.isConnected && came !== document.body && came !== target && !fold?.contains(came) ? came
       : fold && !typing(target) && fold.querySelector("summary");

@@ -81,6 +81,7 @@
     to.closest("details")?.setAttribute("open", "");
     if (!to.matches("a, button, input, textarea, select, summary, [tabindex]")) to.tabIndex = -1;
     to.focus({ preventScroll: true });
+    to.scrollIntoView({ block: "nearest" });
   }
 
   // The first message one has not seen; where all are known, the latest.
