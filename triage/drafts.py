@@ -18,7 +18,6 @@ from errors import GensvarError
 from models import Case, Draft, User
 
 KINDS = ("reply", "note")
-LONGEST = 50_000  # characters
 
 
 class Overtaken(GensvarError):
@@ -52,7 +51,7 @@ def keep(
     ``case_version``: of the case as the writer saw it; None: now. Raises ``Overtaken`` when the draft is no longer the
     one of ``version`` and says something else.
     """
-    body = storable(body)[:LONGEST]
+    body = storable(body)
     there = of(db, case.id, user.id, kind)
     if there is not None and there.body == body:
         version = there.version

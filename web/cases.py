@@ -394,15 +394,16 @@ def note(number: int) -> BaseResponse | Response:
         typed = composing.typed()
         return _again(number, Composer(note=body, note_draft=typed.draft), error=message, status=422)
     with house().database.transaction() as db:
+        case = composing.living(db, number)  # where it went, if it was merged meanwhile
         same = select(Note.id).where(
-            Note.case_id == number, Note.user_id == user().id, Note.body == body, Note.created_at > now() - TWICE
+            Note.case_id == case.id, Note.user_id == user().id, Note.body == body, Note.created_at > now() - TWICE
         )
         written = db.scalar(same)  # where the form was sent twice
         if written is None:
-            written = cases.note(db, number, body=body, user=user(), at=now()).id
-        drafts.sent(db, get_case(db, number), "note", body=body, user=user(), version=composing.typed().draft)
+            written = cases.note(db, case.id, body=body, user=user(), at=now()).id
+        drafts.sent(db, case, "note", body=body, user=user(), version=composing.typed().draft)
     flash(_("Saved."))
-    return back(number, f"note-{written}")
+    return back(case.id, f"note-{written}")
 
 
 # -- reading forms --------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from replies import texts
 from settings import CannedReply
 from triage import cases, drafts, judges, policy, school
 from web import labels
-from web.context import house, now, user
+from web.context import as_number, house, now, user
 from web.i18n import clock, language_name
 from web.i18n import gettext as _
 
@@ -124,14 +124,14 @@ def _signed(me: User) -> str:
 def typed() -> Composer:
     """The composer as the browser has sent it, with its answer or its note in ``body``."""
     form = request.form
-    numbers = {name: int(text) for name in ("to_mention", "version", "draft") if (text := form.get(name, "")).isdigit()}
+    numbers = {name: as_number(form.get(name, "")) for name in ("to_mention", "version", "draft")}
     return Composer(
         body=body(),
-        to_mention=numbers.get("to_mention"),
+        to_mention=numbers["to_mention"],
         private=bool(form.get("private")),
         key=form.get("key", "")[:100],
-        version=numbers.get("version"),
-        draft=numbers.get("draft", 0),
+        version=numbers["version"],
+        draft=numbers["draft"] or 0,
         typed=True,
     )
 
@@ -153,7 +153,10 @@ def keep(number: int, typed: Composer) -> Composer:
         try:
             reply = drafts.keep(db, case, "reply", body=typed.body, version=typed.draft, **what, **where)
         except drafts.Overtaken as error:
-            reply, typed = error.there, replace(typed, other=error.there.body if error.there else None)
+            if case.id == number:
+                reply, typed = error.there, replace(typed, other=error.there.body if error.there else None)
+            else:  # merged: nothing is written on its page any more, so both texts are kept where it went
+                reply = drafts.add(db, case, "reply", body=typed.body, user=user(), at=now(), **where)
         return replace(typed, draft=reply.version if reply else 0)
 
 

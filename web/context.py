@@ -105,9 +105,15 @@ def whole_number(name: str) -> int | None:
     text = request.values.get(name, "").strip()
     if not text:
         return None
-    if not re.fullmatch(r"[0-9]{1,18}", text):
+    found = as_number(text)
+    if found is None:
         raise BadRequest(f"{name} is not a number.")
-    return int(text)
+    return found
+
+
+def as_number(text: str) -> int | None:
+    """What a database takes as a number, None for anything else (``str.isdigit`` takes ² too, and any length)."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def safe_next(target: str | None) -> str:

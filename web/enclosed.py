@@ -12,7 +12,7 @@ import pictures
 from channels import Pictures
 from errors import InvalidInput
 from models import Case, Picture
-from web.context import house, user
+from web.context import as_number, house, user
 from web.i18n import gettext as _
 from web.i18n import number as in_digits
 
@@ -61,14 +61,14 @@ def keep_words() -> None:
         return
     with house().database.transaction() as db:
         for key, text in said.items():
-            found = db.get(Picture, int(key)) if key.isdigit() and len(key) < 19 else None
+            found = db.get(Picture, as_number(key) or 0)
             if found is not None and found.user_id == user().id and found.reply_id is None:
                 pictures.describe(db, found.id, user_id=user().id, alt=text)
 
 
 def chosen() -> list[int]:
     """The pictures that stood in the form when it was sent."""
-    return [int(each) for each in request.form.getlist("picture") if each.isdigit() and len(each) < 19]
+    return [found for each in request.form.getlist("picture") if (found := as_number(each)) is not None]
 
 
 def words(error: InvalidInput) -> str:

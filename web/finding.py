@@ -37,7 +37,7 @@ from triage import policy, watch
 from triage.learning import VALUES
 from triage.watch import Operator
 from web import labels, operators, panes, search
-from web.context import house, now, user, zone
+from web.context import as_number, house, now, user, zone
 from web.i18n import gettext as _
 from web.operators import Asker
 from web.preview import Marked, marked
@@ -95,8 +95,8 @@ def wanted_cases(args: MultiDict[str, str], me: User) -> CaseFilter:
         wants_answer={"yes": True, "no": False}.get(args.get("wants_answer", "")),
         tag=[tag.strip().lower() for tag in _several(args, "tag")],
         team=_several(args, "team"),
-        story=args.get("story", type=int),
-        author=args.get("author", type=int),
+        story=args.get("story", type=as_number),
+        author=args.get("author", type=as_number),
         due_before={"late": now(), "soon": now() + labels.SOON}.get(args.get("due", "")),
         source=args.get("source") or None,
         assignee=me.email if assignee == "me" else assignee,
@@ -198,7 +198,7 @@ def chips(db: Session, args: MultiDict[str, str], known: Sequence[tuple[str, str
 
 
 def _name_of(db: Session, name: str, value: str) -> str | None:
-    if not value.isdigit() or len(value) > 18:
+    if as_number(value) is None:
         return None
     column = {"story": (Story.title, Story.id), "author": (Author.name, Author.id)}.get(name)
     return db.scalar(select(column[0]).where(column[1] == int(value))) if column else None

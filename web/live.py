@@ -25,7 +25,7 @@ from sqlalchemy import select
 from house import House
 from models import Case
 from web import notices, panes, preferences, presence, views
-from web.context import house, now, user, whole_number
+from web.context import as_number, house, now, user, whole_number
 from web.finding import wanted_cases
 from web.hub import Asked, Hub, State, Telling, Window, written
 from web.inbox import newest_event
@@ -62,8 +62,8 @@ def _window(*, streams: bool) -> Window:
     name, args = request.args.get("window", ""), request.args
     if not NAME.fullmatch(name) and (name or streams):
         abort(400)
-    back = request.headers.get("Last-Event-ID", "")
-    after = [number for number in (whole_number("after"), int(back) if back.isdigit() else None) if number is not None]
+    back = as_number(request.headers.get("Last-Event-ID", ""))
+    after = [number for number in (whole_number("after"), back) if number is not None]
     wanted = wanted_cases(panes.list_args(), user()) if args.get("list") else None
     case = whole_number("case")
     with house().database.read() as db:
@@ -122,7 +122,7 @@ def news() -> Response:
 @pages.get("/rows")
 def changed() -> Response:
     """The rows of cases as they are now; ``in`` tells whether the list asked for would hold them."""
-    numbers = [int(text) for text in request.args.getlist("case") if text.isdigit() and len(text) <= 18][:ROWS]
+    numbers = [found for text in request.args.getlist("case") if (found := as_number(text)) is not None][:ROWS]
     with house().database.read() as db:
         last = newest_event(db)
         shown = cases_among(db, numbers, wanted_cases(panes.list_args(), user()))

@@ -23,7 +23,7 @@ from money import MICRO
 from replies import shared
 from replies import texts as prepared
 from triage import storyteller
-from web.context import house, now, user, whole_number
+from web.context import as_number, house, now, user, whole_number
 from web.i18n import gettext as _
 from web.i18n import ngettext
 from web.queries import MAX_NUMBER
@@ -141,10 +141,10 @@ def _draft() -> Draft:
     }
     seen: dict[int, int] = {}
     for line in form.getlist("seen"):
-        case, _colon, version = line.partition(":")
-        if case.isdigit() and version.isdigit() and len(line) < 40:
-            seen[int(case)] = int(version)
-    ticked = frozenset(int(case) for case in form.getlist("case") if case.isdigit() and len(case) < 19)
+        case, version = map(as_number, line.partition(":")[::2])
+        if case is not None and version is not None:
+            seen[case] = version
+    ticked = frozenset(found for each in form.getlist("case") if (found := as_number(each)) is not None)
     key = form.get("key") or secrets.token_urlsafe(16)
     return Draft(texts, then, key[:100], ticked, seen if "previewed" in form else None, form.get("previewed", ""))
 

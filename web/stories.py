@@ -15,7 +15,7 @@ from errors import InvalidInput
 from models import Case, Mention, Story, User
 from triage import storycraft, storyteller
 from web import story_facts, story_words
-from web.context import house, now, user, whole_number, zone
+from web.context import as_number, house, now, user, whole_number, zone
 from web.i18n import gettext as _
 from web.queries import MAX_NUMBER, find_stories
 from web.safe_html import is_web
@@ -159,7 +159,7 @@ def _by_hand(do: Callable[[Session, User], Any]) -> Any:
 
 
 def _ticked() -> list[int]:
-    return [int(id) for id in request.form.getlist("mention") if id.isdigit() and len(id) < 19]
+    return [found for id in request.form.getlist("mention") if (found := as_number(id)) is not None]
 
 
 def _other(name: str) -> int:

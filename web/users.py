@@ -16,7 +16,7 @@ from house import House
 from models import ApiToken, Case, CaseStatus, LoginSession, Role, Team, User
 from settings import TeamSettings
 from triage import cases, policy
-from web.context import house, now, only_admins, user, whole_number
+from web.context import as_number, house, now, only_admins, user, whole_number
 from web.i18n import gettext as _
 from web.login import new_user, welcome_link
 
@@ -264,7 +264,7 @@ def _heir() -> User | str | None:
     if to == "nobody":
         return to
     with house().database.read() as db:
-        found = db.get(User, int(to)) if to.isdigit() and len(to) < 19 else None
+        found = db.get(User, as_number(to) or 0)
     if found is None or found.disabled_at is not None:
         raise InvalidInput(_("Choose a colleague."))
     return found
