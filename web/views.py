@@ -18,7 +18,7 @@ from errors import InvalidInput
 from models import Role, User
 from models import View as Saved
 from web import finding, preferences
-from web.context import came_from, house, is_at_least, now, user
+from web.context import as_number, came_from, house, is_at_least, now, user
 from web.i18n import gettext as _
 from web.i18n import number
 from web.queries import CaseFilter, count_cases
@@ -78,6 +78,7 @@ def built_in(default_is_another: bool) -> list[tuple[str, Args, bool]]:
         (_("Put off"), {"is": ["snoozed"], "status": ["all"]}, True),
         (_("Approvals"), {"is": ["approval"], "status": ["all"]}, True),
         (_("Drafts"), {"has": ["draft"], "status": ["all"]}, True),
+        (_("Sent"), {"has": ["reply"], "status": ["all"]}, False),
         (_("Resolved"), {"status": ["resolved"]}, False),
         (_("Closed"), {"status": ["closed"]}, False),
         (_("Ignored"), {"status": ["ignored"]}, False),
@@ -192,7 +193,7 @@ def shared_change(number: int) -> Response:
 @pages.post("/own/start")
 def own_start() -> Response:
     """The inbox begins with this view; without one, with what is to be done."""
-    chosen = request.form.get("view", type=int)
+    chosen = request.form.get("view", type=as_number)
     with house().database.transaction() as db:
         if chosen is not None and chosen not in [each.id for each in saved(db, user())]:
             abort(404)
