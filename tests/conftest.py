@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, create_engine
 
 import database as database_module
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 
 # Where this run's PostgreSQL lives: named by the first process, inherited by pytest-xdist's workers.
 SERVER = "GENSVAR_TEST_POSTGRESQL"
+
+
+# How long a machine that does other things takes says nothing about what is asked here.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:

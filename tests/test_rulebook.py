@@ -451,6 +451,7 @@ def test_what_is_rehearsed_is_what_then_happens(laid_down: Laid) -> None:
     happened: dict[str, Any] = {}
     for _, _, changes in done(house, live(house, "with")):
         happened |= {name: tuple(change) for name, change in changes.items()}
+    del happened["settled"]  # which fields no judge may touch any more: kept for undo, told to nobody
     happened["tags"] = tuple(map(frozenset, happened["tags"]))
     assert foretold == happened
 
