@@ -180,6 +180,8 @@ def test_what_hangs_on_it_is_not_seen_either(browser: Browser, storby: House, nu
     assert f"#{number} " not in text_of(client.get("/"))
     assert "HEMLIGT" not in text_of(client.get("/promises?whose=all"))
     assert "HEMLIGT" in text_of(browser("mats@storby.example").get("/promises?whose=all"))
+    for act in ("accept", "keep", "drop"):
+        assert client.post(f"/promises/1/{act}").status_code == 404, act
 
 
 def test_what_the_house_does_by_itself_sees_everything(storby: House, number: int) -> None:

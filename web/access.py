@@ -31,6 +31,7 @@ from models import (
     Mention,
     Notice,
     PersonNote,
+    Promise,
     Role,
     SharedAnswer,
     Story,
@@ -181,13 +182,15 @@ def _team_of(db: Session, case_id: int | None) -> str | None:
 
 
 def _only_visible_cases() -> None:
-    """Every address with the number of a case, an author, a story or its answer, whatever is done there."""
+    """Every address with the number of a case, an author, a story, its answer or a promise, whatever is done there."""
     args = request.view_args or {}
     number = args.get("number", args.get("author_id"))
     if not isinstance(number, int) or g.user is None:
         return
     if request.path.startswith("/cases/"):
         check_visible(number)
+    elif request.path.startswith("/promises/"):
+        check_seen(Promise, number)
     elif request.path.startswith("/stories/answers/"):
         check_seen(SharedAnswer, number)
     elif request.path.startswith(("/people/", "/stories/")):
