@@ -50,9 +50,10 @@
     const numbers = chosen.length ? chosen : row ? [number(row)] : [];
     const panel = document.getElementById("bulk");
     if (!numbers.length || !panel) return false;
-    let next = row;
-    while (next && numbers.includes(number(next))) next = next.nextElementSibling;
-    if (next) sessionStorage.setItem("row", next.id);
+    const all = [...document.querySelectorAll(".row")];
+    const others = (from, to) => all.slice(from, to).filter((each) => !numbers.includes(number(each)));
+    const next = others(all.indexOf(row))[0] || others(0).at(-1);
+    addEventListener("pagehide", () => { if (next) sessionStorage.setItem("row", next.id); }); // news may come before it
     gensvar.refocus();
     const form = document.createElement("form");
     form.method = "post";
