@@ -74,4 +74,6 @@
     setTimeout(() => delete form.dataset.sent, 5000);
   });
   window.addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent));
+  // A strip that scrolls shows the link that has the focus whole; browsers are content with a part of it.
+  document.addEventListener("focusin", (event) => event.target.closest(".views a") && event.target.scrollIntoView({ block: "nearest", inline: "nearest" }));
 })();
