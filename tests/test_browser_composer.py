@@ -85,6 +85,23 @@ def test_what_is_typed_is_on_the_server_a_moment_later_and_in_every_window(desk:
     assert quarrels(here) == []
 
 
+def test_a_case_left_while_one_types_has_the_text_when_one_comes_back(desk: Open) -> None:
+    here = desk()
+    here.go("/")
+    row = here.page.locator(f"#case-{number_of(here)} a.what")
+    row.click()
+    typed(here.page, "Halvskrivet")
+    here.page.evaluate("history.back()")  # no moment to pause in
+    expect(here.page.locator("#body")).to_have_count(0)
+    row.click()
+    expect(here.page.locator("#body")).to_have_value("Halvskrivet")
+    with here.page.expect_response("**/draft"):
+        typed(here.page, " svar")
+        here.page.locator("#body").blur()
+    expect(here.page.locator("#reply-form .other")).to_be_hidden()
+    assert drafts_of(here.house) == ["Halvskrivet svar"]
+
+
 def test_what_is_typed_in_a_hurry_is_sent_whole_and_leaves_nothing_behind(desk: Open) -> None:
     here = desk()
     here.go(f"/cases/{number_of(here)}")

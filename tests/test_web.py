@@ -36,7 +36,7 @@ from tests import screens
 from tests.conftest import FakeClock
 from triage import cases, dispatch, reactions, targets
 from triage.states import Action
-from web import STATIC, create_app, labels
+from web import STATIC, create_app, labels, panes
 from web.i18n import LANGUAGES, catalogue
 from web.judgements import KEYS, marked
 from web.safe_html import clean, link_text
@@ -1072,3 +1072,10 @@ def test_now_is_when_the_request_came(anna: FlaskClient, storby: House, clock: F
         assert db.scalar(select(Note.created_at)) == clock()
         assert db.scalar(select(func.count()).select_from(Mention)) == 6
     assert datetime.now(UTC) != clock()
+
+
+def test_the_browser_knows_as_we_do_what_in_an_address_is_no_filter() -> None:
+    script = (STATIC / "js" / "core.js").read_text()
+    listed = re.search(r"own: \[(.*?)\]", script)
+    assert listed
+    assert frozenset(re.findall(r'"(\w+)"', listed[1])) == panes.OWN

@@ -71,14 +71,6 @@
   }
   if (!grows) document.addEventListener("input", (event) => { if (event.target.matches?.(".write textarea")) grow(event.target); });
 
-  // One begins above the signature, not behind it.
-  document.addEventListener("focusin", (event) => {
-    const field = event.target;
-    if (!field.form?.dataset.signature || field.dataset.begun || !field.matches("textarea")) return;
-    field.dataset.begun = "1";
-    if (end(field) === 0) setTimeout(() => field.setSelectionRange(0, 0));
-  });
-
   // -- undo countdown -----------------------------------------------------------------------------------------------
   gensvar.countDown = () => {
     for (const part of document.querySelectorAll("[data-until]")) {
@@ -91,7 +83,10 @@
   setInterval(gensvar.countDown, 500);
 
   htmx.onLoad((root) => {
-    if (!grows) root.querySelectorAll(".write textarea").forEach(grow);
+    for (const field of root.querySelectorAll(".write textarea")) {
+      field.setSelectionRange(end(field), end(field)); // one goes on behind what is written, above the signature
+      if (!grows) grow(field);
+    }
     gensvar.countDown();
   });
 })();
