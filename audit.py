@@ -23,10 +23,14 @@ LONGEST = 500  # characters of a value; a definition may hold whole texts
 Changes = Mapping[str, list[Any]]
 
 
-def record(db: Session, *, actor: str, action: str, subject: str, changes: Changes | None = None, at: datetime) -> None:
+def record(
+    db: Session, *, actor: str, action: str, subject: str, changes: Changes | None = None, at: datetime
+) -> AuditEntry:
     """``actor``: an e-mail address or a part of Gensvar; ``subject``: ``kind:name``."""
     told = {field: [_harmless(field, value) for value in pair] for field, pair in (changes or {}).items()}
-    db.add(AuditEntry(at=at, actor=actor, action=action, subject=subject, changes=told))
+    entry = AuditEntry(at=at, actor=actor, action=action, subject=subject, changes=told)
+    db.add(entry)
+    return entry
 
 
 def difference(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> dict[str, list[Any]]:

@@ -196,11 +196,9 @@ def _written_down(db: Session, action: str, done: Regrouped) -> int:
     """In the audit log, where undo finds it: authors by number, those that are one as ``1+2``."""
     sides = [["+".join(map(str, group)) for group in side] for side in (done.before, done.after)]
     subject = f"person:{min(id for group in done.before for id in group)}"
-    audit.record(db, actor=user().email, action=action, subject=subject, changes={"authors": sides}, at=now())
+    entry = audit.record(db, actor=user().email, action=action, subject=subject, changes={"authors": sides}, at=now())
     db.flush()
-    return db.scalars(
-        select(func.max(AuditEntry.id)).where(AuditEntry.subject == subject, AuditEntry.at == now())
-    ).one()
+    return entry.id
 
 
 def _groups(side: Sequence[str]) -> Groups:
