@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from werkzeug.wrappers import Response as BaseResponse
 
 from errors import InvalidInput
-from models import LoginSession, User
+from models import LoginSession, Role, User
 from triage import notices as told_of
 from web import login, preferences, shortcuts
 from web.context import came_from, house, user
@@ -37,6 +37,14 @@ def _page(error: str | None = None, keys_error: InvalidInput | None = None) -> s
             max_signature=MAX_SIGNATURE, themes=themes(), densities=densities(), keys_error=keys_error,
             form=request.form,
         )  # fmt: skip
+
+
+@pages.get("/accessibility")
+def accessibility() -> str:
+    """What can be relied on, what is not known, and whom to tell: the statement, for whoever works here."""
+    wanted = select(User).where(User.role == Role.admin, User.disabled_at.is_(None)).order_by(User.name)
+    with house().database.read() as db:
+        return render_template("accessibility.html", administrators=db.scalars(wanted).all())
 
 
 def themes() -> dict[Theme, str]:
