@@ -50,6 +50,8 @@
   document.addEventListener("click", (event) => {
     const { target } = event;
     if (target.matches?.("[data-select]")) target.select();
+    const noting = target.closest?.(".noting > summary")?.parentElement; // event.detail: a pointer, not a key
+    if (noting && event.detail && !noting.open) setTimeout(() => noting.querySelector("textarea").focus());
     const link = target.closest?.("a[data-answer]");
     if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey && answer(link)) event.preventDefault();
     const offered = target.closest?.("[data-insert]");
