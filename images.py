@@ -16,7 +16,9 @@ JPEG, PNG, GIF, WEBP = "image/jpeg", "image/png", "image/gif", "image/webp"
 
 # Frame headers of a JPEG: all but those that define tables (DHT, JPG, DAC).
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")  # 00: an FF of the scan itself; D0 to D7: marks within it
+# 00: an FF of the scan itself; D0 to D7: marks within it. More FF before it fill up, and are not matched: a file of
+# nothing else would be gone through again from each of them.
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _PNG_KEPT = frozenset(
     b"IHDR PLTE IDAT IEND tRNS gAMA cHRM sRGB iCCP cICP sBIT bKGD hIST pHYs sPLT acTL fcTL fdAT".split()
 )
@@ -60,7 +62,7 @@ def _jpeg(data: bytes) -> tuple[int, int, bytes]:
     kept, size, turned, position, marker = [data[:2]], (0, 0), 1, 2, 0
     while True:
         found = _MARKER.search(data, position)
-        if found is None or (marker != 0xDA and found.start() != position):
+        if found is None or (marker != 0xDA and data[position : found.start()].strip(b"\xff")):
             raise ValueError
         kept.append(data[position : found.start()])  # behind the head of a scan, the scan itself
         marker, position = found[0][-1], found.end()

@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from datetime import timedelta
+from time import process_time
 from typing import Any
 
 import pytest
@@ -140,6 +141,23 @@ def test_colours_and_repetition_stay() -> None:
 def test_what_is_no_picture(data: bytes) -> None:
     with pytest.raises(InvalidInput):
         images.read(data)
+
+
+def test_a_file_of_markers_alone_is_refused_at_once() -> None:
+    began = process_time()
+    for data in (b"\xff\xd8\xff" + b"\xff" * 3_000_000, b"\xff\xd8" + b"\xff\xda\0\2" + b"\xff" * 3_000_000):
+        with pytest.raises(InvalidInput):
+            images.read(data)
+    assert process_time() - began < 3, "the time it takes grows faster than the file"
+
+
+def test_bytes_that_fill_up_before_a_marker_are_allowed() -> None:
+    plain = jpeg()
+    at = plain.index(b"\xff\xe0")
+    filled = plain[:at] + b"\xff" * 5 + plain[at:]
+    assert (images.read(filled).width, images.read(filled).height) == (40, 30)
+    with pytest.raises(InvalidInput):
+        images.read(plain[:at] + b"\xff\0" + plain[at:])
 
 
 @given(st.sampled_from([jpeg(exif(3)), png(chunk(b"tEXt", HERE)), gif(), riff(LOSSY)]), st.data())
