@@ -74,7 +74,10 @@ def test_cases_that_stayed_with_somebody_disabled_can_be_handed_over_later(
     anna = number_of(storby, "anna")
     admin.post(f"/admin/users/{anna}", data={"do": "disable", "cases": "keep"})
     assert "Hand over" in text_of(admin.get(f"/admin/users/{anna}"))
-    assert admin.post(f"/admin/users/{anna}", data={"do": "hand_over", "cases": "999"}).status_code == 422
+    with storby.database.transaction() as db:
+        db.add(new_user("eva@storby.example", "Eva", "reader", None, clock()))
+    for nobody in (999, anna, number_of(storby, "eva")):  # not there, who leaves, who only reads
+        assert admin.post(f"/admin/users/{anna}", data={"do": "hand_over", "cases": nobody}).status_code == 422
     admin.post(f"/admin/users/{anna}", data={"do": "hand_over", "cases": "nobody"})
     with storby.database.read() as db:
         assert db.scalar(select(func.count()).select_from(Case).where(Case.assignee_id == anna)) == 0

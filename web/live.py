@@ -122,7 +122,8 @@ def news() -> Response:
 @pages.get("/rows")
 def changed() -> Response:
     """The rows of cases as they are now; ``in`` tells whether the list asked for would hold them."""
-    numbers = [found for text in request.args.getlist("case") if (found := as_number(text)) is not None][:ROWS]
+    asked = (as_number(text) for text in request.args.getlist("case"))
+    numbers = [number for number in asked if number is not None][:ROWS]
     with house().database.read() as db:
         last = newest_event(db)
         shown = cases_among(db, numbers, wanted_cases(panes.list_args(), user()))

@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, abort, flash, make_response, redirect, render_template, request, url_for
-from sqlalchemy import delete, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, delete, func, literal, or_, select, tuple_
 from sqlalchemy.orm import Session, selectinload
 from werkzeug.wrappers import Response as BaseResponse
 
 import audit
 from errors import InvalidInput
 from house import House
-from models import ApiToken, Case, CaseStatus, LoginSession, Role, Team, User
+from models import ApiToken, Case, CaseStatus, LoginSession, Role, Team, TeamMember, User
 from settings import TeamSettings
 from triage import cases, policy
 from web.context import as_number, house, now, only_admins, user, whole_number
@@ -114,13 +114,13 @@ def show(user_id: int) -> str:
 def _page(user_id: int, link: str | None = None) -> str:
     with house().database.read() as db:
         person = _person(db, user_id)
-        others = select(User).where(User.disabled_at.is_(None), User.id != user_id).order_by(User.name)
+        others = select(User).where(*_may_take_over(user_id)).order_by(User.name)
         return render_template(
             "user.html",
             person=person,
             roles=list(Role),
             teams=db.scalars(select(Team).options(selectinload(Team.members)).order_by(Team.name)).all(),
-            is_in={team.id for team in _in(db, person)},
+            is_in=set(db.scalars(select(TeamMember.team_id).where(TeamMember.email == person.email))),
             open_cases=_count(db, person),
             colleagues=db.scalars(others).all(),
             tokens=db.scalars(select(ApiToken).where(ApiToken.user_id == user_id).order_by(ApiToken.id)).all(),
@@ -136,10 +136,6 @@ def _person(db: Session, user_id: int) -> User:
     return found
 
 
-def _in(db: Session, person: User) -> list[Team]:
-    return [team for team in db.scalars(select(Team)) if any(each.email == person.email for each in team.members)]
-
-
 def _count(db: Session, person: User) -> int:
     theirs = select(func.count()).select_from(Case).where(Case.assignee_id == person.id, Case.status.in_(ALIVE))
     return db.scalar(theirs) or 0
@@ -153,7 +149,7 @@ def change(user_id: int) -> str | BaseResponse:
         abort(400)
     if user_id == user().id and do in ("disable", "hand_over"):
         raise InvalidInput(_("You cannot take your own access away; ask another administrator."))
-    heir = _heir() if do in ("disable", "hand_over") else None
+    heir = _heir(user_id) if do in ("disable", "hand_over") else None
     with house().database.transaction() as db:
         person = _person(db, user_id)
         DO[do](db, person)
@@ -256,7 +252,11 @@ DO = {
 # -- what becomes of their cases --------------------------------------------------------------------------------------
 
 
-def _heir() -> User | str | None:
+def _may_take_over(user_id: int) -> tuple[ColumnElement[bool], ...]:
+    return User.disabled_at.is_(None), User.role != Role.reader, User.id != user_id
+
+
+def _heir(user_id: int) -> User | str | None:
     """Who gets the open cases: a colleague, "nobody", or None when they stay where they are."""
     to = request.form.get("cases", "")
     if to in ("", "keep"):
@@ -264,8 +264,8 @@ def _heir() -> User | str | None:
     if to == "nobody":
         return to
     with house().database.read() as db:
-        found = db.get(User, as_number(to) or 0)
-    if found is None or found.disabled_at is not None:
+        found = db.scalar(select(User).where(User.id == as_number(to), *_may_take_over(user_id)))
+    if found is None:
         raise InvalidInput(_("Choose a colleague."))
     return found
 
