@@ -104,6 +104,21 @@ def test_filters_combine_and_are_taken_off_one_by_one(anna: FlaskClient, storby:
     assert all(sum(name in chip for name in ("priority", "language", "since", "is=unread")) == 3 for chip in chips)
 
 
+def test_what_we_answered_is_a_view_of_its_own_the_newest_first(anna: FlaskClient, storby: House) -> None:
+    with storby.database.transaction() as db:
+        for case in db.scalars(select(Case).limit(2)):
+            case.reply_count = 1
+    page = text_of(anna.get("/"))
+    address = re.search(r'<a href="([^"]*)"><span>Sent</span></a>', page)
+    assert address, "without a number: nothing there waits for anybody"
+    shown = text_of(anna.get(address[1]))
+    with storby.database.read() as db:
+        order = select(Case.id).where(Case.reply_count > 0).order_by(Case.last_activity_at.desc(), Case.id.desc())
+        answered = db.scalars(order).all()
+    assert re.findall(r'<li class="row[^>]*id="case-(\d+)"', shown) == [str(number) for number in answered]
+    assert 'aria-current="page"><span>Sent</span>' in shown
+
+
 def test_a_view_is_saved_counted_renamed_moved_and_deleted(anna: FlaskClient, storby: House) -> None:
     more = "q=snö+OR+plog&status=all&sort=oldest&cursor=x&evil=1"
     for name, query in (("Snow", more), ("Norwegian", "language=nb")):
