@@ -860,7 +860,7 @@ class CaseLink(Base):
 class Batch(Base):
     """What one click of a person did, in one case or in many: what undo takes back as a whole.
 
-    ``work``: of many cases, what is still to be done and what failed, as ``triage.batches`` reads it.
+    ``work``: of many cases, what is still to be done and what failed, as ``web.bulk`` and ``triage.batches`` read it.
     """
 
     __tablename__ = "batches"

@@ -162,7 +162,7 @@ def test_each_screen_has_its_own_title_one_main_heading_and_landmarks(desk: Open
         jumps = [f"h{a} h{b}" for a, b in pairwise(levels) if b > a + 1]
         assert not jumps, f"{path}: the headings jump: {jumps}"
         for landmark in ("banner", "main"):
-            assert page.get_by_role(landmark).count() == 1, f"{path}: not one {landmark}"  # type: ignore[arg-type]
+            assert page.get_by_role(landmark).count() == 1, f"{path}: not one {landmark}"
         names = page.get_by_role("navigation").evaluate_all(
             "all => all.map((each) => each.getAttribute('aria-label') || each.getAttribute('aria-labelledby'))"
         )

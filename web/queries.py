@@ -196,7 +196,7 @@ def count_cases(db: Session, filters: Sequence[CaseFilter], most: int) -> list[i
     return [None if search.words else next(counted) for search in asked]
 
 
-def cases_among(db: Session, numbers: Sequence[int], wanted: CaseFilter) -> set[int]:
+def cases_among(db: Session, numbers: Sequence[int], wanted: CaseFilter) -> frozenset[int]:
     """Which of these cases ``find_cases`` would list."""
     search = ask(db, Case, wanted.q, wanted.asker)
     conditions = (*_status(wanted), *_case_conditions(db, wanted), *search.conditions)
