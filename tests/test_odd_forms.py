@@ -34,11 +34,33 @@ def test_what_is_no_number_breaks_no_form(browser: Browser, storby: House, numbe
         (f"/cases/{case}/note", {"body": "x", "draft": number}),
         ("/stories/1/answer", {"seen": f"{number}:{number}", "case": number}),
         ("/stories/1/split", {"mention": number}),
+        ("/bulk", {"case": number, "action": "assign", "value": "me"}),
+        ("/bulk", {"all": "", "until": number, "action": "assign", "value": "me"}),
     ):
         assert anna.post(path, data=form).status_code < 500, path
     for path in (f"/?story={number}", f"/?author={number}", f"/live/rows?case={number}"):
         assert anna.get(path).status_code < 500, path
     assert anna.get("/live?after=0", headers={"Last-Event-ID": number}).status_code < 500
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "0001-01-01", "9999-12-31"])
+def test_the_ends_of_time_are_refused(browser: Browser, storby: House, time: str) -> None:
+    anna, case = browser(ANNA), screens.case_of(storby, "1001").id
+    for path, form in (
+        (f"/cases/{case}/do", {"action": "snooze", "value": time}),
+        ("/bulk", {"case": str(case), "action": "snooze", "value": time}),
+        (f"/cases/{case}/answered", {"to_mention": "1", "at": time}),
+        ("/promises/1/accept", {"day": time}),
+    ):
+        assert anna.post(path, data=form).status_code == 422, path
+    place = f"/people/1?before={time}~1".replace("+", "%2B")
+    assert anna.get(place).status_code < 500
+
+
+def test_a_window_that_knows_more_than_there_is_looks_anew(browser: Browser) -> None:
+    """A backup has been restored while it was open: it must not be deaf until as much has happened again."""
+    told = browser(ANNA).get("/live?after=999999&list=1").get_json()
+    assert told["many"] and told["last"] < 999999
 
 
 def test_a_long_text_is_kept_whole(browser: Browser, storby: House) -> None:

@@ -112,6 +112,8 @@ def local_time(text: str) -> datetime:
     """A ``datetime-local`` field in the organisation's time zone, or a full instant."""
     try:
         found = datetime.fromisoformat(text)
+        if not 1900 < found.year < 9000:  # near either end of what a clock can say no zone can be reckoned with
+            raise ValueError
     except ValueError:
         raise InvalidInput(_("That is not a date and time."), {"at": "2026-11-23T08:00"}) from None
     return found if found.tzinfo else found.replace(tzinfo=zone())

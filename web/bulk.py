@@ -22,7 +22,7 @@ from errors import GensvarError, InvalidInput, InvalidTransition, NotFoundError
 from models import Batch, Case, CaseEvent, CaseStatus, Kind, Priority, User
 from triage import batches, cases
 from web import acts, labels, working
-from web.context import house, now, safe_next, user
+from web.context import as_number, house, now, safe_next, user
 from web.finding import wanted_cases
 from web.i18n import gettext as _
 from web.i18n import ngettext
@@ -82,21 +82,21 @@ def _asked(form: MultiDict[str, str]) -> tuple[str, str]:
 
 
 def _selected(form: MultiDict[str, str]) -> list[int]:
-    found = form.getlist("case")
-    if not all(number.isdigit() and len(number) <= 18 for number in found):
+    found = {as_number(number) for number in form.getlist("case")}
+    if None in found:
         abort(400)
-    return sorted({int(number) for number in found})
+    return sorted(number for number in found if number is not None)
 
 
 def _all_in_view(db: Session, form: MultiDict[str, str]) -> tuple[list[int], list[int]]:
     """The numbers, and those left out since something has happened in them after ``until``."""
-    until = form.get("until", "")
-    if not until.isdigit() or len(until) > 18:
+    until = as_number(form.get("until", ""))
+    if until is None:
         abort(400)
     wanted = wanted_cases(MultiDict(parse_qsl(form.get("view", ""))), user())
     numbers = sorted(all_numbers(db, wanted, AT_MOST + 1))
     opened = func.max(case((CaseEvent.action == "opened", 1), else_=0))
-    since = select(CaseEvent.case_id, opened).where(CaseEvent.id > int(until), among(CaseEvent.case_id, numbers, db))
+    since = select(CaseEvent.case_id, opened).where(CaseEvent.id > until, among(CaseEvent.case_id, numbers, db))
     changed = {number: bool(came) for number, came in db.execute(since.group_by(CaseEvent.case_id))}
     left_out = [number for number, came in changed.items() if not came]
     return [number for number in numbers if number not in changed], sorted(left_out)

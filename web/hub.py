@@ -289,7 +289,10 @@ class Telling:
         if window.last is None:
             window.last = self._state.newest
             return {"cases": [], "in": []}
-        if window.last >= self._state.newest:
+        if window.last > self._state.newest:  # a backup has been restored, or what it saw is not for it any more
+            window.last = self._state.newest
+            return {"cases": [], "in": [], "many": True}
+        if window.last == self._state.newest:
             return {}
         since = self._since(window.last)
         new = {case for number, case, _ in since if number not in window.ahead}

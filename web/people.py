@@ -126,7 +126,7 @@ def _place(text: str) -> tuple[datetime, int] | None:
         abort(400)
     try:
         return datetime.fromisoformat(at).astimezone(UTC), int(number)
-    except ValueError:
+    except (ValueError, OverflowError):
         abort(400)
 
 

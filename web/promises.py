@@ -116,6 +116,8 @@ def _day() -> datetime | None:
         return None
     try:
         given = datetime.fromisoformat(text)
+        if not 1900 < given.year < 9000:
+            raise ValueError
     except ValueError:
         raise InvalidInput(_("That is not a date."), {"day": "2026-11-27"}) from None
     return datetime.combine(given.date(), ledger.END_OF_DAY, zone())
