@@ -586,7 +586,7 @@ def test_the_number_of_queries_does_not_grow_with_the_list(anna: FlaskClient, st
     screens.collect(storby, *(screens.mention(100 + n, f"Fråga {n}", at) for n in range(45)), at=at)
     asked.clear()
     anna.get("/")
-    assert len(asked) == few <= 25
+    assert len(asked) == few <= 35  # the views, filters and counts beside the list among them
 
 
 def test_the_empty_inbox_says_why_it_is_empty(make_house: Callable[..., House], clock: FakeClock) -> None:
