@@ -64,7 +64,7 @@ def test_all_in_the_view_asks_first_and_shows_how_far_it_is(desk: Open) -> None:
     assert here.complaints == []
 
 
-def test_a_selection_outlives_news_and_a_field_s_enter_does_nothing(desk: Open) -> None:
+def test_a_selection_outlives_news_and_a_field_s_enter_does_what_stands_beside_it(desk: Open) -> None:
     here = desk()
     page = here.page
     number = page.locator(".row").first.get_attribute("id") or ""
@@ -77,9 +77,9 @@ def test_a_selection_outlives_news_and_a_field_s_enter_does_nothing(desk: Open) 
     page.locator("#bulk-panel > summary").click()
     page.locator("#bulk-tag").fill("snö")
     page.locator("#bulk-tag").press("Enter")
-    expect(page.locator("#said")).to_contain_text("Choose what is to be done.")
+    expect(page.locator("#said")).to_contain_text("Add tags: snö")
     with here.house.database.read() as db:
-        assert [tag.tag for tag in db.get_one(Case, id).tags] == []
+        assert [tag.tag for tag in db.get_one(Case, id).tags] == ["snö"]
 
 
 def test_a_colleague_is_named_while_typing_and_an_at_sign_stays_an_at_sign(desk: Open) -> None:
