@@ -41,7 +41,7 @@ def anna(here: Desk, **values: object) -> None:
         db.execute(update(User).where(User.email == "anna@storby.example").values(**values))
 
 
-def state(here: Desk) -> list[object]:
+def state(here: Desk) -> list[tuple[object, ...]]:
     """All that keys could change of the cases."""
     with here.house.database.read() as db:
         return [

@@ -325,7 +325,7 @@ def test_16_close_and_next(hands: Hands) -> None:
     expect(page.locator("#case-name")).to_be_focused()
     hands.press("E")
     expect(page.locator(f"#case[data-case='{rows[2]}']")).to_be_visible()
-    hands.stands_on(link(hands, rows[2]) if page.viewport_size["width"] > 900 else page.locator("#case-name"))
+    hands.stands_on(link(hands, rows[2]) if page.evaluate("innerWidth") > 900 else page.locator("#case-name"))
     assert [case(hands, each).status for each in rows[:2]] == [CaseStatus.resolved] * 2
 
 
