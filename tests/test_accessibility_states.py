@@ -130,7 +130,7 @@ def test_everything_unfolded_every_dialog_and_list(desk: Open, width: int) -> No
     found += check(here, "canned replies")
     page.keyboard.press("Escape")
     page.locator(".noting > summary").click()
-    page.locator("#note").press_sequentially("@ad")
+    page.locator("#note").press_sequentially("@an")
     expect(page.locator("#named")).to_be_visible()
     found += check(here, "colleagues to be named")
     page.locator("#note").fill("Ring henne")

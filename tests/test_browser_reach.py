@@ -219,6 +219,25 @@ def test_what_was_done_is_said_once_and_briefly(desk: Open) -> None:
     once("The case is now: Resolved.")
 
 
+@pytest.mark.parametrize("width", [320, 1000, 1280])
+def test_what_is_said_covers_nothing_that_can_be_reached(desk: Open, width: int) -> None:
+    here = desk(width)
+    page = here.page
+    here.go(f"/cases/{screens.case_of(here.house, '1004').id}")
+    page.get_by_role("button", name="Assign to me").click()
+    expect(page.locator("#said")).to_contain_text("The case is yours.")
+    covered = []
+    for control in page.locator("#case :is(button, a, summary, input, textarea):visible").all():
+        control.focus()
+        box, said = control.bounding_box(), page.locator("#said").bounding_box()
+        assert box and said
+        if said["x"] < box["x"] + box["width"] / 2 < said["x"] + said["width"] and (
+            said["y"] < box["y"] + box["height"] / 2 < said["y"] + said["height"]
+        ):
+            covered.append(control.evaluate("each => each.outerHTML.slice(0, 100)"))
+    assert covered == []
+
+
 def test_nothing_needs_a_pointer_that_hovers() -> None:
     """A rule that lets something appear under the pointer does so for the focus too."""
     for file in [STATIC / "gensvar.css", *STATIC.glob("css/*.css")]:

@@ -62,7 +62,8 @@
   async function fetchNow() {
     asked = Date.now();
     try {
-      if (thread) { thread = false; await refreshThread(); }
+      // What one is just doing oneself comes with its own answer: it is no news.
+      if (thread && !document.querySelector("#case[aria-busy], #case form[data-sent]")) { thread = false; await refreshThread(); }
       if (rows.size && !paused()) await refreshRows();
     } catch {
       thread = thread || Boolean(gensvar.open()); // live.js says that there is no connection; asked again with the next news
@@ -156,7 +157,8 @@
     messages = [];
     for (const entry of fresh.querySelector(".thread").children) {
       const old = document.getElementById(entry.id);
-      if (!old) { messages.push(entry.id); continue; }
+      if (!old && entry.matches("article")) { messages.push(entry.id); continue; }
+      if (!old) { if (!messages.length) document.querySelector("#case .thread").append(entry.cloneNode(true)); continue; } // what was done is no message
       if (old.contains(document.activeElement) || old.outerHTML === entry.outerHTML) continue;
       if (entry.dataset.status === "held" && old.dataset.status === "held") continue; // it is being counted down
       const drawn = entry.cloneNode(true);
