@@ -80,7 +80,16 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Whatever asks for a database is asked on SQLite and on PostgreSQL, unless it says that one is enough."""
+    if "database_url" in metafunc.fixturenames:
+        kinds: list[Any] = ["sqlite"]
+        if metafunc.definition.get_closest_marker("one_database") is None:
+            kinds.append(pytest.param("postgresql", marks=pytest.mark.postgresql))
+        metafunc.parametrize("database_url", kinds, indirect=True)
+
+
+@pytest.fixture
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A migrated, empty database of each kind, as a URL: for what opens it itself."""
     if request.param == "postgresql":

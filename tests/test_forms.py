@@ -23,7 +23,7 @@ from triage import watch
 from web import create_app, form_words, forms
 from web.forms import Choice, Choices, Posted
 
-pytestmark = pytest.mark.screens
+pytestmark = [pytest.mark.screens, pytest.mark.one_database]
 
 NAMES = ["Gata", "Bibliotek & kultur", 'Namn med "citat" <b>']
 PEOPLE = ["anna@storby.example", "mats@storby.example"]

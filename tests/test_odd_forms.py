@@ -15,7 +15,7 @@ from tests import screens
 from tests.conftest import FakeClock
 from triage import cases, drafts
 
-pytestmark = pytest.mark.screens
+pytestmark = [pytest.mark.screens, pytest.mark.one_database]
 Browser = Callable[[str], FlaskClient]
 ANNA = "anna@storby.example"
 

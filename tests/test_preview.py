@@ -17,7 +17,7 @@ from tests.factories import MORNING, ours, said, take
 from triage import watch
 from web import preview
 
-pytestmark = pytest.mark.screens
+pytestmark = [pytest.mark.screens, pytest.mark.one_database]
 
 Browser = Callable[[str], FlaskClient]
 

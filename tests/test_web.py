@@ -45,7 +45,7 @@ FIXED_KEYS = {"step", "leave", "send", "palette", "select-all"}  # keys.js and c
 TEMPLATES = [path.read_text() for path in (STATIC.parent / "templates").glob("*.html")]
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
 
-pytestmark = [pytest.mark.screens, pytest.mark.usefixtures("quick_passwords")]
+pytestmark = [pytest.mark.screens, pytest.mark.one_database, pytest.mark.usefixtures("quick_passwords")]
 
 
 Browser = Callable[[str | None], FlaskClient]

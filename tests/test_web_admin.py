@@ -20,7 +20,7 @@ from web import tags, users
 from web.api import tokens
 from web.login import new_user
 
-pytestmark = pytest.mark.screens
+pytestmark = [pytest.mark.screens, pytest.mark.one_database]
 Browser = Callable[[str], FlaskClient]
 
 

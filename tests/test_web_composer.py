@@ -25,7 +25,7 @@ from tests.conftest import FakeClock
 from triage import cases, policy
 from web import create_app, labels
 
-pytestmark = pytest.mark.screens
+pytestmark = [pytest.mark.screens, pytest.mark.one_database]
 
 Browser = Callable[[str | None], FlaskClient]
 SCRIPT = {"HX-Request": "true"}

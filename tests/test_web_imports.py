@@ -17,7 +17,7 @@ from tests.conftest import FakeClock
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
-pytestmark = pytest.mark.screens
+pytestmark = [pytest.mark.screens, pytest.mark.one_database]
 
 Browser = Callable[[str | None], "FlaskClient"]
 ADA = "admin@storby.example"

@@ -17,7 +17,7 @@ from tests.test_pictures import HERE, exif, gif, jpeg, png
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
-pytestmark = pytest.mark.screens
+pytestmark = [pytest.mark.screens, pytest.mark.one_database]
 
 SCRIPT = {"HX-Request": "true"}
 

@@ -19,7 +19,7 @@ from tests.conftest import FakeClock
 from tests.test_forms import Form
 from triage import policy
 
-pytestmark = pytest.mark.screens
+pytestmark = [pytest.mark.screens, pytest.mark.one_database]
 
 OFFICE = {
     "name": "Kontoret",

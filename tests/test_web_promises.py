@@ -14,7 +14,7 @@ from models import Mention, Promise, Then, User
 from tests.conftest import FakeClock
 from triage import cases, reactions
 
-pytestmark = pytest.mark.screens
+pytestmark = [pytest.mark.screens, pytest.mark.one_database]
 
 Browser = Callable[[str | None], FlaskClient]
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}

@@ -24,7 +24,7 @@ from triage import cases
 from web import create_app
 from web.api import tokens
 
-pytestmark = pytest.mark.screens
+pytestmark = [pytest.mark.screens, pytest.mark.one_database]
 
 Browser = Callable[[str | None], FlaskClient]
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}

@@ -20,7 +20,7 @@ from triage import reactions, storycraft
 from web import create_app, stories
 from web.api import tokens
 
-pytestmark = pytest.mark.screens
+pytestmark = [pytest.mark.screens, pytest.mark.one_database]
 
 SNOW = "Oplogat på hela Björkdalsvägen, tredje snöfallet i rad @storby"
 ICE = "Det forsar vatten ur gatan vid Sågverksgränd, hela korsningen är översvämmad"
