@@ -27,7 +27,7 @@ def anna(browser: Browser) -> FlaskClient:
 
 def figures(page: str) -> dict[str, tuple[str, str | None]]:
     found = re.findall(
-        r'<li id="count-(\w+)"><\w+ class="figure"(?: href="([^"]*)")?[^>]*><strong>([^<]*)</strong>', page
+        r'<li id="count-(\w+)"><\w+ class="figure"(?: id="[^"]*" href="([^"]*)")?[^>]*><strong>([^<]*)</strong>', page
     )
     return {name: (n, address.replace("&amp;", "&") or None) for name, address, n in found}
 

@@ -200,6 +200,7 @@ MADE: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             "routing": st.sampled_from(["round_robin", "least_loaded"]),
             "ceiling": st.integers(1, 99),
             "queue_alarm": st.integers(1, 99),
+            "members_only": st.booleans(),
         },
     ),
     "sla": st.fixed_dictionaries(
