@@ -147,12 +147,16 @@
     if (!fresh) return;
     for (const part of fresh.querySelectorAll("[data-moves]")) {
       const old = document.getElementById(part.id);
-      if (!old || old.contains(document.activeElement) || begun(old)) continue;
+      if (!old || begun(old)) continue;
+      // A heading that has the focus to be read from gives it to the new one; what is being used stays.
+      const focused = old.contains(document.activeElement) && document.activeElement;
+      if (focused && !(focused.id && focused.matches("[tabindex='-1']"))) continue;
       old.querySelectorAll("details").forEach((fold, at) => { const same = part.querySelectorAll("details")[at]; if (same) same.open = fold.open; });
       if (old.outerHTML === part.outerHTML) continue;
       old.replaceWith(part);
       htmx.process(part);
       document.dispatchEvent(new CustomEvent("gensvar:drawn", { detail: part }));
+      if (focused) document.getElementById(focused.id)?.focus({ preventScroll: true });
     }
     messages = [];
     for (const entry of fresh.querySelector(".thread").children) {
