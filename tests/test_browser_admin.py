@@ -47,8 +47,7 @@ def fill(here: Desk) -> None:
         examples.put(db, channel=INVENTED, languages=("sv",), at=now)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (1280, "light")])
 def test_the_screens_fit_and_are_accessible(desk: Open, width: int, scheme: str) -> None:
     here = desk(width, scheme, ADMIN)
     wrong = []

@@ -68,8 +68,7 @@ def test_a_note_stands_beside_the_case_until_it_is_removed(desk: Open) -> None:
     assert here.complaints == []
 
 
-@pytest.mark.parametrize("width", [320, 1280])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (1280, "light")])
 def test_nothing_is_wider_than_the_window_and_axe_finds_nothing(desk: Open, width: int, scheme: str) -> None:
     here = desk(width, scheme)
     one, two = author_of(here, "1001"), author_of(here, BLOG)
