@@ -32,6 +32,7 @@
     own: ["after", "case", "draft", "list", "state", "to", "why", "window"], // in an address, and no filter of its list: web/panes.py
     skew: 0, // milliseconds our clock is before the server's; live.js finds out
     refresh() {}, // asks at once for what is new; live.js does it
+    refused() {}, // an answer said that the login has ended; live.js shows it
 
     announce(text) { document.getElementById("status").textContent = text; },
 

@@ -50,7 +50,7 @@
     }
 
     async function heard(answer, text) {
-      if (answer.status === 401) { lost(said.dataset.out, 3 * AGAIN); return; }
+      if (answer.status === 401) { gensvar.refused(); lost(said.dataset.out, 3 * AGAIN); return; }
       if (answer.status === 409) { offer(await answer.json()); return; }
       if (!answer.ok) { lost(said.dataset.local, 3 * AGAIN); return; }
       const told = await answer.json();

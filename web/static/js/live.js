@@ -164,6 +164,7 @@
   gensvar.window = name;
   gensvar.last = () => last;
   gensvar.refresh = () => { if (!stream) ask(); }; // a stream tells by itself
+  gensvar.refused = now; // a stream may outlive its login: asked for anew, it says so
   tell();
   go(0);
 })();

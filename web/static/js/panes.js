@@ -149,7 +149,7 @@
     if (target.id !== "case") return;
     pane().removeAttribute("aria-busy");
     if (coming?.address) location.assign(coming.address);
-    else if (xhr.status === 401) gensvar.refresh();
+    else if (xhr.status === 401) gensvar.refused();
     else gensvar.said(xhr.responseText);
     document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent);
   });

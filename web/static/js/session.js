@@ -23,7 +23,7 @@
   // Another window may have put it off: the server knows.
   async function ask(method) {
     const answer = await fetch(part.dataset.ask, { method, headers: { "HX-Request": "true" } });
-    if (answer.status === 401) { gensvar.refresh(); return; }
+    if (answer.status === 401) { gensvar.refused(); return; }
     if (!answer.ok) return;
     ends = Date.parse(answer.headers.get("X-Login-Ends"));
     const last = answer.headers.get("X-Login-Ends") === answer.headers.get("X-Login-Lasts"); // cannot be put off further
