@@ -125,7 +125,7 @@ def not_resolved(db: Session, event: CaseEvent, at: datetime) -> None:
 def owners_due(db: Session, case_id: int, at: datetime) -> list[User]:
     """Whose promises in this case are due."""
     due = (Promise.case_id == case_id, Promise.state == PromiseState.open, Promise.back_at <= at)
-    return list(db.scalars(select(User).join(Promise, Promise.owner_id == User.id).where(*due).distinct()))
+    return list(db.scalars(select(User).where(User.id.in_(select(Promise.owner_id).where(*due)))))
 
 
 # -- what people do ---------------------------------------------------------------------------------------------------
