@@ -54,8 +54,6 @@ X = {
     "name": "storby-x", "channel": "twitter", "handle": "storby", "user_id": "1", "api_base": "http://127.0.0.1:9",
     "bearer_token": "b", "consumer_key": "k", "consumer_secret": "s", "access_token": "t", "access_token_secret": "u",
 }  # fmt: skip
-# For what the database has no part in, one will do.
-whatever_the_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 ANNA, BO, MATS = "anna@storby.example", "bo@storby.example", "mats@storby.example"
 
 
@@ -147,7 +145,7 @@ def test_no_token_a_wrong_a_revoked_one_and_that_of_a_disabled_user_are_refused(
     api.refused("GET", "/cases", status=401, code="unauthorized")
 
 
-@whatever_the_database
+@pytest.mark.one_database
 def test_a_token_may_call_so_often_a_minute_and_others_do_not_suffer(
     make_house: MakeHouse, database: Database, clock: FakeClock
 ) -> None:
@@ -175,7 +173,7 @@ def test_the_limit_begins_anew_after_a_minute() -> None:
 # -- the document ---------------------------------------------------------------------------------------------------
 
 
-@whatever_the_database
+@pytest.mark.one_database
 def test_the_document_declares_every_route_and_only_those(api: Api, app: Flask) -> None:
     document = api.call("GET", "/openapi.json")
     assert document["openapi"].startswith("3.1.")
@@ -189,7 +187,7 @@ def test_the_document_declares_every_route_and_only_those(api: Api, app: Flask) 
     assert declared == routed
 
 
-@whatever_the_database
+@pytest.mark.one_database
 def test_the_document_is_whole(api: Api) -> None:
     """Every reference resolves, every operation has its own id, path parameters and answers with a description."""
     document = api.call("GET", "/openapi.json")
@@ -210,7 +208,7 @@ def test_the_document_is_whole(api: Api) -> None:
     assert set(case["required"]) == set(case["properties"])
 
 
-@whatever_the_database
+@pytest.mark.one_database
 def test_the_document_needs_no_token(app: Flask) -> None:
     assert app.test_client().get(f"{PREFIX}/openapi.json").status_code == 200
 
@@ -218,7 +216,7 @@ def test_the_document_needs_no_token(app: Flask) -> None:
 # -- errors ---------------------------------------------------------------------------------------------------------
 
 
-@whatever_the_database
+@pytest.mark.one_database
 def test_what_is_no_json_or_too_much_says_so_in_json(api: Api) -> None:
     authorized = {"Authorization": f"Bearer {api.token}"}
     for data, kind, status, code in [
@@ -255,7 +253,7 @@ def test_what_is_not_there_says_so_in_json(api: Api) -> None:
         api.refused("POST", f"/cases/999/{path}", body, status=404, code="not_found")
 
 
-@whatever_the_database
+@pytest.mark.one_database
 def test_what_nobody_foresaw_tells_nothing(api: Api, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the password is hunter2")
@@ -868,7 +866,7 @@ def _close_follow_ups(database: Database, numbers: list[int], at: datetime) -> N
 # -- health ---------------------------------------------------------------------------------------------------------
 
 
-@whatever_the_database
+@pytest.mark.one_database
 def test_alive_says_nothing_else(app: Flask) -> None:
     assert app.test_client().get("/healthz").get_json() == {"status": "ok"}
 
@@ -902,7 +900,7 @@ def test_ready_names_what_is_wrong(app: Flask, database: Database, clock: FakeCl
         assert db.get(Heartbeat, "readyz") is None
 
 
-@whatever_the_database
+@pytest.mark.one_database
 def test_a_full_disk_is_not_ready(app: Flask, database: Database, clock: FakeClock, monkeypatch: Any) -> None:
     with database.transaction() as db:
         db.add(Heartbeat(part="scheduler", at=clock()))
