@@ -23,7 +23,7 @@ from database import lock
 from house import House
 from replies import outbox, shared
 from replies.outbox import Outbox
-from triage import reactions, upkeep
+from triage import reactions, samples, upkeep
 
 if TYPE_CHECKING:
     from procrastinate import App
@@ -97,6 +97,7 @@ class Embedded:
 
     def react(self) -> None:
         reactions.react(self.house.database, utcnow())
+        samples.catch_up(self.house.database)
 
     def tick(self) -> None:
         upkeep.tick(self.house.database, utcnow())
@@ -189,6 +190,7 @@ def queue(house: House) -> App:
     @app.task(name="react")
     def react() -> None:
         reactions.react(house.database, utcnow())
+        samples.catch_up(house.database)
 
     @app.task(name="tick")
     def tick() -> None:

@@ -1014,6 +1014,110 @@ class Promise(Base):
     __table_args__ = (_among("state", PromiseState), Index(None, "state", "due_at"))
 
 
+# -- what is counted ------------------------------------------------------------------------------------------------
+
+
+class Sample(Base):
+    """One thing that was measured or counted in a case: every figure of a report is a number or a rank of these.
+
+    A cache of events, mentions and replies: ``triage.measures`` says what they are, ``triage.samples`` keeps them.
+    ``day``: the date of the organisation's zone in which it counts, as ``date.toordinal()``; ``hour``: of its clock.
+    ``seconds`` from ``started_at`` to ``at``, ``business``: those within the opening hours of ``calendar_id``, the
+    version of a calendar it was measured with. ``due_at``: the target of that time. ``user_id``: who is credited.
+    What it is grouped by is the case's: kept here so that a report reads no other table. Ids without a foreign key,
+    since nothing that a case names is ever removed.
+    """
+
+    __tablename__ = "samples"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"), index=True)
+    measure: Mapped[str] = mapped_column(String(20))
+    day: Mapped[int]
+    hour: Mapped[int]
+    started_at: Mapped[datetime | None]
+    at: Mapped[datetime]
+    seconds: Mapped[int | None]
+    business: Mapped[int | None]
+    calendar_id: Mapped[int | None]
+    due_at: Mapped[datetime | None]
+    late: Mapped[bool | None]  # after due_at; None: there was no target
+    user_id: Mapped[int | None]
+    how: Mapped[str | None] = mapped_column(String(20))
+    n: Mapped[int] = mapped_column(default=1)  # of what is only counted
+    imported: Mapped[bool] = mapped_column(default=False)
+    channel: Mapped[str] = mapped_column(String(40))
+    source_id: Mapped[int | None]
+    team_id: Mapped[int | None]
+    assignee_id: Mapped[int | None]
+    kind: Mapped[str | None] = mapped_column(String(20))
+    category: Mapped[str | None]
+    language: Mapped[str | None] = mapped_column(String(20))
+    sentiment: Mapped[str | None] = mapped_column(String(20))
+    case: Mapped[Case] = relationship()
+    __table_args__ = (Index(None, "measure", "day", "id"),)
+
+
+class Unmeasured(Base):
+    """A case in which something has happened since its samples were taken."""
+
+    __tablename__ = "unmeasured"
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True)
+
+
+class Backlog(Base):
+    """What was unfinished at midnight, when ``day`` began: stored then, never reconstructed.
+
+    ``state``: open, waiting (for the author), snoozed. One row for each way to group; ``cases``: their numbers.
+    """
+
+    __tablename__ = "backlog"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    day: Mapped[int] = mapped_column(index=True)
+    state: Mapped[str] = mapped_column(String(10))
+    n: Mapped[int]
+    oldest_at: Mapped[datetime]
+    cases: Mapped[list[Any]]
+    channel: Mapped[str] = mapped_column(String(40))
+    source_id: Mapped[int | None]
+    team_id: Mapped[int | None]
+    assignee_id: Mapped[int | None]
+    kind: Mapped[str | None] = mapped_column(String(20))
+    category: Mapped[str | None]
+    language: Mapped[str | None] = mapped_column(String(20))
+
+
+class FigureCheck(Base):
+    """A nightly comparison of what is stored with what the events say. ``last_case``: where the next one goes on.
+
+    ``differences``: [{case, what, stored, computed}], at most ``triage.samples.SHOWN`` of the ``different`` there were.
+    """
+
+    __tablename__ = "figure_checks"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    last_case: Mapped[int]
+    cases: Mapped[int]
+    different: Mapped[int]
+    differences: Mapped[list[Any]]
+
+
+class ReportMail(Base):
+    """A report that comes by mail: a link and no figures of persons. ``query``: its address behind the base URL."""
+
+    __tablename__ = "report_mails"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    title: Mapped[str]
+    query: Mapped[str]
+    every: Mapped[str] = mapped_column(String(10))  # week, month
+    due_at: Mapped[datetime] = mapped_column(index=True)
+    mailed_at: Mapped[datetime | None]
+    error: Mapped[str | None]
+    created_at: Mapped[datetime]
+    user: Mapped[User] = relationship()
+    __table_args__ = (CheckConstraint("every IN ('week', 'month')", name="every"),)
+
+
 # -- the house ------------------------------------------------------------------------------------------------------
 
 

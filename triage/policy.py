@@ -162,6 +162,31 @@ def value_of(db: Session, definition_id: int) -> Strict:
     return _model(row.part).model_validate(row.body)
 
 
+@dataclass(frozen=True)
+class Version:
+    """A calendar as it was from ``since`` on."""
+
+    id: int
+    since: datetime
+    calendar: Calendar
+
+
+def calendar_versions(db: Session) -> Mapping[str, Sequence[Version]]:
+    """Every calendar there has been, by name, the oldest version first."""
+    return _calendars_in_mind.get(db, select(func.max(Definition.id)).where(Definition.part == "calendars"))
+
+
+def _read_calendars(db: Session) -> Mapping[str, Sequence[Version]]:
+    found: dict[str, list[Version]] = {}
+    for row in db.scalars(select(Definition).where(Definition.part == "calendars").order_by(Definition.id)):
+        version = Version(row.id, row.created_at, cast(Calendar, _model(row.part).model_validate(row.body)))
+        found.setdefault(row.name, []).append(version)
+    return found
+
+
+_calendars_in_mind = Remembered(_read_calendars)
+
+
 # -- changing --------------------------------------------------------------------------------------------------------
 
 

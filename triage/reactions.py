@@ -26,6 +26,7 @@ from triage import (
     notices,
     policy,
     rulebook,
+    samples,
     school,
     story_memory,
     storyteller,
@@ -139,6 +140,10 @@ def _follow_targets(db: Session, event: CaseEvent, at: datetime) -> None:
     targets.follow(db, event)
 
 
+def _mark(db: Session, event: CaseEvent, at: datetime) -> None:
+    samples.mark(db, [event.case_id])
+
+
 def _escalate(db: Session, event: CaseEvent, at: datetime) -> None:
     """A target was missed: what its policy wants done then."""
     case = event.case
@@ -223,7 +228,7 @@ REACTIONS: Mapping[str, tuple[Reaction, ...]] = {
     targets.WARNING: (_tell_assignee,),
     targets.BREACHED: (_tell_assignee, _escalate),
 }
-ALWAYS: tuple[Reaction, ...] = (rulebook.apply, _follow_targets)
+ALWAYS: tuple[Reaction, ...] = (rulebook.apply, _follow_targets, _mark)
 LAST: Mapping[str, tuple[Reaction, ...]] = {  # when the rules have had their say about whose it is
     "opened": (_give,),
     "assign_team": (_give,),

@@ -117,19 +117,30 @@ def targets(sla: Sla, calendar: Calendar | None, case: Facts) -> list[Target]:
 
 
 def _resolution(amount: OpeningTime, hours: Calendar | None, case: Facts, alive: bool) -> Target:
-    due = clock.add(hours, case.opened_at, amount)
+    due, stood_still = resolution_due(amount, hours, case.opened_at, case.pauses)
+    lapsed = due is not None and case.resolved_at is None and not alive
+    return Target(RESOLUTION, amount, case.opened_at, due, case.resolved_at, lapsed, stood_still)
+
+
+def resolution_due(
+    amount: OpeningTime,
+    hours: Calendar | None,
+    opened_at: datetime,
+    pauses: Sequence[tuple[datetime, datetime | None]],
+) -> tuple[datetime | None, timedelta]:
+    """When a case has to be done, None while its clock stands still; and the opening time it has stood still."""
+    due = clock.add(hours, opened_at, amount)
     stood_still = timedelta()
-    for since, until in case.pauses:
-        since = max(since, case.opened_at)
+    for since, until in pauses:
+        since = max(since, opened_at)
         if since >= due:
             break
         if until is None:
-            return Target(RESOLUTION, amount, case.opened_at, None, case.resolved_at, paused=stood_still)
+            return None, stood_still
         pause = clock.between(hours, since, until)
         stood_still += pause
         due = clock.add(hours, due, OpeningTime(0, pause))
-    lapsed = case.resolved_at is None and not alive
-    return Target(RESOLUTION, amount, case.opened_at, due, case.resolved_at, lapsed, stood_still)
+    return due, stood_still
 
 
 def nearest(found: Sequence[Target]) -> Target | None:

@@ -10,17 +10,15 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from database import Database
-from models import Case, CaseEvent, CaseStatus, Mention, MentionSource, Source
+from models import Case, CaseEvent, Mention, MentionSource, Source
 from settings import Calendar, Sla
-from triage import cases, policy, sla
+from triage import cases, measures, policy, sla
 from triage.states import Action
 
 ACTOR = "sla"
 WARNING, BREACHED = "sla_warning", "sla_breached"
 AT_ONCE = 200
 LEAVE_IT = frozenset({Action.take, "unassign", "join_story", "note", "propose_reply", "want_review", WARNING, BREACHED})
-BRINGS_BACK = ("snooze", Action.author_wrote, Action.follow_up_due)
-FORGETS = (CaseStatus.closed, CaseStatus.ignored)  # they take away the day a case was put away until
 
 
 def facts(db: Session, case: Case) -> sla.Facts:
@@ -50,45 +48,11 @@ def facts(db: Session, case: Case) -> sla.Facts:
 
 
 def pauses(db: Session, case_id: int) -> tuple[tuple[datetime, datetime | None], ...]:
-    """While it waited for its author, was put away or done, from the events: spans in order that do not overlap.
-
-    That it is done now is no pause yet: it becomes one when the case comes back.
-    """
-    status: str | None = None
-    resting: datetime | None = None
-    put_away: tuple[datetime, datetime] | None = None  # since, until
-    spans: list[tuple[datetime, datetime | None]] = []
-    events = select(CaseEvent.action, CaseEvent.to_status, CaseEvent.changes, CaseEvent.at).where(
-        CaseEvent.case_id == case_id, or_(CaseEvent.to_status.is_not(None), CaseEvent.action.in_(BRINGS_BACK))
-    )
-    for event in db.execute(events.order_by(CaseEvent.version)):  # not each time it was passed on
-        if put_away is not None and (event.action in BRINGS_BACK or event.to_status in FORGETS):
-            spans.append((put_away[0], min(put_away[1], event.at)))
-            put_away = None
-        if event.action == "snooze" and (until := event.changes["follow_up_at"][1]) is not None:
-            put_away = (event.at, datetime.fromisoformat(until))
-        if event.to_status not in (None, status):
-            status = event.to_status
-            if resting is not None:
-                spans.append((resting, event.at))
-            resting = None if status in (CaseStatus.new, CaseStatus.open) else event.at
-    if put_away is not None:
-        spans.append(put_away)
-    if resting is not None and status == CaseStatus.pending:
-        spans.append((resting, None))
-    return _merged(spans)
-
-
-def _merged(spans: list[tuple[datetime, datetime | None]]) -> tuple[tuple[datetime, datetime | None], ...]:
-    whole: list[tuple[datetime, datetime | None]] = []
-    for since, until in sorted(spans, key=lambda span: span[0]):
-        if whole and (last := whole[-1])[1] is None:
-            break
-        if whole and last[1] is not None and since <= last[1]:
-            whole[-1] = (last[0], None if until is None else max(last[1], until))
-        else:
-            whole.append((since, until))
-    return tuple(whole)
+    """While it waited for its author, was put away or done, from the events: spans in order that do not overlap."""
+    events = select(CaseEvent).where(
+        CaseEvent.case_id == case_id, or_(CaseEvent.to_status.is_not(None), CaseEvent.action.in_(measures.BRINGS_BACK))
+    )  # not each time it was passed on
+    return measures.rests([measures.Step.of(event) for event in db.scalars(events.order_by(CaseEvent.version))])
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from database import Database
 from models import Case, CaseStatus
-from triage import cases, dispatch, rulebook, storyteller, targets
+from triage import cases, dispatch, rulebook, samples, storyteller, targets
 
 ACTOR = "scheduler"
 CLOSE_AFTER = timedelta(days=14)  # resolved and quiet for so long: closed; who writes then opens a new case
@@ -21,6 +21,8 @@ def tick(database: Database, at: datetime) -> int:
     while changed := _follow_up(database, at) + _close(database, at):
         done += changed
     storyteller.tick(database, at)
+    samples.catch_up(database)
+    samples.tick(database, at)
     return done
 
 

@@ -1,0 +1,1 @@
+"""Figures for those who lead: read from samples, never from memory. Read-only."""

@@ -1,0 +1,444 @@
+"""The figures of a period: what screens, exports, the API and the command all read, so that all say the same.
+
+Everything is counted or ranked from ``samples`` (``triage.measures`` says what each is), but for what is waiting now,
+which is read from the living cases. Which instant puts a sample into a period: its ``day``, METRICS in docs/figures.md.
+
+The database gives whole columns at once as JSON arrays: a hundred thousand rows one by one would cost ten times that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, Select, Text, cast, func, literal, or_, select
+from sqlalchemy.orm import Session
+
+from errors import InvalidInput
+from models import Case, CaseStatus, CaseTag, Sample, Source, Team, User
+from triage import policy
+from triage.measures import VERSION, Measure
+
+FEW_OF_A_PERSON = 3  # below, nothing is said of how long one person took
+FEW_FOR_P90 = 10
+NONE = "none"  # the key of what has no team, no assignee …
+ALIVE = (CaseStatus.new, CaseStatus.open, CaseStatus.pending)
+CREDITED = frozenset(  # to whoever did it, not to whom the case belongs
+    {
+        Measure.first_response, Measure.first_response_seen, Measure.next_response, Measure.answer, Measure.assigned,
+        Measure.first_resolution, Measure.resolution, Measure.active, Measure.closing, Measure.ignored,
+        Measure.promise,
+    }
+)  # fmt: skip
+TIMED = frozenset(
+    {
+        Measure.first_response, Measure.first_response_seen, Measure.next_response, Measure.assigned,
+        Measure.first_resolution, Measure.resolution, Measure.active,
+    }
+)  # fmt: skip
+BUCKETS = (3600, 4 * 3600, 8 * 3600, 24 * 3600)  # seconds; the last is without end
+
+
+class By(StrEnum):
+    channel = "channel"
+    source = "source"
+    team = "team"
+    assignee = "assignee"
+    kind = "kind"
+    tag = "tag"
+    category = "category"
+    language = "language"
+    sentiment = "sentiment"
+    day = "day"
+    week = "week"  # by its Monday
+    month = "month"  # by its first day
+
+
+class Clock(StrEnum):
+    calendar = "calendar"
+    business = "business"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A period (``start`` inclusive, ``end`` exclusive, days of the organisation's zone) and what it is narrowed to.
+
+    Filters name: sources, teams and tags by name, people by e-mail; "none" is without. ``seen``: the first response
+    from when we saw it, else from publication.
+    """
+
+    start: date
+    end: date
+    by: By | None = None
+    clock: Clock = Clock.calendar
+    seen: bool = False
+    imported: bool = False
+    channel: tuple[str, ...] = ()
+    source: tuple[str, ...] = ()
+    team: tuple[str, ...] = ()
+    assignee: tuple[str, ...] = ()
+    kind: tuple[str, ...] = ()
+    tag: tuple[str, ...] = ()
+    category: tuple[str, ...] = ()
+    language: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.end <= self.start:
+            raise InvalidInput("The period is empty: `to` must be later than `from`.", {"to": "must be later"})
+
+    @property
+    def first(self) -> Measure:
+        return Measure.first_response_seen if self.seen else Measure.first_response
+
+    def previous(self) -> Asked:
+        """The period before: whole months before whole months, else as many days."""
+        if self.start.day == self.end.day == 1:
+            months = (self.end.year - self.start.year) * 12 + self.end.month - self.start.month
+            return replace(self, start=_months_back(self.start, months), end=self.start)
+        return replace(self, start=self.start - (self.end - self.start), end=self.start)
+
+    def year_ago(self) -> Asked:
+        return replace(self, start=_months_back(self.start, 12), end=_months_back(self.end, 12))
+
+
+def _months_back(day: date, months: int) -> date:
+    index = day.year * 12 + day.month - 1 - months
+    year, month = divmod(index, 12)
+    last = (date(year + (month == 11), (month + 1) % 12 + 1, 1) - timedelta(days=1)).day
+    return date(year, month + 1, min(day.day, last))
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long something took, in seconds. ``targeted`` of ``n`` had a target, ``within`` of those were in time.
+
+    A figure that is kept back, since it would tell of one person or of too few, is None: ``hidden`` says so.
+    """
+
+    n: int = 0
+    median_s: int | None = None
+    p90_s: int | None = None
+    mean_s: int | None = None
+    targeted: int = 0
+    within: int = 0
+    hidden: bool = False
+
+    @property
+    def within_target(self) -> float | None:
+        """The share in time, of those that had a target."""
+        return round(self.within / self.targeted, 4) if self.targeted and not self.hidden else None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a report. ``counts``: measure, or "measure:how", -> how many; ``oldest``: since when one waits."""
+
+    key: str | None
+    timings: Mapping[Measure, Timing] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    still_waiting: int = 0
+    oldest: datetime | None = None
+
+    def timing(self, measure: Measure) -> Timing:
+        return self.timings.get(measure, Timing())
+
+    def count(self, measure: Measure, *hows: str) -> int:
+        """Of all, or of those that were done in one of these ways."""
+        if not hows:
+            return self.counts.get(measure, 0)
+        return sum(self.counts.get(f"{measure}:{how}", 0) for how in hows)
+
+
+@dataclass(frozen=True)
+class Report:
+    asked: Asked
+    rows: tuple[Row, ...]
+    total: Row
+    definitions: str = VERSION
+
+
+EVERYTHING = tuple(Measure)
+RESPONSE_TIMES = (Measure.received, Measure.first_response, Measure.next_response, Measure.resolution)
+
+
+def report(db: Session, asked: Asked, measures: Iterable[Measure] = RESPONSE_TIMES) -> Report:
+    """The figures of a period, for each key of ``asked.by`` and in all.
+
+    A case with two tags is in both their lines, and once in the total; other lines add up to it. The number of queries
+    grows with the measures, not with what they find.
+    """
+    wanted = [asked.first if each is Measure.first_response else each for each in measures]
+    lines = _Lines(asked)
+    for each in wanted:
+        lines.read(db, each)
+    lines.read_waiting(db)
+    names = _names(db, asked.by)
+    total = _Lines(replace(asked, by=None))
+    if asked.by is By.tag:
+        for each in wanted:
+            total.read(db, each)
+        total.read_waiting(db)
+    else:
+        lines.into(total)
+    rows = [lines.row(key, names(key)) for key in lines.found()]
+    rows.sort(key=lambda row: (row.key == NONE, (row.key or "").casefold(), row.key or ""))
+    return Report(asked, tuple(rows) if asked.by else (), total.row(None, None))
+
+
+class _Lines:
+    """What has been read, by key."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        self.seconds: dict[Measure, dict[Any, list[int]]] = {}
+        self.targets: dict[Measure, Counter[tuple[Any, int]]] = {}
+        self.counts: dict[Any, Counter[str]] = defaultdict(Counter)
+        self.waiting: dict[Any, tuple[int, datetime]] = {}
+
+    def read(self, db: Session, measure: Measure) -> None:
+        key = key_of(self.asked.by, measure)
+        grouped = select(key.label("key"), Sample.how, func.sum(Sample.n)).where(*conditions(db, self.asked, measure))
+        for raw, how, n in db.execute(_tagged(grouped, self.asked.by).group_by(key, Sample.how)):
+            one = self._key(raw)
+            self.counts[one][measure] += int(n)
+            if how is not None:
+                self.counts[one][f"{measure}:{how}"] += int(n)
+        if measure not in TIMED:
+            return
+        value = Sample.business if self.asked.clock is Clock.business else Sample.seconds
+        keys, seconds, late = columns(db, self.asked, measure, key, value, Sample.late)
+        by_key: dict[Any, list[int]] = defaultdict(list)
+        if self.asked.by is None:
+            by_key[None] = seconds
+            self.targets[measure] = Counter((None, bool(each)) for each in late if each is not None)
+        else:
+            for one, took in zip(keys, seconds, strict=True):
+                by_key[one].append(took)
+            self.targets[measure] = Counter(
+                (self._key(one), bool(each)) for one, each in zip(keys, late, strict=True) if each is not None
+            )
+        merged: dict[Any, list[int]] = defaultdict(list)
+        for one, many in by_key.items():
+            merged[self._key(one)] += many
+        self.seconds[measure] = merged
+
+    def read_waiting(self, db: Session) -> None:
+        """Who waits for an answer now, since before the end of the period."""
+        if self.asked.by in (By.day, By.week, By.month):
+            key: ColumnElement[Any] = literal(None, Text())  # nobody waits on a day
+        else:
+            key = _case_key(self.asked.by)
+        end = midnight(self.asked.end, policy.read(db).zone)
+        waits = (Case.status.in_(ALIVE), Case.waiting_since < end)
+        found = select(key, func.count(), func.min(Case.waiting_since)).where(*waits, *_case_conditions(db, self.asked))
+        if self.asked.by is By.tag:
+            found = found.outerjoin(CaseTag, CaseTag.case_id == Case.id)
+        dated = self.asked.by in (By.day, By.week, By.month)
+        for raw, n, oldest in db.execute(found.group_by(key) if not dated and self.asked.by else found):
+            if n:
+                self.waiting[None if dated else raw] = (n, oldest)
+
+    def _key(self, raw: Any) -> Any:
+        return month_of(raw) if self.asked.by is By.month else raw
+
+    def found(self) -> list[Any]:
+        waiting = set() if self.asked.by in (By.day, By.week, By.month) else self.waiting.keys()
+        return list({*self.counts, *waiting})
+
+    def into(self, total: _Lines) -> None:
+        for measure, by_key in self.seconds.items():
+            total.seconds[measure] = {None: [each for many in by_key.values() for each in many]}
+            total.targets[measure] = Counter()
+            for (_, late), n in self.targets[measure].items():
+                total.targets[measure][None, late] += n
+        for counts in self.counts.values():
+            total.counts[None].update(counts)
+        if self.waiting:
+            n = sum(n for n, _ in self.waiting.values())
+            total.waiting[None] = (n, min(oldest for _, oldest in self.waiting.values()))
+
+    def row(self, key: Any, name: str | None) -> Row:
+        of_a_person = self.asked.by is By.assignee and name is not None and name != NONE
+        timings = {
+            measure: _timing(
+                by_key.get(key, []),
+                self.targets[measure][key, False],
+                self.targets[measure][key, True],
+                FEW_OF_A_PERSON if of_a_person else 0,
+            )
+            for measure, by_key in self.seconds.items()
+        }
+        waiting, oldest = self.waiting.get(key, (0, None))
+        return Row(name, timings, dict(self.counts.get(key, {})), waiting, oldest)
+
+
+def _timing(values: list[int], within: int, late: int, few: int) -> Timing:
+    n = len(values)
+    if n == 0 or n < few:
+        return Timing(n, hidden=0 < n < few)
+    ordered = sorted(values)
+    return Timing(
+        n,
+        median_s=rank(ordered, 50),
+        p90_s=rank(ordered, 90) if n >= FEW_FOR_P90 else None,
+        mean_s=round(sum(ordered) / n),
+        targeted=within + late,
+        within=within,
+    )
+
+
+def rank(ordered: Sequence[int], percent: int) -> int:
+    """The percentile by nearest rank: the smallest value that so many per cent are not above."""
+    return ordered[max(-(-percent * len(ordered) // 100), 1) - 1]
+
+
+# -- what is asked of the database -----------------------------------------------------------------------------------
+
+
+def columns(db: Session, asked: Asked, measure: Measure, *wanted: Any) -> list[list[Any]]:
+    """These columns of the samples of a measure, each as a list, in no order but all in the same."""
+    postgresql = db.get_bind().dialect.name == "postgresql"
+    gather: Callable[[Any], Any] = func.json_agg if postgresql else func.json_group_array
+    gathered: list[ColumnElement[str]] = [cast(gather(each), Text) for each in wanted]
+    asking: Select[Any] = select(*gathered).select_from(Sample).where(*conditions(db, asked, measure))  # type: ignore[assignment]  # of a length it cannot know
+    row = db.execute(_tagged(asking, asked.by)).one()
+    return [[] if text is None else json.loads(text) for text in row]
+
+
+def _tagged(asking: Select[Any], by: By | None) -> Select[Any]:
+    return asking.outerjoin(CaseTag, CaseTag.case_id == Sample.case_id) if by is By.tag else asking
+
+
+def conditions(db: Session, asked: Asked, measure: Measure) -> list[ColumnElement[bool]]:
+    """On ``Sample``: those that count for this measure."""
+    first, last = asked.start.toordinal(), asked.end.toordinal() - 1
+    found = [Sample.measure == measure.value, Sample.day.between(first, last)]
+    if not asked.imported:
+        found.append(Sample.imported.is_(False))
+    person = Sample.user_id if measure in CREDITED else Sample.assignee_id
+    for column, names, ids in (
+        (Sample.channel, asked.channel, None),
+        (Sample.kind, asked.kind, None),
+        (Sample.category, asked.category, None),
+        (Sample.language, asked.language, None),
+        (Sample.source_id, asked.source, select(Source.id).where(Source.name.in_(asked.source))),
+        (Sample.team_id, asked.team, select(Team.id).where(Team.name.in_(asked.team))),
+        (person, asked.assignee, select(User.id).where(User.email.in_(asked.assignee))),
+    ):
+        if names:
+            found.append(_among(column, names, names if ids is None else db.scalars(ids).all()))
+    if asked.tag:
+        tagged = select(CaseTag.case_id).where(CaseTag.tag.in_(asked.tag))
+        without = Sample.case_id.not_in(select(CaseTag.case_id)) if NONE in asked.tag else literal(False)
+        found.append(or_(Sample.case_id.in_(tagged), without))
+    return found
+
+
+def _case_conditions(db: Session, asked: Asked) -> list[ColumnElement[bool]]:
+    """The same on ``Case``, for what is read from living cases."""
+    found: list[ColumnElement[bool]] = [] if asked.imported else [Case.imported.is_(False)]
+    for column, names, ids in (
+        (Case.channel, asked.channel, None),
+        (Case.kind, asked.kind, None),
+        (Case.category, asked.category, None),
+        (Case.language, asked.language, None),
+        (Case.source_id, asked.source, select(Source.id).where(Source.name.in_(asked.source))),
+        (Case.team_id, asked.team, select(Team.id).where(Team.name.in_(asked.team))),
+        (Case.assignee_id, asked.assignee, select(User.id).where(User.email.in_(asked.assignee))),
+    ):
+        if names:
+            found.append(_among(column, names, names if ids is None else db.scalars(ids).all()))
+    if asked.tag:
+        tagged = select(CaseTag.case_id).where(CaseTag.tag.in_(asked.tag))
+        without = Case.id.not_in(select(CaseTag.case_id)) if NONE in asked.tag else literal(False)
+        found.append(or_(Case.id.in_(tagged), without))
+    return found
+
+
+def _among(column: Any, names: Collection[str], values: Collection[Any]) -> ColumnElement[bool]:
+    wanted: ColumnElement[bool] = column.in_(values)
+    return or_(wanted, column.is_(None)) if NONE in names else wanted
+
+
+def key_of(by: By | None, measure: Measure) -> ColumnElement[Any]:
+    """By what samples are put into lines; people by who is credited."""
+    if by is None:
+        return literal(None, Text())
+    if by is By.tag:
+        return CaseTag.tag.expression
+    if by is By.assignee:
+        return (Sample.user_id if measure in CREDITED else Sample.assignee_id).expression
+    if by is By.week:
+        return Sample.day - (Sample.day - 1) % 7
+    name = {By.source: "source_id", By.team: "team_id", By.month: "day"}.get(by, by.value)
+    column: ColumnElement[Any] = getattr(Sample, name).expression
+    return column
+
+
+def _case_key(by: By | None) -> ColumnElement[Any]:
+    if by is None:
+        return literal(None, Text())
+    if by is By.tag:
+        return CaseTag.tag.expression
+    name = {By.source: "source_id", By.team: "team_id", By.assignee: "assignee_id"}.get(by, by.value)
+    column: ColumnElement[Any] = getattr(Case, name).expression
+    return column
+
+
+def _names(db: Session, by: By | None) -> Callable[[Any], str]:
+    """From a key as it is stored to what it is called: a name, an e-mail, a date."""
+    table: dict[By, Any] = {
+        By.source: select(Source.id, Source.name),
+        By.team: select(Team.id, Team.name),
+        By.assignee: select(User.id, User.email),
+    }
+    known = {id: name for id, name in db.execute(table[by])} if by in table else None
+
+    def name(key: Any) -> str:
+        if key is None:
+            return NONE
+        if by in (By.day, By.week, By.month):
+            return date.fromordinal(key).isoformat()
+        return str(known.get(key, NONE)) if known is not None else str(key)
+
+    return name
+
+
+@lru_cache(maxsize=4096)
+def month_of(day: int | None) -> int | None:
+    return None if day is None else date.fromordinal(day).replace(day=1).toordinal()
+
+
+def midnight(day: date, zone: ZoneInfo) -> datetime:
+    """When a day begins."""
+    return datetime.combine(day, time(0), zone).astimezone(UTC)
+
+
+# -- pictures of it --------------------------------------------------------------------------------------------------
+
+
+def buckets(db: Session, asked: Asked, measure: Measure) -> list[int]:
+    """How many took at most each of ``BUCKETS``, and the last: more."""
+    value = Sample.business if asked.clock is Clock.business else Sample.seconds
+    (seconds,) = columns(db, replace(asked, by=None), measure, value)
+    found = [0] * (len(BUCKETS) + 1)
+    for took in seconds:
+        found[next((n for n, most in enumerate(BUCKETS) if took <= most), len(BUCKETS))] += 1
+    return found
+
+
+def heat(db: Session, asked: Asked, measure: Measure) -> list[list[int]]:
+    """How many on each weekday (Monday first) in each hour of the clock on the wall: 7 × 24."""
+    weekday = (Sample.day - 1) % 7
+    asking = select(weekday, Sample.hour, func.sum(Sample.n)).where(*conditions(db, asked, measure))
+    found = [[0] * 24 for _ in range(7)]
+    for day, hour, n in db.execute(asking.group_by(weekday, Sample.hour)):
+        found[day][hour] = int(n)
+    return found

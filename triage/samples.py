@@ -1,0 +1,412 @@
+"""Samples of stored cases: taken anew whenever something has happened in a case, and compared by night.
+
+The only door to ``samples``, ``unmeasured``, ``backlog`` and ``figure_checks``. A reaction to each event marks
+its case; ``catch_up`` measures what is marked, in batches. So a case in which much happens at once is measured once.
+
+What a sample was measured with stays with it: when a calendar or a target is changed later, neither is what was.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import delete, func, insert, literal, select, union
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from database import Database, lock
+from models import (
+    Backlog,
+    Case,
+    CaseEvent,
+    CaseStatus,
+    FigureCheck,
+    Mention,
+    PendingReaction,
+    Promise,
+    PromiseState,
+    Reply,
+    ReplyStatus,
+    Sample,
+    SharedAnswerPart,
+    Team,
+    Unmeasured,
+    User,
+)
+from settings import Calendar, Sla
+from triage import clock, policy, sla
+from triage.measures import Answer, History, How, Measure, Measured, Promised, Said, Step, measure, rests
+
+AT_ONCE = 200  # cases measured in one transaction
+CHECKED_A_NIGHT = 20_000  # cases, going round: the work of a night does not grow with the archive
+SHOWN = 200  # differences kept of one night
+GROUPED_BY = ("channel", "source_id", "team_id", "assignee_id", "kind", "category", "language")
+OF_THE_CASE = (*GROUPED_BY, "sentiment", "imported")
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A sample as it is stored (``row``), and what it was made of, for those who want to follow the calculation."""
+
+    row: Mapping[str, Any]
+    measured: Measured
+    calendar: Calendar | None
+
+
+# -- keeping them ----------------------------------------------------------------------------------------------------
+
+
+def mark(db: Session, case_ids: Iterable[int]) -> None:
+    """Something has happened in these cases."""
+    dialect = postgresql if db.get_bind().dialect.name == "postgresql" else sqlite
+    rows = [{"case_id": case_id} for case_id in sorted(set(case_ids))]
+    if rows:
+        db.execute(dialect.insert(Unmeasured).on_conflict_do_nothing(), rows)
+
+
+def mark_all(db: Session) -> None:
+    """What every sample rests on has changed: the organisation's time zone."""
+    known = select(Unmeasured.case_id)
+    db.execute(insert(Unmeasured).from_select(["case_id"], select(Case.id).where(Case.id.not_in(known))))
+
+
+def waiting(db: Session, most: int) -> int:
+    """How many cases are still to be measured, counted no farther than ``most``."""
+    return db.scalar(select(func.count()).select_from(_due().limit(most).subquery())) or 0
+
+
+def catch_up(database: Database, *, most: int = AT_ONCE) -> int:
+    """Measure up to ``most`` of the cases in which something has happened. Returns how many."""
+    done = 0
+    while done < most:
+        with database.read() as db:
+            if not db.scalars(_due().limit(1)).first():
+                return done
+        with database.transaction() as db:
+            lock(db, "samples")  # whoever comes second finds nothing left to do
+            marked = select(Unmeasured.case_id).order_by(Unmeasured.case_id)
+            numbers = list(db.scalars(marked.limit(min(AT_ONCE, most - done))))
+            db.execute(delete(Unmeasured).where(Unmeasured.case_id.in_(numbers)))
+            if not numbers:  # events whose reactions are still to come: measured now, and once more when they have
+                numbers = list(db.scalars(_reacting().limit(min(AT_ONCE, most - done))))
+                refresh(db, numbers)
+                return done + len(numbers)
+            refresh(db, numbers)
+        done += len(numbers)
+    return done
+
+
+def _due() -> Any:
+    return union(select(Unmeasured.case_id), _reacting())
+
+
+def _reacting() -> Any:
+    return select(CaseEvent.case_id).join(PendingReaction, PendingReaction.event_id == CaseEvent.id).distinct()
+
+
+def refresh(db: Session, case_ids: Sequence[int]) -> list[dict[str, Any]]:
+    """Take the samples of these cases anew; returns what is different now, as ``FigureCheck.differences`` has it."""
+    found: list[dict[str, Any]] = []
+    there = _stored(db, case_ids)
+    rows: list[Mapping[str, Any]] = []
+    gone: list[int] = []
+    for case_id, taken in _take(db, case_ids, there).items():
+        wanted = [each.row for each in taken]
+        kept = [{name: getattr(sample, name) for name in _COLUMNS} for sample in there.get(case_id, ())]
+        if Counter(tuple(row.values()) for row in kept) == Counter(tuple(row.values()) for row in wanted):
+            continue
+        found += _differences(case_id, kept, wanted)
+        gone.append(case_id)
+        rows += wanted
+    db.execute(delete(Sample).where(Sample.case_id.in_(gone)))
+    if rows:
+        db.execute(insert(Sample), rows)
+    return found
+
+
+def _differences(
+    case_id: int, stored: Sequence[Mapping[str, Any]], computed: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    def told(rows: Sequence[Mapping[str, Any]], measure: str) -> list[Any]:
+        shown = ("day", "seconds", "business", "how", "n")
+        return sorted(str([row[name] for name in shown]) for row in rows if row["measure"] == measure)
+
+    names = sorted({str(row["measure"]) for row in (*stored, *computed)})
+    return [
+        {"case": case_id, "what": name, "stored": old, "computed": new}
+        for name in names
+        if (old := told(stored, name)) != (new := told(computed, name))
+    ] or [{"case": case_id, "what": "details", "stored": len(stored), "computed": len(computed)}]
+
+
+def of_case(db: Session, case_id: int) -> list[Taken]:
+    """The samples of one case with their calculation, as they would be taken now."""
+    return _take(db, [case_id], _stored(db, [case_id])).get(case_id, [])
+
+
+# -- taking them -----------------------------------------------------------------------------------------------------
+
+_COLUMNS = tuple(column.key for column in Sample.__table__.columns if column.key != "id")
+
+
+def _stored(db: Session, case_ids: Sequence[int]) -> dict[int, list[Sample]]:
+    found: dict[int, list[Sample]] = defaultdict(list)
+    for sample in db.scalars(select(Sample).where(Sample.case_id.in_(case_ids))):
+        found[sample.case_id].append(sample)
+    return found
+
+
+def _take(db: Session, case_ids: Sequence[int], there: Mapping[int, Sequence[Sample]]) -> dict[int, list[Taken]]:
+    books = _Books(db)
+    found: dict[int, list[Taken]] = {}
+    histories = histories_of(db, case_ids, books.people)
+    for case in db.scalars(select(Case).where(Case.id.in_(case_ids)).order_by(Case.id)):
+        found[case.id] = list(_taken(case, histories[case.id], books, there.get(case.id, ())))
+    return found
+
+
+def _taken(case: Case, history: History, books: _Books, there: Sequence[Sample]) -> Iterable[Taken]:
+    pinned = {(each.measure, each.started_at, each.at): each for each in there if each.seconds is not None}
+    counted: Counter[tuple[int, int]] = Counter()
+    common = {"case_id": case.id, **{name: getattr(case, name) for name in OF_THE_CASE}}
+    blank = dict.fromkeys(_COLUMNS)
+    for each in measure(history):
+        local = each.at.astimezone(books.zone)
+        day, hour = local.date().toordinal(), local.hour
+        if each.measure is Measure.mention:
+            counted[day, hour] += 1
+            continue
+        row = blank | common | {
+            "measure": each.measure.value, "day": day, "hour": hour, "at": each.at, "started_at": each.started_at,
+            "user_id": each.user_id, "how": each.how.value if each.how else None, "n": 1,
+        }  # fmt: skip
+        used: Calendar | None = None
+        if each.started_at is not None and each.measure is not Measure.promise:
+            old = pinned.get((each.measure, each.started_at, each.at))
+            calendar_id, used = books.calendar(case.team, each.at, None if old is None else old.calendar_id)
+            due = old.due_at if old is not None else books.due(case, history, each)
+            row |= {
+                "seconds": sum(int((end - start).total_seconds()) for start, end in each.counted),
+                "business": sum(int(clock.between(used, start, end).total_seconds()) for start, end in each.counted),
+                "calendar_id": calendar_id,
+                "due_at": due,
+                "late": None if due is None else each.at > due,
+            }  # fmt: skip
+        yield Taken(row, each, used)
+    for (day, hour), n in counted.items():
+        at = datetime.combine(date.fromordinal(day), time(hour), books.zone).astimezone(UTC)
+        row = blank | common | {"measure": Measure.mention.value, "day": day, "hour": hour, "at": at, "n": n}
+        yield Taken(row, Measured(Measure.mention, at), None)
+
+
+class _Books:
+    """What the organisation has laid down, as of now and as it was."""
+
+    def __init__(self, db: Session) -> None:
+        self._db = db
+        self.policy = policy.read(db)
+        self.zone: ZoneInfo = self.policy.zone
+        self.versions = policy.calendar_versions(db)
+        self.people = {email: id for id, email in db.execute(select(User.id, User.email))}
+
+    def calendar(self, team: Team | None, at: datetime, pinned: int | None) -> tuple[int | None, Calendar | None]:
+        """The version of the team's calendar that was in force then, and its id; or the one that was used before."""
+        for versions in self.versions.values() if pinned is not None else ():
+            for version in versions:
+                if version.id == pinned:
+                    return pinned, version.calendar
+        named = self.policy.calendar(team.calendar if team else None)
+        if named is None:
+            return None, None
+        found = None
+        for version in self.versions[named.name]:
+            if found is None or version.since <= at:  # before the first of them, the first
+                found = version
+        return (found.id, found.calendar) if found else (None, None)
+
+    def due(self, case: Case, history: History, each: Measured) -> datetime | None:
+        """The target of this time, by the policy that holds for the case."""
+        if case.sla_id is None or each.started_at is None:
+            return None
+        given = cast(Sla, _value(self._db, case.sla_id))
+        amount = {
+            Measure.first_response: given.first_response,
+            Measure.next_response: given.next_response,
+            Measure.resolution: given.resolution,
+        }.get(each.measure)
+        if amount is None:
+            return None
+        team = case.team.calendar if case.team else None
+        hours = None if given.clock == "calendar" else self.policy.calendar(given.calendar, team)
+        if each.measure is Measure.resolution:
+            done = [step for step in history.steps if step.at <= each.at]
+            pauses = [(since, until or each.at) for since, until in rests(done)]
+            return sla.resolution_due(amount, hours, each.started_at, pauses)[0]
+        return clock.add(hours, each.started_at, amount)
+
+
+def _value(db: Session, definition_id: int) -> Any:
+    known: dict[int, Any] = db.info.setdefault("definitions read", {})
+    if definition_id not in known:
+        known[definition_id] = policy.value_of(db, definition_id)
+    return known[definition_id]
+
+
+def histories_of(db: Session, case_ids: Sequence[int], people: Mapping[str, int]) -> dict[int, History]:
+    """Everything that is measured of these cases, in a bounded number of queries."""
+    said: dict[int, list[Said]] = defaultdict(list)
+    history = {number: old for number, old in db.execute(select(Case.id, Case.imported).where(Case.id.in_(case_ids)))}
+    concerning = (Mention.case_id.in_(case_ids), ~Mention.ours, ~Mention.context, ~Mention.repost)
+    mentions = select(Mention.case_id, Mention.published_at, Mention.collected_at, Mention.imported).where(*concerning)
+    for number, at, seen_at, imported in db.execute(mentions.order_by(Mention.published_at, Mention.id)):
+        case_id = cast(int, number)
+        if not imported or history[case_id]:  # what an import adds to a living case starts no clock
+            said[case_id].append(Said(at, seen_at))
+    answers: dict[int, list[Answer]] = defaultdict(list)
+    out = (Reply.case_id.in_(case_ids), Reply.status == ReplyStatus.sent, ~Reply.private, Reply.sent_at.is_not(None))
+    part = SharedAnswerPart.reply_id
+    replies = select(Reply.case_id, Reply.sent_at, Reply.user_id, Reply.origin, part).outerjoin(
+        SharedAnswerPart, part == Reply.id
+    )
+    for case_id, sent_at, user_id, origin, shared in db.execute(replies.where(*out).order_by(Reply.sent_at, Reply.id)):
+        how = How.shared if shared is not None else How(origin)
+        answers[case_id].append(Answer(cast(datetime, sent_at), user_id, how))
+    steps: dict[int, list[Step]] = defaultdict(list)
+    events = select(
+        CaseEvent.case_id, CaseEvent.id, CaseEvent.at, CaseEvent.action, CaseEvent.actor, CaseEvent.from_status,
+        CaseEvent.to_status, CaseEvent.reply_id, CaseEvent.undoes_id, CaseEvent.changes,
+    )  # fmt: skip
+    for event in db.execute(events.where(CaseEvent.case_id.in_(case_ids)).order_by(CaseEvent.version)):
+        steps[event.case_id].append(Step.of(event))
+    promises: dict[int, list[Promised]] = defaultdict(list)
+    stood_by = (Promise.case_id.in_(case_ids), Promise.state != PromiseState.proposed)
+    for each in db.scalars(select(Promise).where(*stood_by).order_by(Promise.id)):
+        made = Promised(each.made_at, each.due_at, each.settled_at, each.state, each.owner_id)
+        promises[each.case_id].append(made)
+    return {
+        case_id: History(
+            status, seen_at, merged is not None, said[case_id], answers[case_id], steps[case_id], promises[case_id],
+            people,
+        )
+        for case_id, status, seen_at, merged in db.execute(
+            select(Case.id, Case.status, Case.seen_at, Case.merged_into_id).where(Case.id.in_(case_ids))
+        )
+    }  # fmt: skip
+
+
+# -- by night --------------------------------------------------------------------------------------------------------
+
+ALIVE = (CaseStatus.new, CaseStatus.open, CaseStatus.pending)
+
+
+def tick(database: Database, at: datetime) -> int:
+    """The first time after midnight: store the backlog, and compare. Returns how many cases were compared."""
+    with database.read() as db:
+        zone = policy.read(db).zone
+        today = at.astimezone(zone).date()
+        stored = db.scalar(select(func.max(Backlog.day)))
+        checked = db.scalar(select(func.max(FigureCheck.at)))
+    if stored is None or stored < today.toordinal():
+        with database.transaction() as db:
+            lock(db, "samples")
+            store_backlog(db, today, at)
+    if checked is None or checked.astimezone(zone).date() < today:
+        return check(database, at)
+    return 0
+
+
+def store_backlog(db: Session, day: date, at: datetime) -> None:
+    """What is unfinished, once a day; a day without anything has a row that says so."""
+    if db.scalar(select(Backlog.id).where(Backlog.day == day.toordinal()).limit(1)) is not None:
+        return
+    columns = [getattr(Case, name) for name in GROUPED_BY]
+    living = select(Case.id, Case.status, Case.follow_up_at, Case.opened_at, *columns)
+    groups: dict[tuple[Any, ...], list[tuple[int, datetime]]] = defaultdict(list)
+    rows = db.execute(living.where(Case.status.in_(ALIVE), ~Case.imported).order_by(Case.id))
+    for number, status, follow_up_at, opened_at, *keys in rows:
+        put_away = follow_up_at is not None and follow_up_at > at
+        state = "snoozed" if put_away else "waiting" if status == CaseStatus.pending else "open"
+        groups[(state, *keys)].append((number, opened_at))
+    made: list[dict[str, Any]] = [
+        {"day": day.toordinal(), "state": state, "n": len(cases), "oldest_at": min(opened for _, opened in cases),
+         "cases": [number for number, _ in cases], **dict(zip(GROUPED_BY, keys, strict=True))}
+        for (state, *keys), cases in groups.items()
+    ]  # fmt: skip
+    nothing = {"day": day.toordinal(), "state": "open", "n": 0, "oldest_at": at, "cases": [], "channel": ""}
+    db.execute(insert(Backlog), made or [dict.fromkeys(GROUPED_BY) | nothing])
+
+
+def check(database: Database, at: datetime, *, most: int = CHECKED_A_NIGHT) -> int:
+    """Compare what is stored with what the events say, for the next ``most`` cases, going round; mend samples.
+
+    What is cached on the cases is compared too, and only shown: a difference there is a fault of ours.
+    """
+    with database.read() as db:
+        last = db.scalar(select(FigureCheck.last_case).order_by(FigureCheck.id.desc()).limit(1)) or 0
+        numbers = list(db.scalars(select(Case.id).where(Case.id > last).order_by(Case.id).limit(most)))
+        if len(numbers) < most and last:
+            again = select(Case.id).where(Case.id <= last).order_by(Case.id)
+            numbers += db.scalars(again.limit(most - len(numbers))).all()
+        marked = frozenset(db.scalars(select(Unmeasured.case_id)))
+    differences: list[dict[str, Any]] = []
+    for start in range(0, len(numbers), AT_ONCE):
+        part = numbers[start : start + AT_ONCE]
+        with database.transaction() as db:
+            lock(db, "samples")
+            fresh = marked | frozenset(db.scalars(_due()))
+            changed = refresh(db, part)
+            differences += [each for each in changed if each["case"] not in fresh]
+            differences += compare_columns(db, part)
+    with database.transaction() as db:
+        db.add(
+            FigureCheck(
+                at=at,
+                last_case=numbers[-1] if numbers else 0,
+                cases=len(numbers),
+                different=len(differences),
+                differences=differences[:SHOWN],
+            )
+        )
+    return len(numbers)
+
+
+def compare_columns(db: Session, case_ids: Collection[int]) -> list[dict[str, Any]]:
+    """Where what is cached on these cases is not what their mentions, answers and events say."""
+    histories = histories_of(db, list(case_ids), {})
+    found: list[dict[str, Any]] = []
+    for case in db.scalars(select(Case).where(Case.id.in_(case_ids), Case.merged_into_id.is_(None))):
+        history = histories[case.id]
+        opened = min((each.at for each in history.said), default=None)
+        if opened is None:
+            continue
+        answered = [each.at for each in history.answers]
+        unanswered = [each.at for each in history.said if each.at > max(answered, default=each.at - timedelta(1))]
+        computed: dict[str, Any] = {
+            "opened_at": opened,
+            "first_response_at": min((at for at in answered if at >= opened), default=None),
+            "waiting_since": min(unanswered, default=None),
+            "mention_count": len(history.said),
+            "status": next((step.after for step in reversed(history.steps) if step.after is not None), case.status),
+        }
+        if computed["mention_count"] != case.mention_count and _has_history(db, case.id):
+            del computed["mention_count"]
+        found += [
+            {"case": case.id, "what": name, "stored": _plain(getattr(case, name)), "computed": _plain(value)}
+            for name, value in computed.items()
+            if getattr(case, name) != value
+        ]
+    return found
+
+
+def _has_history(db: Session, case_id: int) -> bool:
+    """An import has added to it: what it found counts in the case, but starts no clock."""
+    return db.scalar(select(literal(1)).where(Mention.case_id == case_id, Mention.imported).limit(1)) is not None
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
