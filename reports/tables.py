@@ -1,7 +1,7 @@
 """Reports as tables: what a screen, a file, the API and the command show of the same figures.
 
-A report has a name (``REPORTS``); ``build`` gives its table for a period. Column names are what files head their columns
-with and never change; a screen puts words for them, and formats by unit.
+A report has a name (``REPORTS``); ``build`` gives its table for a period. Column names are what files head their
+columns with and never change; a screen puts words for them, and formats by unit.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from enum import Enum
 
 from sqlalchemy.orm import Session
 
@@ -19,7 +19,7 @@ from triage.measures import Measure
 Value = int | float | str | datetime | None
 
 
-class Unit(StrEnum):
+class Unit(Enum):
     text = "text"
     count = "count"
     seconds = "seconds"
