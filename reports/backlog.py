@@ -1,0 +1,226 @@
+"""What is unfinished: at each midnight, as it was stored then, and what is late by now. Read-only.
+
+A stock, not a flow: days are never added up. By day, week or month a line is the midnight with which that began; by
+anything else it is the last midnight of the period, and so is the total. A midnight that was not stored has no line.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, and_, func, literal, or_, select
+from sqlalchemy.orm import Session
+
+from models import Backlog, Case, CaseTag, Sample, Source, Team, User
+from reports.figures import (
+    ALIVE,
+    NONE,
+    Asked,
+    By,
+    Report,
+    Row,
+    _among,
+    _case_conditions,
+    _case_key,
+    _names,
+    _tagged,
+    conditions,
+    key_of,
+    midnight,
+    month_of,
+)
+from triage import policy
+from triage.measures import How, Measure
+
+STATES = ("open", "waiting", "snoozed")  # waiting: for the author
+DATED = (By.day, By.week, By.month)
+OF_A_CASE = (By.tag, By.sentiment)  # not stored with a midnight: as they are now
+MIDNIGHT = "midnight"  # in ``Row.counts``: the day, as ``date.toordinal()``
+AT_ONCE = 500  # cases asked for in one statement
+
+
+@dataclass
+class Lying:
+    """How many in each of ``STATES``, and since when the oldest."""
+
+    states: Counter[str] = field(default_factory=Counter)
+    oldest: datetime | None = None
+
+    def add(self, state: str, n: int, oldest: datetime) -> None:
+        self.states[state] += n
+        self.oldest = oldest if self.oldest is None else min(self.oldest, oldest)
+
+    @property
+    def n(self) -> int:
+        return sum(self.states.values())
+
+
+@dataclass
+class Midnight:
+    """``by``: the same by key, where something else than days is asked for; a case with two tags is in both."""
+
+    day: date
+    total: Lying = field(default_factory=Lying)
+    by: dict[str, Lying] = field(default_factory=dict)
+
+
+def midnights(db: Session, asked: Asked) -> list[Midnight]:
+    """Those of the period that were stored, in order; one at which nothing lay there is among them."""
+    names = _names(db, asked.by)
+    key = _key(asked.by)
+    stored: list[Any] = [Backlog.day, Backlog.state, Backlog.n, Backlog.oldest_at, key]
+    one_by_one = bool(asked.tag) or asked.by in OF_A_CASE
+    if one_by_one:
+        stored.append(Backlog.cases)
+    first, last = asked.start.toordinal(), asked.end.toordinal() - 1
+    rows = db.execute(select(*stored).where(Backlog.day.between(first, last)).where(*_conditions(db, asked))).all()
+    cases = _cases(db, {number for row in rows for number in row.cases}) if one_by_one else {}
+    days = select(Backlog.day).where(Backlog.day.between(first, last)).distinct().order_by(Backlog.day)
+    found = {day: Midnight(date.fromordinal(day)) for day in db.scalars(days)}
+    for row in rows:
+        lying = [(row.n, row.oldest_at, (row[4],))] if not one_by_one else _single(asked, row, cases)
+        for n, oldest, keys in lying:
+            if n == 0:
+                continue
+            found[row.day].total.add(row.state, n, oldest)
+            if asked.by is None or asked.by in DATED:
+                continue
+            for each in keys:
+                found[row.day].by.setdefault(names(each), Lying()).add(row.state, n, oldest)
+    return list(found.values())
+
+
+def report(db: Session, asked: Asked) -> Report:
+    """In each line ``counts`` of ``STATES``, ``oldest``, and ``midnight_of``."""
+    nights = midnights(db, asked)
+    if not nights:
+        return Report(asked, (), Row(None))
+    last = nights[-1]
+    rows: list[Row] = []
+    if asked.by is not None and asked.by in DATED:
+        begun: dict[str, Midnight] = {}
+        for night in nights:
+            begun.setdefault(_begins(asked.by, night.day), night)
+        rows = [_row(key, night.day, night.total) for key, night in begun.items()]
+    elif asked.by is not None:
+        rows = [_row(key, last.day, lying) for key, lying in last.by.items()]
+    rows.sort(key=lambda row: (row.key == NONE, (row.key or "").casefold(), row.key or ""))
+    return Report(asked, tuple(rows), _row(None, last.day, last.total))
+
+
+def midnight_of(row: Row) -> str | None:
+    """The day that began then."""
+    return date.fromordinal(row.counts[MIDNIGHT]).isoformat() if MIDNIGHT in row.counts else None
+
+
+def _row(key: str | None, day: date, lying: Lying) -> Row:
+    return Row(key, counts={**lying.states, MIDNIGHT: day.toordinal()}, oldest=lying.oldest)
+
+
+def _begins(by: By, day: date) -> str:
+    number = day.toordinal()
+    if by is By.week:
+        number -= (number - 1) % 7
+    return date.fromordinal((month_of(number) or number) if by is By.month else number).isoformat()
+
+
+def _key(by: By | None) -> ColumnElement[Any]:
+    if by is None or by in DATED or by in OF_A_CASE:
+        return literal(None, Text())
+    name = {By.source: "source_id", By.team: "team_id", By.assignee: "assignee_id"}.get(by, by.value)
+    column: ColumnElement[Any] = getattr(Backlog, name).expression
+    return column
+
+
+def _conditions(db: Session, asked: Asked) -> Iterator[ColumnElement[bool]]:
+    for column, names, ids in (
+        (Backlog.channel, asked.channel, None),
+        (Backlog.kind, asked.kind, None),
+        (Backlog.category, asked.category, None),
+        (Backlog.language, asked.language, None),
+        (Backlog.source_id, asked.source, select(Source.id).where(Source.name.in_(asked.source))),
+        (Backlog.team_id, asked.team, select(Team.id).where(Team.name.in_(asked.team))),
+        (Backlog.assignee_id, asked.assignee, select(User.id).where(User.email.in_(asked.assignee))),
+    ):
+        if names:
+            yield _among(column, names, names if ids is None else db.scalars(ids).all())
+
+
+@dataclass(frozen=True)
+class _Case:
+    opened_at: datetime
+    sentiment: str | None
+    tags: tuple[str, ...]
+
+
+def _cases(db: Session, numbers: Collection[int]) -> dict[int, _Case]:
+    """Those that are still there, for who asks."""
+    wanted = sorted(numbers)
+    tags: dict[int, list[str]] = {}
+    found: dict[int, _Case] = {}
+    for start in range(0, len(wanted), AT_ONCE):
+        part = wanted[start : start + AT_ONCE]
+        tagged = select(CaseTag.case_id, CaseTag.tag).where(CaseTag.case_id.in_(part)).order_by(CaseTag.tag)
+        for number, tag in db.execute(tagged):
+            tags.setdefault(number, []).append(tag)
+        for number, opened_at, sentiment in db.execute(
+            select(Case.id, Case.opened_at, Case.sentiment).where(Case.id.in_(part))
+        ):
+            found[number] = _Case(opened_at, sentiment, tuple(tags.get(number, ())))
+    return found
+
+
+def _single(
+    asked: Asked, row: Any, cases: Mapping[int, _Case]
+) -> Iterable[tuple[int, datetime, tuple[str | None, ...]]]:
+    for number in row.cases:
+        case = cases.get(number)
+        if case is None or (asked.tag and not set(asked.tag) & set(case.tags or (NONE,))):
+            continue
+        if asked.by is By.tag:
+            yield 1, case.opened_at, case.tags or (None,)
+        elif asked.by is By.sentiment:
+            yield 1, case.opened_at, (case.sentiment,)
+        else:
+            yield 1, case.opened_at, (row[4],)
+
+
+# -- late by now -----------------------------------------------------------------------------------------------------
+
+
+def late_now(db: Session, asked: Asked, at: datetime) -> dict[str | None, int]:
+    """Of those who wait for an answer since before the end of the period: whose target is past. None: all of them."""
+    due = or_(
+        and_(Case.first_response_at.is_(None), Case.first_response_due_at < at),
+        and_(Case.first_response_at.is_not(None), Case.next_response_due_at < at),
+    )
+    end = midnight(asked.end, policy.read(db).zone)
+    late = (Case.status.in_(ALIVE), Case.waiting_since < end, due, *_case_conditions(db, asked))
+    found: dict[str | None, int] = {None: db.scalar(select(func.count(Case.id)).where(*late)) or 0}
+    if asked.by is None or asked.by in DATED:
+        return found
+    key, names = _case_key(asked.by), _names(db, asked.by)
+    grouped = select(key, func.count(Case.id)).where(*late).group_by(key)
+    if asked.by is By.tag:
+        grouped = grouped.outerjoin(CaseTag, CaseTag.case_id == Case.id)
+    for raw, n in db.execute(grouped):
+        found[names(raw)] = n
+    return found
+
+
+def overdue(db: Session, asked: Asked, at: datetime) -> dict[str | None, int]:
+    """The promises for a day of the period that are neither kept nor dropped, and whose day has come. None: all."""
+    past = (*conditions(db, asked, Measure.promise), Sample.how == How.open.value, Sample.at < at)
+    found: dict[str | None, int] = {None: db.scalar(select(func.count(Sample.id)).where(*past)) or 0}
+    if asked.by is None:
+        return found
+    key, names = key_of(asked.by, Measure.promise), _names(db, asked.by)
+    grouped = select(key, func.count(Sample.id)).where(*past).group_by(key)
+    for raw, n in db.execute(_tagged(grouped, asked.by)):
+        name = names(month_of(raw) if asked.by is By.month else raw)
+        found[name] = found.get(name, 0) + n
+    return found
