@@ -26,13 +26,14 @@ from urllib.parse import urlsplit
 from sqlalchemy import ColumnElement, Select, and_, func, select, update
 from sqlalchemy.orm import Session, joinedload
 
+import report_mails
 from database import Database
 from errors import GensvarError
 from house import House
 from models import CaseEvent, Notice, User
 from outbound import NotSent
 from settings import Mail
-from triage import notices
+from triage import notices, samples
 from triage.notices import Way
 
 log = logging.getLogger("gensvar.mail")
@@ -59,19 +60,22 @@ class Refused(GensvarError):
 
 @dataclass(frozen=True)
 class Letter:
-    """``id``: the same whenever the same is sent again."""
+    """``id``: the same whenever the same is sent again. ``html``: None where plain text is enough."""
 
     to: str
     subject: str
     text: str
-    html: str
+    html: str | None
     id: str
     unsubscribe: str  # where the reader chooses otherwise
 
 
 @dataclass(frozen=True)
 class Posted:
-    """What became of one person's letter. With an error: tried again at ``again_at``, or (None) given up."""
+    """What became of one person's letter. With an error: tried again at ``again_at``, or (None) given up.
+
+    ``notices``: how many stand in it; none in a report.
+    """
 
     user_id: int
     notices: int
@@ -85,7 +89,7 @@ class Posted:
 def anything(database: Database, at: datetime) -> bool:
     """Is there anything to send? Mostly not, and finding that out costs one look-up in an index."""
     with database.read() as db:
-        return db.scalar(_due(at).limit(1)) is not None
+        return db.scalar(_due(at).limit(1)) is not None or report_mails.anything(db, at)
 
 
 def _due(at: datetime) -> Select[int]:
@@ -120,8 +124,10 @@ def deliver(house: House, now: Now, stopping: threading.Event | None = None) -> 
             return []
         if house.settings.mail is None:
             _forget(house, now())
+            report_mails.forget(house.database, now())
             return []
-        return list(_pass(house, house.settings.mail, now, stopping))
+        given = house.settings.mail
+        return [*_pass(house, given, now, stopping), *_reports(house, given, now, stopping)]
 
 
 def _forget(house: House, at: datetime) -> None:
@@ -204,8 +210,43 @@ def _failed(house: House, user_id: int, ids: Sequence[int], error: Refused, at: 
     return Posted(user_id, len(ids), str(error), again_at)
 
 
+def _reports(house: House, given: Mail, now: Now, stopping: threading.Event | None) -> Iterator[Posted]:
+    """The same for reports that are due."""
+    from web import mails
+
+    began = now()
+    with house.database.read() as db:
+        waiting = report_mails.waiting(db, began)
+    if waiting:
+        samples.catch_up(house.database)
+    for mail_id in waiting:
+        if (stopping and stopping.is_set()) or now() - began > LONGEST_PASS:
+            return  # the rest is still due
+        due = report_mails.claim(house.database, mail_id, now())
+        if due is None:
+            continue
+        with house.database.read() as db:
+            letter = mails.of_report(db, house.settings, due)
+        try:
+            send(house, given, letter, now())
+        except Refused as error:
+            how = {"final": error.final, "everybody": error.everybody}
+            again_at = report_mails.failed(house.database, due, str(error), now(), **how)
+            log.warning("report by mail to user %s: %s%s", due.user.id, error, "" if again_at else "; given up")
+            yield Posted(due.user.id, 0, str(error), again_at)
+            if error.everybody:
+                return
+        else:
+            report_mails.sent(house.database, due, now())
+            yield Posted(due.user.id, 0)
+
+
 def message_id(ids: Sequence[int], given: Mail) -> str:
-    digest = hashlib.sha256(",".join(map(str, sorted(ids))).encode()).hexdigest()[:32]
+    return identify(",".join(map(str, sorted(ids))), given)
+
+
+def identify(what: str, given: Mail) -> str:
+    digest = hashlib.sha256(what.encode()).hexdigest()[:32]
     return f"<{digest}@{given.sender.address.rpartition('@')[2]}>"
 
 
@@ -252,7 +293,8 @@ def compose(given: Mail, letter: Letter, at: datetime) -> EmailMessage:
     message["X-Auto-Response-Suppress"] = "All"  # Exchange's name for it: no out-of-office answers
     message["List-Unsubscribe"] = f"<{letter.unsubscribe}>"
     message.set_content(letter.text)
-    message.add_alternative(letter.html, subtype="html")
+    if letter.html is not None:
+        message.add_alternative(letter.html, subtype="html")
     return message
 
 

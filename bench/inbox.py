@@ -38,7 +38,9 @@ SEED = 4
 TIMES = 9
 AT_ONCE = 5_000
 PASSWORD = "inbox-bench-password"  # noqa: S105
-LARGE = ("cases", "mentions", "search_texts", "case_events", "authors", "replies", "case_tags")
+LARGE = (
+    "cases", "mentions", "search_texts", "case_events", "authors", "replies", "case_tags", "samples",
+)  # fmt: skip
 SYLLABLES = (
     "snö", "is", "väg", "gat", "plog", "sand", "skol", "buss", "park", "lek", "bro", "torg", "vatten", "avlopp", "sop",
     "kärl", "lyse", "häck", "å", "ål", "ök", "mar",

@@ -21,7 +21,7 @@ from tests.postgres import PostgreSQL
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
     from house import House
 
@@ -302,7 +302,12 @@ def _desks(tmp_path: Path, sqlite_template: Path, chromium: Browser, *, filled: 
                 }
             )
             here = Desk(made, base, window.new_page())
-            here.page.on("console", lambda said: here.complaints.append(said.text) if said.type == "error" else None)
+
+            def said(message: ConsoleMessage) -> None:
+                if message.type == "error":
+                    here.complaints.append(f"{message.text} ({message.location['url']})")
+
+            here.page.on("console", said)
             here.page.on("pageerror", lambda error: here.complaints.append(str(error)))
             here.go("/login")
             here.page.get_by_label("E-mail").fill(who)

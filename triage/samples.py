@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, func, insert, literal, select, union
+from sqlalchemy import Table, delete, func, insert, literal, select, union
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -94,9 +94,9 @@ def catch_up(database: Database, *, most: int = AT_ONCE) -> int:
             db.execute(delete(Unmeasured).where(Unmeasured.case_id.in_(numbers)))
             if not numbers:  # events whose reactions are still to come: measured now, and once more when they have
                 numbers = list(db.scalars(_reacting().limit(min(AT_ONCE, most - done))))
-                refresh(db, numbers)
+                _retake(db, numbers)
                 return done + len(numbers)
-            refresh(db, numbers)
+            _retake(db, numbers)
         done += len(numbers)
     return done
 
@@ -111,22 +111,23 @@ def _reacting() -> Any:
 
 def refresh(db: Session, case_ids: Sequence[int]) -> list[dict[str, Any]]:
     """Take the samples of these cases anew; returns what is different now, as ``FigureCheck.differences`` has it."""
-    found: list[dict[str, Any]] = []
+    return [each for case in _retake(db, case_ids) for each in _differences(*case)]
+
+
+def _retake(db: Session, case_ids: Sequence[int]) -> list[tuple[int, list[Mapping[str, Any]], list[Mapping[str, Any]]]]:
+    """Returns the cases whose samples are different now, each with those it had and those it has."""
     there = _stored(db, case_ids)
-    rows: list[Mapping[str, Any]] = []
-    gone: list[int] = []
+    changed = []
     for case_id, taken in _take(db, case_ids, there).items():
         wanted = [each.row for each in taken]
-        kept = [{name: getattr(sample, name) for name in _COLUMNS} for sample in there.get(case_id, ())]
-        if Counter(tuple(row.values()) for row in kept) == Counter(tuple(row.values()) for row in wanted):
-            continue
-        found += _differences(case_id, kept, wanted)
-        gone.append(case_id)
-        rows += wanted
-    db.execute(delete(Sample).where(Sample.case_id.in_(gone)))
-    if rows:
-        db.execute(insert(Sample), rows)
-    return found
+        stored = there.get(case_id, [])
+        if Counter(map(tuple, stored)) != Counter(tuple(row.values()) for row in wanted):
+            changed.append((case_id, [sample._mapping for sample in stored], wanted))
+    if old := [case_id for case_id, stored, _ in changed if stored]:
+        db.execute(delete(Sample).where(Sample.case_id.in_(old)))
+    if rows := [row for _, _, wanted in changed for row in wanted]:
+        db.execute(insert(_SAMPLES), rows)  # the table: the class would make a statement for each set of nulls
+    return changed
 
 
 def _differences(
@@ -151,26 +152,31 @@ def of_case(db: Session, case_id: int) -> list[Taken]:
 
 # -- taking them -----------------------------------------------------------------------------------------------------
 
-_COLUMNS = tuple(column.key for column in Sample.__table__.columns if column.key != "id")
+_SAMPLES = cast(Table, Sample.__table__)
+_COLUMNS = tuple(column.key for column in _SAMPLES.columns if column.key != "id")
 
 
-def _stored(db: Session, case_ids: Sequence[int]) -> dict[int, list[Sample]]:
-    found: dict[int, list[Sample]] = defaultdict(list)
-    for sample in db.scalars(select(Sample).where(Sample.case_id.in_(case_ids))):
+def _stored(db: Session, case_ids: Sequence[int]) -> dict[int, list[Any]]:
+    """Rows of ``_COLUMNS``."""
+    found: dict[int, list[Any]] = defaultdict(list)
+    columns = [_SAMPLES.columns[name] for name in _COLUMNS]
+    for sample in db.execute(select(*columns).where(Sample.case_id.in_(case_ids))):
         found[sample.case_id].append(sample)
     return found
 
 
-def _take(db: Session, case_ids: Sequence[int], there: Mapping[int, Sequence[Sample]]) -> dict[int, list[Taken]]:
+def _take(db: Session, case_ids: Sequence[int], there: Mapping[int, Sequence[Any]]) -> dict[int, list[Taken]]:
     books = _Books(db)
     found: dict[int, list[Taken]] = {}
     histories = histories_of(db, case_ids, books.people)
-    for case in db.scalars(select(Case).where(Case.id.in_(case_ids)).order_by(Case.id)):
+    columns = [getattr(Case, name) for name in OF_THE_CASE]
+    asked = select(Case.id, Case.sla_id, Team.calendar.label("calendar"), *columns).outerjoin(Case.team)
+    for case in db.execute(asked.where(Case.id.in_(case_ids)).order_by(Case.id)):
         found[case.id] = list(_taken(case, histories[case.id], books, there.get(case.id, ())))
     return found
 
 
-def _taken(case: Case, history: History, books: _Books, there: Sequence[Sample]) -> Iterable[Taken]:
+def _taken(case: Any, history: History, books: _Books, there: Sequence[Any]) -> Iterable[Taken]:
     pinned = {(each.measure, each.started_at, each.at): each for each in there if each.seconds is not None}
     counted: Counter[tuple[int, int]] = Counter()
     common = {"case_id": case.id, **{name: getattr(case, name) for name in OF_THE_CASE}}
@@ -188,7 +194,7 @@ def _taken(case: Case, history: History, books: _Books, there: Sequence[Sample])
         used: Calendar | None = None
         if each.started_at is not None and each.measure is not Measure.promise:
             old = pinned.get((each.measure, each.started_at, each.at))
-            calendar_id, used = books.calendar(case.team, each.at, None if old is None else old.calendar_id)
+            calendar_id, used = books.calendar(case.calendar, each.at, None if old is None else old.calendar_id)
             due = old.due_at if old is not None else books.due(case, history, each)
             row |= {
                 "seconds": sum(int((end - start).total_seconds()) for start, end in each.counted),
@@ -214,13 +220,13 @@ class _Books:
         self.versions = policy.calendar_versions(db)
         self.people = {email: id for id, email in db.execute(select(User.id, User.email))}
 
-    def calendar(self, team: Team | None, at: datetime, pinned: int | None) -> tuple[int | None, Calendar | None]:
+    def calendar(self, of_team: str | None, at: datetime, pinned: int | None) -> tuple[int | None, Calendar | None]:
         """The version of the team's calendar that was in force then, and its id; or the one that was used before."""
         for versions in self.versions.values() if pinned is not None else ():
             for version in versions:
                 if version.id == pinned:
                     return pinned, version.calendar
-        named = self.policy.calendar(team.calendar if team else None)
+        named = self.policy.calendar(of_team)
         if named is None:
             return None, None
         found = None
@@ -229,7 +235,7 @@ class _Books:
                 found = version
         return (found.id, found.calendar) if found else (None, None)
 
-    def due(self, case: Case, history: History, each: Measured) -> datetime | None:
+    def due(self, case: Any, history: History, each: Measured) -> datetime | None:
         """The target of this time, by the policy that holds for the case."""
         if case.sla_id is None or each.started_at is None:
             return None
@@ -241,8 +247,7 @@ class _Books:
         }.get(each.measure)
         if amount is None:
             return None
-        team = case.team.calendar if case.team else None
-        hours = None if given.clock == "calendar" else self.policy.calendar(given.calendar, team)
+        hours = None if given.clock == "calendar" else self.policy.calendar(given.calendar, case.calendar)
         if each.measure is Measure.resolution:
             done = [step for step in history.steps if step.at <= each.at]
             pauses = [(since, until or each.at) for since, until in rests(done)]

@@ -223,6 +223,10 @@ def _duration(minutes: int, locale: str) -> str:
     return " ".join(shown) or str(format_unit(0, "duration-minute", "short", locale=locale))
 
 
+def seconds(count: int) -> str:
+    return str(format_unit(count, "duration-second", "short", locale=_locale()))
+
+
 def length(distance: timedelta) -> str:
     """In one unit: "3 min", "2 h", "5 d"."""
     return _length(max(round(abs(distance).total_seconds() / 60), 1), _locale())
@@ -257,6 +261,11 @@ def ago(at: datetime, now: datetime) -> str:
 def day(on: date) -> str:
     """A date with its weekday, as short as is still clear."""
     return _date(on, "EEE d MMM y", _locale())
+
+
+def month(on: date) -> str:
+    """A month of a year: "November 2026"."""
+    return _date(on, "LLLL y", _locale())
 
 
 def day_name(number: int) -> str:

@@ -154,11 +154,11 @@ def noticed() -> Response:
 
 @pages.post("/writing")
 def writing() -> Response:
-    """409 when the window is not written down as showing the case: it says so again in a moment."""
+    """202 when the window is not written down yet as showing the case: it says so again in a moment."""
     window, case = request.form.get("window", ""), whole_number("case")
     if not NAME.fullmatch(window) or case is None:
         abort(400)
     name = f"{user().id}.{window}"
     with house().database.transaction() as db:
         known = presence.write(db, name, user().id, case, request.form.get("writing") == "1")
-    return make_response("", 204 if known else 409)
+    return make_response("", 204 if known else 202)

@@ -1,12 +1,13 @@
 """What stands in a mail to a colleague: no word of a citizen and no name, since mail leaves the house.
 
-The number of a case, what happened, when an answer is due, and where to read the rest.
+The number of a case, what happened, when an answer is due, and where to read the rest. Of a report: where it stands,
+and a few numbers of the whole organisation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -16,11 +17,16 @@ from sqlalchemy.orm import Session
 
 import mail
 from models import Case, Notice, User
+from report_mails import WEEK, Due
+from reports.figures import FEW_FOR_P90, Asked, Row, report
 from settings import Settings
+from triage import policy
+from triage.measures import Measure
 from web import i18n, labels
 from web.access import visible_to
 from web.i18n import gettext as _
 from web.i18n import ngettext
+from web.report_words import took
 
 LISTED = 50  # notices in one letter; the rest is only counted
 CHOICES = "/me/notifications"  # where a reader chooses what comes by mail
@@ -36,7 +42,7 @@ def still_to_tell(db: Session, user: User, found: Sequence[Notice]) -> list[Noti
 def of_notices(settings: Settings, user: User, told: Sequence[Notice], at: datetime) -> mail.Letter:
     """One letter for all that somebody wants to hear of by mail, the oldest first."""
     assert settings.mail is not None
-    language = next(filter(None, map(i18n.supported, (user.language, *settings.organisation.languages))), i18n.DEFAULT)
+    language = _language(settings, user)
     with i18n.speaking(language, ZoneInfo(settings.organisation.timezone)):
         base = str(settings.base_url).rstrip("/")
         items = [(_words(each), _due(each), base + address(each)) for each in told[:LISTED]]
@@ -55,6 +61,66 @@ def of_notices(settings: Settings, user: User, told: Sequence[Notice], at: datet
             id=mail.message_id([each.id for each in told], settings.mail),
             unsubscribe=base + CHOICES,
         )
+
+
+def _language(settings: Settings, user: User) -> str:
+    return next(filter(None, map(i18n.supported, (user.language, *settings.organisation.languages))), i18n.DEFAULT)
+
+
+def of_report(db: Session, settings: Settings, due: Due) -> mail.Letter:
+    """The link, and what all of the organisation has had to do in that time: nothing that one person did."""
+    assert settings.mail is not None
+    with i18n.speaking(_language(settings, due.user), policy.read(db).zone):
+        asked = Asked(due.start, due.end)
+        measures = (Measure.received, Measure.first_response)
+        numbers = _numbers(report(db, asked, measures).total, report(db, asked.previous(), measures).total)
+        base = str(settings.base_url).rstrip("/")
+        stop = f"{base}/reports/mails/{due.id}/stop"
+        before = _("in brackets: the week before") if due.every == WEEK else _("in brackets: the month before")
+        why = (
+            _("You asked for this every week. Stop it:")
+            if due.every == WEEK
+            else _("You asked for this every month. Stop it:")
+        )
+        told = [
+            f"{due.title}\n{_days(due.start, due.end)}",
+            "\n".join([f"{_('The whole organisation')} ({before})", *(f"* {each}" for each in numbers)]),
+            f"{_('The report:')} {base}{report_address(due.query, due.start, due.end)}",
+        ]
+        foot = _("Figures of single persons, and what citizens have said, stand only in Gensvar.")
+        return mail.Letter(
+            to=due.user.email,
+            subject=f"Gensvar: {due.title}, {_days(due.start, due.end)}",
+            text="\n\n".join([*told, f"-- \n{foot}\n{why} {stop}\n"]),
+            html=None,
+            id=mail.identify(f"report {due.id} of {due.start}", settings.mail),
+            unsubscribe=stop,
+        )
+
+
+def _numbers(now: Row, before: Row) -> list[str]:
+    """``FEW_FOR_P90``: a median of fewer may be one person's."""
+    first, first_before = now.timing(Measure.first_response), before.timing(Measure.first_response)
+    counted = [
+        (_("Cases received"), now.count(Measure.received), before.count(Measure.received)),
+        (_("First answers"), first.n, first_before.n),
+    ]
+    found = [f"{name}: {i18n.number(n)} ({i18n.number(then)})" for name, n, then in counted]
+    if first.median_s is not None and first.n >= FEW_FOR_P90:
+        then = first_before.median_s if first_before.n >= FEW_FOR_P90 else None
+        name = _("Time to the first answer, median")
+        found.append(f"{name}: {took(first.median_s)}" + (f" ({took(then)})" if then is not None else ""))
+    return [*found, f"{_('Waiting for an answer now')}: {i18n.number(now.still_waiting)}"]
+
+
+def report_address(query: str, start: date, end: date) -> str:
+    """A report's address for these days; ``query``: without any."""
+    return f"{query}{'&' if '?' in query else '?'}{urlencode({'from': start, 'to': end})}"
+
+
+def _days(start: date, end: date) -> str:
+    """A period in words; its last day is the one before ``end``."""
+    return f"{i18n.day(start)} – {i18n.day(end - timedelta(days=1))}"
 
 
 def address(notice: Notice) -> str:

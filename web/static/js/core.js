@@ -55,6 +55,7 @@
 
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.target.id !== "said") return;
+    htmx.process(said); // its button may be pressed before the swap has settled
     toast();
     gensvar.refresh();
   });

@@ -44,7 +44,7 @@
     const told = new URLSearchParams({ window: gensvar.window, case: number, writing: writing ? "1" : "0" });
     try {
       const answer = await fetch("/live/writing", { method: "POST", body: told, headers: { "HX-Request": "true" }, keepalive: !writing });
-      if (answer.status === 409 && writing && at === number) setTimeout(() => { if (at === number) say(number, true); }, AGAIN);
+      if (answer.status === 202 && writing && at === number) setTimeout(() => { if (at === number) say(number, true); }, AGAIN);
     } catch { /* live.js says that there is no connection */ }
   }
 
