@@ -17,23 +17,20 @@ from sqlalchemy.orm import Session
 
 from models import Backlog, Case, CaseTag, Sample, Source, Team, User
 from reports.figures import (
-    ALIVE,
     NONE,
     Asked,
     By,
     Report,
     Row,
     _among,
-    _case_conditions,
     _case_key,
     _names,
     _tagged,
     conditions,
     key_of,
-    midnight,
     month_of,
+    waits,
 )
-from triage import policy
 from triage.measures import How, Measure
 
 STATES = ("open", "waiting", "snoozed")  # waiting: for the author
@@ -192,14 +189,17 @@ def _single(
 # -- late by now -----------------------------------------------------------------------------------------------------
 
 
-def late_now(db: Session, asked: Asked, at: datetime) -> dict[str | None, int]:
-    """Of those who wait for an answer since before the end of the period: whose target is past. None: all of them."""
-    due = or_(
+def is_late(at: datetime) -> ColumnElement[bool]:
+    """On ``Case``: an answer is owed, and its target is past."""
+    return or_(
         and_(Case.first_response_at.is_(None), Case.first_response_due_at < at),
         and_(Case.first_response_at.is_not(None), Case.next_response_due_at < at),
     )
-    end = midnight(asked.end, policy.read(db).zone)
-    late = (Case.status.in_(ALIVE), Case.waiting_since < end, due, *_case_conditions(db, asked))
+
+
+def late_now(db: Session, asked: Asked, at: datetime) -> dict[str | None, int]:
+    """Of those who wait for an answer since before the end of the period: whose target is past. None: all of them."""
+    late = (*waits(db, asked), is_late(at))
     found: dict[str | None, int] = {None: db.scalar(select(func.count(Case.id)).where(*late)) or 0}
     if asked.by is None or asked.by in DATED:
         return found

@@ -235,9 +235,7 @@ class _Lines:
             key: ColumnElement[Any] = literal(None, Text())  # nobody waits on a day
         else:
             key = _case_key(self.asked.by)
-        end = midnight(self.asked.end, policy.read(db).zone)
-        waits = (Case.status.in_(ALIVE), Case.waiting_since < end)
-        found = select(key, func.count(), func.min(Case.waiting_since)).where(*waits, *_case_conditions(db, self.asked))
+        found = select(key, func.count(), func.min(Case.waiting_since)).where(*waits(db, self.asked))
         if self.asked.by is By.tag:
             found = found.outerjoin(CaseTag, CaseTag.case_id == Case.id)
         dated = self.asked.by in (By.day, By.week, By.month)
@@ -339,6 +337,12 @@ def conditions(db: Session, asked: Asked, measure: Measure) -> list[ColumnElemen
         without = Sample.case_id.not_in(select(CaseTag.case_id)) if NONE in asked.tag else literal(False)
         found.append(or_(Sample.case_id.in_(tagged), without))
     return found
+
+
+def waits(db: Session, asked: Asked) -> list[ColumnElement[bool]]:
+    """On ``Case``: those in which somebody waits for an answer now, since before the end of the period."""
+    end = midnight(asked.end, policy.read(db).zone)
+    return [Case.status.in_(ALIVE), Case.waiting_since < end, *_case_conditions(db, asked)]
 
 
 def _case_conditions(db: Session, asked: Asked) -> list[ColumnElement[bool]]:
