@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar, cast
 from zoneinfo import ZoneInfo
 
+from pydantic import Field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
@@ -26,6 +27,7 @@ from triage.watchlist import Watchlist
 
 PARTS = ("calendars", "sla", "rules", "categories", "canned_replies")  # teams have a table of their own
 ORGANISATION = "organisation"  # kept beside them: its time zone is asked for where no calendar says more
+VALUE = "value"  # and what a manager assumes of calls that were not needed: ``reports.value``
 TEAMS = "teams"
 BEHIND_TARGETS = ("calendars", "sla")  # and the calendars of teams: when they change, open cases are looked at again
 CONFIG = "config.yaml"  # who has made what is declared there
@@ -36,6 +38,19 @@ REFERS = {  # the fields by which one part names another
     "parent": "categories",
     "draft": "canned_replies",
 }
+
+
+class Assumption(Strict):
+    """Of a hundred cases settled with an answer ``share`` would else have been calls, each of so many minutes.
+
+    ``cost``: of an hour, in ``currency``; 0: money is not spoken of.
+    """
+
+    name: Literal["value"] = "value"
+    share: Annotated[float, Field(gt=0, le=100)]
+    minutes: Annotated[float, Field(gt=0, le=600)]
+    cost: Annotated[float, Field(ge=0, le=1_000_000)] = 0
+    currency: Literal["SEK", "DKK", "NOK", "EUR", "GBP", "USD"] = "SEK"
 
 
 @dataclass(frozen=True)
@@ -103,7 +118,7 @@ def read(db: Session) -> Policy:
 
 
 def _read(db: Session) -> Policy:
-    parts: dict[str, list[Entry]] = {part: [] for part in (*PARTS, ORGANISATION)}
+    parts: dict[str, list[Entry]] = {part: [] for part in (*PARTS, ORGANISATION, VALUE)}
     in_force = select(Definition).where(Definition.retired_at.is_(None)).order_by(Definition.position, Definition.id)
     for row in db.scalars(in_force):
         value = _model(row.part).model_validate(row.body)
@@ -115,7 +130,8 @@ _in_mind = Remembered(_read)
 
 
 def _model(part: str) -> type[Strict]:
-    return Organisation if part == ORGANISATION else settings.PARTS[part]
+    own: dict[str, type[Strict]] = {ORGANISATION: Organisation, VALUE: Assumption}
+    return own.get(part) or settings.PARTS[part]
 
 
 def entries(db: Session, part: str) -> tuple[Entry, ...]:

@@ -1,0 +1,197 @@
+"""Stories that were told in a period: how large, how far they reached, and whether we answered before the press wrote.
+
+Press is what ``triage.influence`` knows by its address: the newspapers and broadcasters of ``triage/words/press.tsv``.
+Only a mention's own address tells, not one it links to, and a comment below an article is none, the same as on the page
+of a story.
+
+A story counts in each period in which somebody told it; its figures are of the whole story as it is known now, so that
+what stands here is what its page and its cases show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median_low
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy.orm import Session
+
+from models import Author, Case, CaseStatus, Mention, Reply, ReplyStatus, SharedAnswerPart, Story
+from reports.figures import Asked, _case_conditions, midnight
+from triage import influence, policy
+
+COUNTED = tuple(status for status in CaseStatus if status is not CaseStatus.ignored)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When something was said first, in which case, and by which newspaper where it was one."""
+
+    at: datetime
+    case: int | None
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Told:
+    """One story. ``cases``: without what was ignored; ``answered`` of those have a public answer of ours.
+
+    ``reach``: followers, each author once. ``for_all``: one answer for all went out in it.
+    """
+
+    id: int
+    title: str
+    opened_at: datetime
+    mentions: int
+    authors: int
+    reach: int
+    cases: int
+    answered: int
+    answer: Moment | None = None
+    press: Moment | None = None
+    for_all: bool = False
+
+    @property
+    def head_start(self) -> timedelta | None:
+        """From our first answer to the first press mention: positive where we were first. None: one is missing."""
+        return self.press.at - self.answer.at if self.press and self.answer else None
+
+    @property
+    def answered_share(self) -> float | None:
+        return round(self.answered / self.cases, 4) if self.cases else None
+
+
+@dataclass(frozen=True)
+class Stories:
+    """``told``: those of the period, the largest first. What is summed up is summed over all of them."""
+
+    asked: Asked
+    told: tuple[Told, ...]
+
+    def sum(self, figure: Callable[[Told], int]) -> int:
+        return sum(figure(each) for each in self.told)
+
+    @property
+    def in_the_press(self) -> int:
+        return sum(each.press is not None for each in self.told)
+
+    @property
+    def first(self) -> int:
+        """In the press, and we had answered before."""
+        return sum(each.head_start is not None and each.head_start > timedelta(0) for each in self.told)
+
+    @property
+    def after(self) -> int:
+        """In the press, and we answered at the same time or later."""
+        return sum(each.head_start is not None and each.head_start <= timedelta(0) for each in self.told)
+
+    @property
+    def silent(self) -> int:
+        """In the press, and we have not answered."""
+        return self.in_the_press - self.first - self.after
+
+    @property
+    def head_start(self) -> timedelta | None:
+        """The median (nearest rank) of those that have both an answer and a press mention."""
+        known = [each.head_start for each in self.told if each.head_start is not None]
+        return median_low(known) if known else None
+
+    @property
+    def for_all(self) -> int:
+        return sum(each.for_all for each in self.told)
+
+
+def stories(db: Session, asked: Asked) -> Stories:
+    """Seven queries, however many stories there are. ``asked.by`` and the clock play no part."""
+    chosen = _chosen(db, asked)
+    mentions = select(Mention.story_id, func.count(), func.count(Mention.author_id.distinct()))
+    counted = _by_story(db, mentions.where(Mention.story_id.in_(chosen)).group_by(Mention.story_id))
+    reach = _by_story(db, _reach(chosen))
+    cases = _by_story(db, _cases(chosen))
+    answers = _by_story(db, _first_answers(chosen))
+    press = _press(db, chosen)
+    for_all = set(db.scalars(_answered_for_all(chosen)))
+    found = []
+    for id, title, opened_at in db.execute(select(Story.id, Story.title, Story.opened_at).where(Story.id.in_(chosen))):
+        n, authors = counted.get(id, (0, 0))
+        of_cases, answered = cases.get(id, (0, 0))
+        first = answers.get(id)
+        found.append(
+            Told(
+                id,
+                title,
+                opened_at,
+                mentions=n,
+                authors=authors,
+                reach=int(reach.get(id, (0,))[0] or 0),
+                cases=of_cases,
+                answered=answered,
+                answer=Moment(first[1], first[0]) if first else None,
+                press=press.get(id),
+                for_all=id in for_all,
+            )
+        )
+    found.sort(key=lambda each: (-each.mentions, each.id))
+    return Stories(asked, tuple(found))
+
+
+def _by_story(db: Session, asking: Select[Any]) -> Mapping[int, Sequence[Any]]:
+    return {row[0]: tuple(row[1:]) for row in db.execute(asking)}
+
+
+def _chosen(db: Session, asked: Asked) -> Select[tuple[int]]:
+    """Told within the period, in at least one case of those asked for."""
+    zone = policy.read(db).zone
+    start, end = midnight(asked.start, zone), midnight(asked.end, zone)
+    told = select(Mention.id).where(
+        Mention.story_id == Story.id, Mention.published_at >= start, Mention.published_at < end
+    )
+    wanted = [Story.merged_into_id.is_(None), Story.last_at >= start, Story.opened_at < end, told.exists()]
+    if narrowed := _case_conditions(db, asked):
+        wanted.append(select(Case.id).where(Case.story_id == Story.id, *narrowed).exists())
+    return select(Story.id).where(*wanted)
+
+
+def _reach(chosen: Select[tuple[int]]) -> Select[Any]:
+    pairs = select(Mention.story_id, Mention.author_id).where(Mention.story_id.in_(chosen)).distinct().subquery()
+    told_by = select(pairs.c.story_id, func.sum(Author.followers)).join(Author, Author.id == pairs.c.author_id)
+    return told_by.group_by(pairs.c.story_id)
+
+
+def _of(chosen: Select[tuple[int]]) -> tuple[ColumnElement[bool], ...]:
+    return (Case.story_id.in_(chosen), Case.status.in_(COUNTED), Case.merged_into_id.is_(None))
+
+
+def _cases(chosen: Select[tuple[int]]) -> Select[Any]:
+    counted = select(Case.story_id, func.count(), func.count(Case.first_response_at))
+    return counted.where(*_of(chosen)).group_by(Case.story_id)
+
+
+def _first_answers(chosen: Select[tuple[int]]) -> Select[Any]:
+    """The case of a story that had our first public answer, and when."""
+    order = func.row_number().over(partition_by=Case.story_id, order_by=(Case.first_response_at, Case.id))
+    answered = select(Case.story_id, Case.id.label("number"), Case.first_response_at, order.label("place"))
+    listed = answered.where(*_of(chosen), Case.first_response_at.is_not(None)).subquery()
+    return select(listed.c.story_id, listed.c.number, listed.c.first_response_at).where(listed.c.place == 1)
+
+
+def _press(db: Session, chosen: Select[tuple[int]]) -> dict[int, Moment]:
+    """The first article of a newspaper or broadcaster in each story."""
+    above = func.coalesce(Mention.in_reply_to, func.nullif(Mention.thread, Mention.external_id))
+    articles = (Mention.url.is_not(None), or_(above.is_(None), above == ""))
+    listed = select(Mention.story_id, Mention.published_at, Mention.case_id, Mention.url)
+    of_them = listed.where(Mention.story_id.in_(chosen), *articles).order_by(Mention.published_at, Mention.id)
+    found: dict[int, Moment] = {}
+    for story_id, at, case_id, url in db.execute(of_them):
+        if story_id is not None and story_id not in found and (name := influence.press(url)) is not None:
+            found[story_id] = Moment(at, case_id, name)
+    return found
+
+
+def _answered_for_all(chosen: Select[tuple[int]]) -> Select[Any]:
+    parts = select(Case.story_id).join(SharedAnswerPart, SharedAnswerPart.case_id == Case.id)
+    sent = parts.join(Reply, Reply.id == SharedAnswerPart.reply_id).where(Reply.status == ReplyStatus.sent)
+    return sent.where(Case.story_id.in_(chosen)).distinct()

@@ -1,0 +1,159 @@
+"""Whether it was worth it: answers used again, people reached, and calls, with what is assumed and who assumed it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from database import Database
+from models import Author, Person, SharedAnswer, SharedAnswerPart
+from reports.figures import Asked
+from reports.value import Saved, Value, assumptions, value
+from settings import CannedReply
+from tests.factories import MORNING, case_of, said, take, user
+from tests.test_report_stories import answer, come, told
+from triage import cases, policy, reactions, samples
+from triage.policy import Assumption
+
+DAY = Asked(date(2026, 11, 24), date(2026, 11, 25))
+PLOUGHED = "Hej {name}! Plogen kommer till din gata i dag, ärende {case}."
+Browser = Callable[[str | None], FlaskClient]
+
+
+def canned(database: Database, text: str = PLOUGHED, name: str = "plogning") -> None:
+    with database.transaction() as db:
+        policy.put(db, "canned_replies", CannedReply(name=name, texts={"sv": text}), by="t", at=MORNING)
+
+
+def of(database: Database, asked: Asked = DAY) -> Value:
+    reactions.react(database, MORNING + timedelta(hours=9))
+    samples.catch_up(database)
+    with database.read() as db:
+        return value(db, asked)
+
+
+@pytest.mark.parametrize(
+    ("body", "made_of_it"),
+    [
+        ("Hej Anna! Plogen kommer till din gata i dag, ärende 7.", True),
+        ("Hej! Plogen kommer till din gata i dag, ärende 7.\n\n/Eva", True),
+        ("Hej Bo! Plogen kommer till din gata i dag, ärende 7. Tack för att du sade till.", True),
+        ("Hej Bo! Plogen kommer till din gata i morgon, ärende 7.", False),
+        ("Hej Bo! Plogen kommer till din gata i dag, ärende 7. " + "Det här är en lång historia. " * 9, False),
+        ("Hej!", False),
+    ],
+)
+def test_an_answer_is_from_a_canned_reply_when_its_words_are(database: Database, body: str, made_of_it: bool) -> None:
+    canned(database)
+    with database.transaction() as db:
+        answer(db, come(db, "a", 0), 5, body)
+    found = of(database)
+    assert (found.answers, found.from_prepared, found.reused) == (1, made_of_it, made_of_it)
+    assert [each.name for each in found.prepared] == ["plogning"] * made_of_it
+
+
+def test_a_canned_reply_that_was_changed_since_counts_as_it_was(database: Database) -> None:
+    canned(database)
+    with database.transaction() as db:
+        answer(db, come(db, "a", 0), 5, "Hej Anna! Plogen kommer till din gata i dag, ärende 1.")
+        new = CannedReply(name="plogning", texts={"sv": "Något helt annat, som ingen har skrivit."})
+        policy.put(db, "canned_replies", new, instead_of="plogning", by="t", at=MORNING)
+    assert of(database).from_prepared == 1
+
+
+def for_all(database: Database, *people: str, minutes: float = 30) -> None:
+    """One answer for all that went out to a case of each of them."""
+    with database.transaction() as db:
+        numbers = [case_of(db, id) or come(db, id, 0) for id in people]
+        story = told(db, *numbers)
+        shared = SharedAnswer(
+            story_id=story.id, user_id=user(db).id, key="k", texts={}, then="keep", created_at=MORNING
+        )
+        db.add(shared)
+        db.flush()
+        for number in numbers:
+            reply = answer(db, number, minutes, "Vi plogar.")
+            part = SharedAnswerPart(shared_answer_id=shared.id, case_id=number, body="", version=1, reply_id=reply)
+            db.add(part)
+
+
+def test_whom_an_answer_for_all_reached(database: Database) -> None:
+    for_all(database, "a", "b", "c")
+    with database.transaction() as db:
+        take(db, said("later", "eve", to="a", minutes=50), said("early", "fay", to="b", minutes=10))
+    found = of(database)
+    (one,) = found.for_all
+    assert (one.answers, one.people, one.by) == (3, 4, "Eva"), "who wrote in these cases before the answer"
+    assert (found.reused, found.reused_share, found.people_for_one) == (3, 1.0, 4.0)
+
+
+def test_one_human_over_several_authors_is_one(database: Database) -> None:
+    for_all(database, "a", "b")
+    with database.transaction() as db:
+        human = Person(name="A", created_at=MORNING)
+        db.add(human)
+        db.flush()
+        for author in db.scalars(select(Author)):
+            author.person_id = human.id
+    assert of(database).people == 1
+
+
+def test_only_what_went_out_in_the_period_counts(database: Database) -> None:
+    for_all(database, "a", "b", minutes=24 * 60)
+    assert (of(database).answers, of(database).for_all) == (0, ())
+    assert of(database, Asked(DAY.end, DAY.end + timedelta(1))).from_all == 2
+
+
+def test_as_many_answers_as_every_report_counts(database: Database) -> None:
+    with database.transaction() as db:
+        one = come(db, "a", 0)
+        answer(db, one, 5)
+        answer(db, one, 5, "två på samma gång")
+        spam = come(db, "b", 0)
+        answer(db, spam, 6)
+        answer(db, come(db, "c", 0), 7, private=True)
+        cases.change_status(db, spam, target="open", actor="t", at=MORNING)  # type: ignore[arg-type]
+        cases.change_status(db, spam, target="ignored", actor="t", at=MORNING)  # type: ignore[arg-type]
+    assert of(database).answers == 2
+
+
+def test_only_what_was_resolved_with_an_answer_might_have_been_a_call(database: Database) -> None:
+    with database.transaction() as db:
+        answer(db, come(db, "a", 0), 5)
+        cases.change_status(db, come(db, "b", 0), target="resolved", actor="t", at=MORNING)  # type: ignore[arg-type]
+    found = of(database)
+    assert (found.resolved, found.unanswered, found.settled) == (2, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("cases_", "assumed", "calls", "hours", "money"),
+    [
+        (412, Assumption(share=30, minutes=6, cost=450), 124, 12.4, 5580),
+        (412, Assumption(share=30, minutes=6), 124, 12.4, None),
+        (0, Assumption(share=30, minutes=6, cost=450), 0, 0, 0),
+        (1, Assumption(share=40, minutes=6, cost=450), 0, 0, 0),
+    ],
+)
+def test_the_calculation_of_calls(
+    cases_: int, assumed: Assumption, calls: int, hours: float, money: int | None
+) -> None:
+    saved = Saved(cases_, assumed)
+    assert (saved.calls, saved.hours, saved.money) == (calls, hours, money)
+
+
+def test_an_assumption_keeps_its_versions(database: Database) -> None:
+    with database.transaction() as db:
+        assert assumptions(db) == []
+        policy.put(db, policy.VALUE, Assumption(share=30, minutes=6), by="mats", at=MORNING)
+    with database.transaction() as db:
+        later = MORNING + timedelta(days=1)
+        policy.put(db, policy.VALUE, Assumption(share=20, minutes=6), instead_of=policy.VALUE, by="ada", at=later)
+    with database.read() as db:
+        now, before = assumptions(db)
+        assert (now.value.share, now.by, now.current) == (20, "ada", True)
+        assert (before.value.share, before.by, before.until) == (30, "mats", later)
+        assert policy.read(db).calendars == {}, "what is laid down can be read beside it"
