@@ -7,7 +7,6 @@ the period that ended last.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -139,14 +138,12 @@ def forget(database: Database, at: datetime) -> None:
             each.error, each.due_at = NO_SERVER, next_due(each.every, at, zone)
 
 
-def subscribe(db: Session, user: User, *, title: str, query: str, every: str, at: datetime) -> ReportMail:
-    """From the next period's end on. The same again is the same."""
-    mine: Mapping[str, object] = {"user_id": user.id, "query": query, "every": every}
-    there = db.scalar(select(ReportMail).filter_by(**mine))
-    if there is not None:
-        return there
+def subscribe(db: Session, user: User, *, title: str, query: str, every: str, at: datetime) -> ReportMail | None:
+    """From the next period's end on. None: it is sent already."""
+    same = (ReportMail.user_id == user.id, ReportMail.query == query, ReportMail.every == every)
+    if db.scalar(select(ReportMail.id).where(*same)) is not None:
+        return None
     due_at = next_due(every, at, policy.read(db).zone)
     made = ReportMail(user_id=user.id, title=title, query=query, every=every, due_at=due_at, created_at=at)
     db.add(made)
-    db.flush()
     return made

@@ -42,6 +42,7 @@ EXAMPLES = {
     "author_id": ["1"],
     "entry_id": ["1"],
     "batch_id": ["1"],
+    "mail_id": ["1"],
     "slug": ["rules", "calendars", "sla", "categories", "canned-replies", "teams"],
 }
 # Answers that are no page of their own: data, files, pictures, parts of a page; and the door for somebody invited.

@@ -138,6 +138,7 @@ def kinds() -> dict[str, str]:
         "view": _("view"),
         "translation": _("translation"),
         "examples": _("examples"),
+        "report": _("report by mail"),
         "setup": _("first steps"),
         "person": _("person"),
         **{part: form_words.part(part) for part in parts},
