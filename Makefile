@@ -21,10 +21,7 @@ run: $(READY) ## Gensvar with ./config.yaml
 	@$(BIN)/python -m cli run
 
 test: lint browser ## everything that says whether Gensvar works (needs no network)
-	@began=$$(date +%s); \
-	$(BIN)/pytest -q -n 2 -m "$(CORE)" --durations=5; \
-	$(BIN)/pytest -q -n 2 -m "not ($(CORE))" --durations=5; \
-	echo "All tests passed in $$(( $$(date +%s) - began )) s."
+	$(BIN)/pytest -q -n 2 --dist worksteal --tb=short --durations=10
 
 core: $(READY) ## the quick tests of what lies behind the screens, on SQLite
 	$(BIN)/pytest -q -n 2 -m "$(CORE)" --durations=5

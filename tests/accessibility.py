@@ -13,6 +13,7 @@ VENDOR = Path(__file__).parent / "vendor"
 AXE = VENDOR / "axe-core-4.14.1" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "EN-301-549", "best-practice"]
 ALSO = ["target-size", "label-content-name-mismatch", "focus-order-semantics"]  # off unless asked for
+COLOURS = ["cat.color"]
 RUN = """async ([tags, also]) => {
   const rules = Object.fromEntries(also.map((rule) => [rule, { enabled: true }]));
   const runOnly = { type: "tag", values: [...tags, "experimental"] };
@@ -29,10 +30,13 @@ def _source() -> str:
     return AXE.read_text()
 
 
-def violations(page: Page) -> list[str]:
-    """What is wrong with the page as it is drawn now, each with its rule, its place and why. Empty: nothing found."""
+def violations(page: Page, *, colours: bool = False) -> list[str]:
+    """What is wrong with the page as it is drawn now, each with its rule, its place and why. Empty: nothing found.
+
+    ``colours``: only what depends on them, for a page that was asked already and has changed nothing but its scheme.
+    """
     page.evaluate(_source())  # through the debugger, which the content security policy does not bind
-    found: list[dict[str, Any]] = page.evaluate(RUN, [TAGS, ALSO])
+    found: list[dict[str, Any]] = page.evaluate(RUN, [COLOURS, []] if colours else [TAGS, ALSO])
     return [f"{each['rule']}: {each['help']}\n    " + "\n    ".join(each["nodes"]) for each in found]
 
 

@@ -141,7 +141,8 @@ def check(here: Desk, name: str) -> list[str]:
     wrong = []
     for scheme in ("light", "dark"):
         here.page.emulate_media(color_scheme=scheme)
-        wrong += [f"{name}, {scheme}: {each}" for each in accessibility.violations(here.page)]
+        found = accessibility.violations(here.page, colours=scheme == "dark")
+        wrong += [f"{name}, {scheme}: {each}" for each in found]
     if (over := here.sideways()) > 0:
         wrong.append(f"{name}: {over} pixels wider than its window")
     return wrong

@@ -1,4 +1,4 @@
-"""Kill -9 in the middle, ten times each: nothing lost, nothing twice, every answer settled or shown to a person."""
+"""Kill -9 in the middle, ten times on SQLite and five on PostgreSQL: nothing lost, nothing twice, every answer settled or shown to a person."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.factories import user
 from triage.states import replay
 
 CLI = Path(__file__).parent.parent / "cli.py"
-ROUNDS = 10
+ROUNDS = {"sqlite": 10, "postgresql": 5}
 MENTIONS = 500
 ANSWERS = 20
 
@@ -82,10 +82,10 @@ class Round:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def rounds(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Round]:
-    """Ten times a new network and an empty database."""
+    """Some times a new network and an empty database."""
 
     def play() -> Iterator[Round]:
-        for number in range(ROUNDS):
+        for number in range(ROUNDS[request.param]):
             with ExitStack() as stack:
                 if request.param == "postgresql":
                     url = stack.enter_context(request.getfixturevalue("postgresql").fresh())
@@ -108,8 +108,8 @@ def rounds(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Round]:
 
 
 def test_collecting(rounds: Iterator[Round]) -> None:
-    killed = 0
-    for round in rounds:
+    killed = played = 0
+    for played, round in enumerate(rounds, start=1):
         asked = ""
         for number in range(MENTIONS):
             above = asked if number % 4 else None
@@ -120,7 +120,7 @@ def test_collecting(rounds: Iterator[Round]) -> None:
         assert (round.count(Mention), round.count(Case), round.count(CaseEvent)) == (MENTIONS, MENTIONS // 4, MENTIONS)
         with round.database.read() as db:
             assert db.scalar(select(func.sum(Case.mention_count))) == MENTIONS
-    assert killed == ROUNDS, f"only {killed} of {ROUNDS} were still running when they should have been killed"
+    assert killed == played > 0, f"only {killed} of {played} were still running when they should have been killed"
 
 
 def slowly(app: Callable[..., Any]) -> Callable[..., Any]:
@@ -132,8 +132,8 @@ def slowly(app: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def test_sending(rounds: Iterator[Round]) -> None:
-    killed = 0
-    for round in rounds:
+    killed = played = 0
+    for played, round in enumerate(rounds, start=1):
         for number in range(ANSWERS):
             round.x.write(f"Person {number}", f"@storby fråga {number}")
         round.kills.run("collect")
@@ -148,7 +148,7 @@ def test_sending(rounds: Iterator[Round]) -> None:
         for _ in range(2):
             round.kills.run("send")
         _nothing_lost_and_nothing_twice(round)
-    assert killed == ROUNDS, f"only {killed} of {ROUNDS} were still running when they should have been killed"
+    assert killed == played > 0, f"only {killed} of {played} were still running when they should have been killed"
 
 
 def _nothing_lost_and_nothing_twice(round: Round) -> None:
