@@ -39,7 +39,7 @@ TIMES = 9
 AT_ONCE = 5_000
 PASSWORD = "inbox-bench-password"  # noqa: S105
 LARGE = (
-    "cases", "mentions", "search_texts", "case_events", "authors", "replies", "case_tags", "samples",
+    "cases", "mentions", "search_texts", "case_events", "authors", "replies", "case_tags", "samples", "backlog",
 )  # fmt: skip
 SYLLABLES = (
     "snö", "is", "väg", "gat", "plog", "sand", "skol", "buss", "park", "lek", "bro", "torg", "vatten", "avlopp", "sop",

@@ -1,0 +1,270 @@
+"""What reports cost when there is much behind them: time, memory and statements of each, on both databases.
+
+    python -m bench.reports [--cases 300000] [--on sqlite postgresql] [--keep FOLDER]
+
+Builds so many cases of three years (``bench.years``), has ``triage.samples`` measure them, and asks for every report:
+a month beside the one before and the same a year ago, a year, all three; by what it can be grouped by. ``work`` is the
+processor time of this process and of PostgreSQL's, which says more than the clock on a machine that others use as well.
+``memory`` is how much more this process held at most. A statement that reads a large table whole is shown.
+
+``--keep``: the databases stay in that folder, and are used again where they are there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import gc
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select, text
+
+import house as house_module
+from bench import years
+from bench.inbox import statements, whole_tables
+from database import Database
+from models import Case, CaseEvent, Mention, Sample, Unmeasured
+from reports import figures, tables
+from reports.figures import Asked, By, Clock
+from tests.postgres import PostgreSQL
+from triage import samples
+from triage.measures import Measure
+
+TIMES = 5
+MONTH = Asked(date(2026, 10, 1), date(2026, 11, 1))
+YEAR = Asked(date(2025, 11, 1), date(2026, 11, 1))
+ALL = Asked(date(2023, 11, 1), date(2026, 12, 1))
+
+
+# -- building it -----------------------------------------------------------------------------------------------------
+
+
+def build(database: Database, cases: int, folder: Path) -> house_module.House:
+    parts = {**years.POLICY, "data_dir": str(folder / "var"), "database_url": database.url.render_as_string(False)}
+    house = house_module.build(parts, database)
+    with database.read() as db:
+        there = db.scalar(select(func.count()).select_from(Case)) or 0
+    if not there:
+        house_module.declare(house, years.AT - timedelta(days=366 * years.YEARS))
+        began = time.perf_counter()
+        years.fill(database, cases)
+        print(f"built in {time.perf_counter() - began:.0f} s", flush=True)
+    with database.read() as db:
+        waiting = db.scalar(select(func.count()).select_from(Unmeasured)) or 0
+    if waiting:
+        with Meter(database) as meter:
+            samples.catch_up(database, most=waiting)
+        rate = f"{waiting / meter.work:.0f} a second of work, {waiting / meter.clock:.0f} by the clock"
+        print(f"{waiting} cases measured: {rate}", flush=True)
+        with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.execute(text("ANALYZE"))
+    with database.read() as db:
+        counts = {each.__tablename__: db.scalar(select(func.count()).select_from(each)) for each in
+                  (Case, Mention, CaseEvent, Sample)}  # fmt: skip
+    print(", ".join(f"{count} {name}" for name, count in counts.items()), flush=True)
+    return house
+
+
+@contextmanager
+def opened(name: str, keep: Path | None) -> Iterator[tuple[Database, Path]]:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = (keep or Path(scratch)) / name
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)  # PostgreSQL runs as somebody else
+        if name == "sqlite":
+            database = Database(f"sqlite:///{folder}/gensvar.db")
+            database.migrate()
+            yield database, folder
+            database.close()
+            return
+        server = _Kept(folder)
+        server.begin()
+        try:
+            database = Database(server.url("reports"))
+            database.migrate()
+            yield database, folder
+            database.close()
+        finally:
+            server.stop()
+
+
+class _Kept(PostgreSQL):
+    """A server whose folder may stay, and whose work is counted."""
+
+    def begin(self) -> None:
+        if not self.data.exists():
+            self.start()
+            with self._administer() as connection:
+                connection.execute("CREATE DATABASE reports")
+        elif not (self.data / "postmaster.pid").exists():
+            options = f"-k {self.folder} -c listen_addresses='' -c fsync=off -c synchronous_commit=off"
+            self._run("pg_ctl", "-D", str(self.data), "-w", "-l", str(self.folder / "log"), "-o", options, "start")
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "-D", str(self.data), "-w", "-m", "fast", "stop")
+
+
+# -- measuring -------------------------------------------------------------------------------------------------------
+
+
+class Meter:
+    """Seconds of work and of the clock between two moments, and MB held at most beyond what was held."""
+
+    def __init__(self, database: Database) -> None:
+        self._server = None if database.sqlite else Path(str(database.url.query["host"])) / "data" / "postmaster.pid"
+        self.work = self.clock = self.memory = 0.0
+
+    def __enter__(self) -> Meter:
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        self._held, self._worked, self._began = _status("VmRSS"), self._work(), time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clock, self.work = time.perf_counter() - self._began, self._work() - self._worked
+        self.memory = max(_status("VmHWM") - self._held, 0) / 1024
+
+    def _work(self) -> float:
+        """Ours, and that of the server with all its processes, also those that have ended."""
+        ours = time.process_time()
+        if self._server is None:
+            return ours
+        head = self._server.read_text().split("\n", 1)[0]
+        ticks = 0
+        for pid in [head, *Path(f"/proc/{head}/task/{head}/children").read_text().split()]:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(int(each) for each in fields[11 : 15 if pid == head else 13])
+        return ours + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _trim() -> None:
+    """What was freed goes back, so that it is not taken for room that was there."""
+    gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def _status(name: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1])
+    raise KeyError(name)
+
+
+@dataclass(frozen=True)
+class Cost:
+    work: float
+    clock: float
+    memory: float
+    statements: int
+    bad: Sequence[str]
+
+    def __str__(self) -> str:
+        return f"{self.work * 1000:8.0f} {self.clock * 1000:8.0f} ms {self.memory:7.1f} MB {self.statements:4}"
+
+
+def cost(database: Database, ask: Callable[[], Any], times: int = TIMES) -> Cost:
+    """The median of some times; PostgreSQL's work is counted in hundredths of a second, so of all of them together."""
+    _trim()
+    with Meter(database) as first:
+        ask()
+    clocks = []
+    with Meter(database) as whole:
+        for _ in range(times):
+            began = time.perf_counter()
+            ask()
+            clocks.append(time.perf_counter() - began)
+    with statements(database) as told:
+        ask()
+    asked = [each for each in told if "EXPLAIN" not in each[0]]
+    return Cost(whole.work / times, statistics.median(clocks), first.memory, len(asked), whole_tables(database, asked))
+
+
+def head(title: str) -> None:
+    print(f"\n{title:64} {'work':>8} {'clock':>8} {'memory':>13} statements", flush=True)
+
+
+def line(name: str, found: Cost, more: str = "") -> None:
+    print(f"{name:64} {found} {more}", flush=True)
+    for bad in found.bad:
+        print(f"    not by index: {bad}")
+
+
+# -- what is asked ---------------------------------------------------------------------------------------------------
+
+
+def measure_tables(database: Database) -> None:
+    for name in tables.REPORTS:
+        head(f"report {name}")
+
+        def ask(name: str, *asked: Asked) -> Callable[[], list[tables.Table]]:
+            def read() -> list[tables.Table]:
+                with database.read() as db:
+                    return [tables.build(db, name, each, years.AT) for each in asked]
+
+            return read
+
+        def beside(name: str, asked: Asked) -> Callable[[], list[tables.Table]]:
+            """As a screen shows it: with the period before and the same a year ago."""
+            return ask(name, asked, asked.previous(), asked.year_ago())
+
+        line("a month, compared with two others", cost(database, beside(name, MONTH)))
+        for by in By:
+            grouped = beside(name, replace(MONTH, by=by))
+            line(f"  by {by}", cost(database, grouped), f"{len(grouped()[0].report.rows)} rows")
+        for title, period in (("a year", YEAR), ("three years", ALL)):
+            for each in (None, By.channel, By.assignee, By.tag, By.day, By.month):
+                named = f"{title}, by {each}" if each else title
+                line(named, cost(database, ask(name, replace(period, by=each)), 3))
+        business = replace(ALL, clock=Clock.business, by=By.team)
+        line("three years, by team, opening hours", cost(database, ask(name, business), 3))
+        narrow = replace(MONTH, team=("Team 2",), kind=("problem",), tag=("snö",))
+        line("a month, narrowed to team, kind and tag", cost(database, beside(name, narrow)))
+
+
+def measure_pictures(database: Database) -> None:
+    head("pictures")
+
+    def read(what: Callable[..., Any], asked: Asked, measure: Measure) -> Callable[[], Any]:
+        def ask() -> Any:
+            with database.read() as db:
+                return what(db, asked, measure)
+
+        return ask
+
+    for title, period in (("a month", MONTH), ("a year", YEAR), ("three years", ALL)):
+        line(
+            f"buckets of first responses, {title}",
+            cost(database, read(figures.buckets, period, Measure.first_response)),
+        )
+        line(f"hours and weekdays of mentions, {title}", cost(database, read(figures.heat, period, Measure.mention)))
+
+
+def on(name: str, cases: int, keep: Path | None) -> None:
+    with opened(name, keep) as (database, folder):
+        load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
+        print(f"\n{name}, {os.cpu_count()} processors, load {load}", flush=True)
+        build(database, cases, folder)
+        measure_tables(database)
+        measure_pictures(database)
+
+
+def main() -> None:
+    wanted = argparse.ArgumentParser(description="What reports cost when there is much behind them.")
+    wanted.add_argument("--cases", type=int, default=300_000)
+    wanted.add_argument("--on", nargs="+", choices=("sqlite", "postgresql"), default=("sqlite", "postgresql"))
+    wanted.add_argument("--keep", type=Path)
+    asked = wanted.parse_args()
+    for name in asked.on:
+        on(name, asked.cases, asked.keep)
+
+
+if __name__ == "__main__":
+    main()
