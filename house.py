@@ -22,7 +22,7 @@ from errors import ConfigError, ConfigProblem, GensvarError, NotFoundError
 from models import Account, Source, Team
 from outbound import Client
 from settings import ChannelRules, Settings, SourceSettings
-from triage import policy, watch
+from triage import policy, samples, watch
 
 RUNNING = "running"  # the lock that whoever is at work shares
 
@@ -114,7 +114,10 @@ def declare(house: House, at: datetime) -> None:
         accounts = _declare_accounts(db, house)
         _declare_sources(db, house, accounts, at)
         _declare_teams(db, house)
+        zone = policy.read(db).zone
         policy.declare(db, house.settings, at)
+        if policy.read(db).zone != zone:  # what was measured counts on other days now
+            samples.mark_all(db)
 
 
 def begin_anew(house: House) -> None:
