@@ -1044,6 +1044,7 @@ class Sample(Base):
     user_id: Mapped[int | None]
     how: Mapped[str | None] = mapped_column(String(20))
     n: Mapped[int] = mapped_column(default=1)  # of what is only counted
+    provisional: Mapped[bool] = mapped_column(default=False)  # taken before the reactions to what had happened
     imported: Mapped[bool] = mapped_column(default=False)
     channel: Mapped[str] = mapped_column(String(40))
     source_id: Mapped[int | None]
@@ -1054,7 +1055,13 @@ class Sample(Base):
     language: Mapped[str | None] = mapped_column(String(20))
     sentiment: Mapped[str | None] = mapped_column(String(20))
     case: Mapped[Case] = relationship()
-    __table_args__ = (Index(None, "measure", "day", "id"),)
+    __table_args__ = (  # all that figures are made of: a report reads it from end to end, and never the rows
+        Index(
+            "ix_samples_figures", "measure", "day", "imported", "channel", "source_id", "team_id", "assignee_id",
+            "user_id", "kind", "category", "language", "sentiment", "seconds", "business", "late", "how", "n", "hour",
+            "case_id",
+        ),
+    )  # fmt: skip
 
 
 class Unmeasured(Base):

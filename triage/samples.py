@@ -3,7 +3,8 @@
 The only door to ``samples``, ``unmeasured``, ``backlog`` and ``figure_checks``. A reaction to each event marks
 its case; ``catch_up`` measures what is marked, in batches. So a case in which much happens at once is measured once.
 
-What a sample was measured with stays with it: when a calendar or a target is changed later, neither is what was.
+What a sample was measured with stays with it: when a calendar or a target is changed later, neither is what was. Only
+what was ``provisional`` is measured with what holds now: reactions may since have given the case its team or target.
 """
 
 from __future__ import annotations
@@ -117,9 +118,10 @@ def refresh(db: Session, case_ids: Sequence[int]) -> list[dict[str, Any]]:
 def _retake(db: Session, case_ids: Sequence[int]) -> list[tuple[int, list[Mapping[str, Any]], list[Mapping[str, Any]]]]:
     """Returns the cases whose samples are different now, each with those it had and those it has."""
     there = _stored(db, case_ids)
+    early = frozenset(db.scalars(_reacting().where(CaseEvent.case_id.in_(case_ids))))
     changed = []
     for case_id, taken in _take(db, case_ids, there).items():
-        wanted = [each.row for each in taken]
+        wanted = [{**each.row, "provisional": case_id in early} for each in taken]
         stored = there.get(case_id, [])
         if Counter(map(tuple, stored)) != Counter(tuple(row.values()) for row in wanted):
             changed.append((case_id, [sample._mapping for sample in stored], wanted))
@@ -177,7 +179,8 @@ def _take(db: Session, case_ids: Sequence[int], there: Mapping[int, Sequence[Any
 
 
 def _taken(case: Any, history: History, books: _Books, there: Sequence[Any]) -> Iterable[Taken]:
-    pinned = {(each.measure, each.started_at, each.at): each for each in there if each.seconds is not None}
+    settled = [each for each in there if each.seconds is not None and not each.provisional]
+    pinned = {(each.measure, each.started_at, each.at): each for each in settled}
     counted: Counter[tuple[int, int]] = Counter()
     common = {"case_id": case.id, **{name: getattr(case, name) for name in OF_THE_CASE}}
     blank = dict.fromkeys(_COLUMNS)
@@ -189,7 +192,7 @@ def _taken(case: Any, history: History, books: _Books, there: Sequence[Any]) -> 
             continue
         row = blank | common | {
             "measure": each.measure.value, "day": day, "hour": hour, "at": each.at, "started_at": each.started_at,
-            "user_id": each.user_id, "how": each.how.value if each.how else None, "n": 1,
+            "user_id": each.user_id, "how": each.how.value if each.how else None, "n": 1, "provisional": False,
         }  # fmt: skip
         used: Calendar | None = None
         if each.started_at is not None and each.measure is not Measure.promise:
@@ -207,6 +210,7 @@ def _taken(case: Any, history: History, books: _Books, there: Sequence[Any]) -> 
     for (day, hour), n in counted.items():
         at = datetime.combine(date.fromordinal(day), time(hour), books.zone).astimezone(UTC)
         row = blank | common | {"measure": Measure.mention.value, "day": day, "hour": hour, "at": at, "n": n}
+        row["provisional"] = False
         yield Taken(row, Measured(Measure.mention, at), None)
 
 
