@@ -18,13 +18,13 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, Text, cast, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, Text, case, cast, func, literal, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from errors import InvalidInput
 from models import Case, CaseStatus, CaseTag, Sample, Source, Team, User
 from triage import policy
-from triage.measures import VERSION, Measure
+from triage.measures import VERSION, How, Measure
 
 FEW_OF_A_PERSON = 3  # below, nothing is said of how long one person took
 FEW_FOR_P90 = 10
@@ -172,18 +172,16 @@ def report(db: Session, asked: Asked, measures: Iterable[Measure] = RESPONSE_TIM
     """The figures of a period, for each key of ``asked.by`` and in all.
 
     A case with two tags is in both their lines, and once in the total; other lines add up to it. The number of queries
-    grows with the measures, not with what they find.
+    depends neither on the measures nor on what they find.
     """
     wanted = [asked.first if each is Measure.first_response else each for each in measures]
     lines = _Lines(asked)
-    for each in wanted:
-        lines.read(db, each)
+    lines.read(db, wanted)
     lines.read_waiting(db)
     names = _names(db, asked.by)
     total = _Lines(replace(asked, by=None))
     if asked.by is By.tag:
-        for each in wanted:
-            total.read(db, each)
+        total.read(db, wanted)
         total.read_waiting(db)
     else:
         lines.into(total)
@@ -202,32 +200,54 @@ class _Lines:
         self.counts: dict[Any, Counter[str]] = defaultdict(Counter)
         self.waiting: dict[Any, tuple[int, datetime]] = {}
 
-    def read(self, db: Session, measure: Measure) -> None:
-        key = key_of(self.asked.by, measure)
-        grouped = select(key.label("key"), Sample.how, func.sum(Sample.n)).where(*conditions(db, self.asked, measure))
-        for raw, how, n in db.execute(_tagged(grouped, self.asked.by).group_by(key, Sample.how)):
-            one = self._key(raw)
-            self.counts[one][measure] += int(n)
-            if how is not None:
-                self.counts[one][f"{measure}:{how}"] += int(n)
-        if measure not in TIMED:
+    def read(self, db: Session, measures: Sequence[Measure]) -> None:
+        self._count(db, [each for each in measures if each not in TIMED])
+        self._time(db, [each for each in measures if each in TIMED])
+
+    def _count(self, db: Session, measures: Sequence[Measure]) -> None:
+        """What is only counted, the database counts: all of it in one statement."""
+        if not measures:
             return
+        parts = []
+        for measure in measures:
+            name, key = literal(measure.value, Text()), key_of(self.asked.by, measure)
+            grouped = select(name, key.label("key"), Sample.how, func.sum(Sample.n))
+            grouped = _tagged(grouped.where(*conditions(db, self.asked, measure)), self.asked.by)
+            parts.append(grouped.group_by(key, Sample.how) if self.asked.by else grouped.group_by(Sample.how))
+        for name, raw, how, n in db.execute(union_all(*parts)):
+            self._add(self._key(raw), name, how, int(n))
+
+    def _time(self, db: Session, measures: Sequence[Measure]) -> None:
+        """What took time is ranked here: each row comes as its key, its seconds, and what else is counted of it."""
         value = Sample.business if self.asked.clock is Clock.business else Sample.seconds
-        keys, seconds, late = columns(db, self.asked, measure, key, value, Sample.late)
-        by_key: dict[Any, list[int]] = defaultdict(list)
-        if self.asked.by is None:
-            by_key[None] = seconds
-            self.targets[measure] = Counter((None, bool(each)) for each in late if each is not None)
-        else:
-            for one, took in zip(keys, seconds, strict=True):
-                by_key[one].append(took)
-            self.targets[measure] = Counter(
-                (self._key(one), bool(each)) for one, each in zip(keys, late, strict=True) if each is not None
-            )
-        merged: dict[Any, list[int]] = defaultdict(list)
-        for one, many in by_key.items():
-            merged[self._key(one)] += many
-        self.seconds[measure] = merged
+        wanted = [(key_of(self.asked.by, each),) if self.asked.by else () for each in measures]
+        columns = [(*key, value, _COUNTED) for key in wanted]
+        for measure, (*keyed, seconds, counted) in zip(
+            measures, gathered(db, self.asked, measures, columns), strict=True
+        ):
+            if self.asked.by is None:
+                by_key = {None: seconds} if seconds else {}
+                many = Counter((None, each) for each in counted)
+            else:
+                raws = keyed[0]
+                if self.asked.by is By.month:
+                    raws = [month_of(raw) for raw in raws]
+                by_key = defaultdict(list)
+                for raw, took in zip(raws, seconds, strict=True):
+                    by_key[raw].append(took)
+                many = Counter(zip(raws, counted, strict=True))
+            self.seconds[measure] = by_key
+            targets = self.targets[measure] = Counter()
+            for (key, code), n in many.items():
+                how, late = divmod(code, 3)
+                self._add(key, measure, _HOWS[how], n)
+                if late:
+                    targets[key, late == 2] += n
+
+    def _add(self, key: Any, measure: str, how: str | None, n: int) -> None:
+        self.counts[key][measure] += n
+        if how is not None:
+            self.counts[key][f"{measure}:{how}"] += n
 
     def read_waiting(self, db: Session) -> None:
         """Who waits for an answer now, since before the end of the period."""
@@ -300,14 +320,30 @@ def rank(ordered: Sequence[int], percent: int) -> int:
 # -- what is asked of the database -----------------------------------------------------------------------------------
 
 
-def columns(db: Session, asked: Asked, measure: Measure, *wanted: Any) -> list[list[Any]]:
-    """These columns of the samples of a measure, each as a list, in no order but all in the same."""
+_HOWS: tuple[str | None, ...] = (None, *How)
+_COUNTED = (  # of what took time: how it was done, and whether in time (1), late (2) or without a target, as one number
+    case({how: place * 3 for place, how in enumerate(_HOWS) if how is not None}, value=Sample.how, else_=0)
+    + case((Sample.late.is_(None), 0), (Sample.late, 2), else_=1)
+)
+
+
+def gathered(
+    db: Session, asked: Asked, measures: Sequence[Measure], columns: Sequence[Sequence[Any]]
+) -> list[list[list[Any]]]:
+    """For each measure these columns of its samples, each as a list, in no order but all in the same: one statement."""
+    if not measures:
+        return []
     postgresql = db.get_bind().dialect.name == "postgresql"
     gather: Callable[[Any], Any] = func.json_agg if postgresql else func.json_group_array
-    gathered: list[ColumnElement[str]] = [cast(gather(each), Text) for each in wanted]
-    asking: Select[Any] = select(*gathered).select_from(Sample).where(*conditions(db, asked, measure))  # type: ignore[assignment]  # of a length it cannot know
-    row = db.execute(_tagged(asking, asked.by)).one()
-    return [[] if text is None else json.loads(text) for text in row]
+    parts = []
+    for measure, wanted in zip(measures, columns, strict=True):
+        arrays: list[ColumnElement[str]] = [cast(gather(each), Text) for each in wanted]
+        part: Select[Any] = select(literal(measure.value, Text()), *arrays).select_from(Sample)  # type: ignore[assignment]  # of a length it cannot know
+        parts.append(_tagged(part.where(*conditions(db, asked, measure)), asked.by))
+    found = {
+        row[0]: [[] if text is None else json.loads(text) for text in row[1:]] for row in db.execute(union_all(*parts))
+    }
+    return [found[measure.value] for measure in measures]
 
 
 def _tagged(asking: Select[Any], by: By | None) -> Select[Any]:
@@ -331,7 +367,7 @@ def conditions(db: Session, asked: Asked, measure: Measure) -> list[ColumnElemen
         (person, asked.assignee, select(User.id).where(User.email.in_(asked.assignee))),
     ):
         if names:
-            found.append(_among(column, names, names if ids is None else db.scalars(ids).all()))
+            found.append(_among(column, names, names if ids is None else ids))
     if asked.tag:
         tagged = select(CaseTag.case_id).where(CaseTag.tag.in_(asked.tag))
         without = Sample.case_id.not_in(select(CaseTag.case_id)) if NONE in asked.tag else literal(False)
@@ -358,7 +394,7 @@ def _case_conditions(db: Session, asked: Asked) -> list[ColumnElement[bool]]:
         (Case.assignee_id, asked.assignee, select(User.id).where(User.email.in_(asked.assignee))),
     ):
         if names:
-            found.append(_among(column, names, names if ids is None else db.scalars(ids).all()))
+            found.append(_among(column, names, names if ids is None else ids))
     if asked.tag:
         tagged = select(CaseTag.case_id).where(CaseTag.tag.in_(asked.tag))
         without = Case.id.not_in(select(CaseTag.case_id)) if NONE in asked.tag else literal(False)
@@ -366,7 +402,7 @@ def _case_conditions(db: Session, asked: Asked) -> list[ColumnElement[bool]]:
     return found
 
 
-def _among(column: Any, names: Collection[str], values: Collection[Any]) -> ColumnElement[bool]:
+def _among(column: Any, names: Collection[str], values: Collection[Any] | Select[Any]) -> ColumnElement[bool]:
     wanted: ColumnElement[bool] = column.in_(values)
     return or_(wanted, column.is_(None)) if NONE in names else wanted
 
@@ -431,7 +467,7 @@ def midnight(day: date, zone: ZoneInfo) -> datetime:
 def buckets(db: Session, asked: Asked, measure: Measure) -> list[int]:
     """How many took at most each of ``BUCKETS``, and the last: more."""
     value = Sample.business if asked.clock is Clock.business else Sample.seconds
-    (seconds,) = columns(db, replace(asked, by=None), measure, value)
+    ((seconds,),) = gathered(db, replace(asked, by=None), [measure], [[value]])
     found = [0] * (len(BUCKETS) + 1)
     for took in seconds:
         found[next((n for n, most in enumerate(BUCKETS) if took <= most), len(BUCKETS))] += 1
