@@ -171,8 +171,14 @@ def test_nonsense_is_refused(browser: Open, query: str) -> None:
     assert browser().get(f"/live/stream?{query}").status_code == 400
 
 
-def test_what_cannot_be_searched_for_is_refused_and_not_looked_for_again(browser: Open) -> None:
-    assert browser().get(f"/live/stream?window={NAME}&list=1&q=%22").status_code == 422
+def test_a_list_that_cannot_be_read_has_no_news_and_its_window_lives(
+    browser: Open, storby: House, clock: FakeClock
+) -> None:
+    told = browser().get(f"/live?window={NAME}&list=1&q=%22&after=0")
+    assert told.status_code == 200
+    screens.collect(storby, screens.mention(52, "Soporna?", clock()), at=clock())
+    later = browser().get(f"/live?window={NAME}&list=1&q=%22&after=0").get_json()
+    assert "views" in later or "last" in later, later
 
 
 # -- what ends it -----------------------------------------------------------------------------------------------------

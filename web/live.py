@@ -21,7 +21,9 @@ from functools import partial
 
 from flask import Blueprint, Flask, Response, abort, current_app, g, jsonify, make_response, render_template, request
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+from errors import InvalidInput
 from house import House
 from models import Case
 from web import notices, panes, preferences, presence, views
@@ -29,7 +31,7 @@ from web.context import as_number, house, now, user, whole_number
 from web.finding import wanted_cases
 from web.hub import Asked, Hub, State, Telling, Window, written
 from web.inbox import newest_event
-from web.queries import cases_among, cases_numbered
+from web.queries import CaseFilter, cases_among, cases_numbered
 from web.rows import rows
 
 pages = Blueprint("live", __name__, url_prefix="/live")
@@ -58,17 +60,15 @@ def _hub() -> Hub:
 
 
 def _window(*, streams: bool) -> Window:
-    """The window that asks. Raises 400 where it does not say what it should, 422 for a list that cannot be read."""
+    """The window that asks. Raises 400 where it does not say what it should. A list that cannot be read has no news."""
     name, args = request.args.get("window", ""), request.args
     if not NAME.fullmatch(name) and (name or streams):
         abort(400)
     back = as_number(request.headers.get("Last-Event-ID", ""))
     after = [number for number in (whole_number("after"), back) if number is not None]
-    wanted = wanted_cases(panes.list_args(), user()) if args.get("list") else None
     case = whole_number("case")
     with house().database.read() as db:
-        if wanted is not None:
-            cases_among(db, [0], wanted)
+        wanted = _list(db) if args.get("list") else None
         counted = views.counted(db, user()) if wanted is not None else {}
         if case is not None and db.scalar(select(Case.id).where(Case.id == case)) is None:
             case = None
@@ -83,6 +83,15 @@ def _window(*, streams: bool) -> Window:
         gone=request.environ.get("waitress.client_disconnected", lambda: False) if streams else lambda: False,
         asked_at=None if streams else time.monotonic(),
     )
+
+
+def _list(db: Session) -> CaseFilter | None:
+    wanted = wanted_cases(panes.list_args(), user())
+    try:
+        cases_among(db, [0], wanted)
+    except InvalidInput:  # the page itself says what is wrong with it
+        return None
+    return wanted
 
 
 @pages.get("/stream")
