@@ -79,7 +79,9 @@ def midnights(db: Session, asked: Asked) -> list[Midnight]:
     days = select(Backlog.day).where(Backlog.day.between(first, last)).distinct().order_by(Backlog.day)
     found = {day: Midnight(date.fromordinal(day)) for day in db.scalars(days)}
     for row in rows:
-        lying = [(row.n, row.oldest_at, (row[4],))] if not one_by_one else _single(asked, row, cases)
+        lying: list[tuple[int, datetime, tuple[str | None, ...]]] = [(row.n, row.oldest_at, (row[4],))]
+        if one_by_one:
+            lying = [(1, opened_at, keys) for _, opened_at, keys in _single(asked, row, cases)]
         for n, oldest, keys in lying:
             if n == 0:
                 continue
@@ -107,6 +109,22 @@ def report(db: Session, asked: Asked) -> Report:
         rows = [_row(key, last.day, lying) for key, lying in last.by.items()]
     rows.sort(key=lambda row: (row.key == NONE, (row.key or "").casefold(), row.key or ""))
     return Report(asked, tuple(rows), _row(None, last.day, last.total))
+
+
+def numbers(db: Session, asked: Asked, states: Collection[str] = (), key: str | None = None) -> list[int]:
+    """The cases that lay there at the one midnight asked for, in these states (or any), in the line of this key."""
+    where = [Backlog.day == asked.start.toordinal(), *_conditions(db, asked)]
+    if states:
+        where.append(Backlog.state.in_(states))
+    columns = (Backlog.day, Backlog.cases, Backlog.n, Backlog.oldest_at, _key(asked.by))
+    rows = db.execute(select(*columns).where(*where)).all()
+    names = _names(db, asked.by)
+    if asked.tag or asked.by in OF_A_CASE:
+        cases = _cases(db, {number for row in rows for number in row.cases})
+        lying = [each for row in rows for each in _single(asked, row, cases)]
+    else:
+        lying = [(number, row.oldest_at, (row[4],)) for row in rows for number in row.cases]
+    return [number for number, _, keys in lying if key is None or key in {names(each) for each in keys}]
 
 
 def midnight_of(row: Row) -> str | None:
@@ -174,16 +192,17 @@ def _cases(db: Session, numbers: Collection[int]) -> dict[int, _Case]:
 def _single(
     asked: Asked, row: Any, cases: Mapping[int, _Case]
 ) -> Iterable[tuple[int, datetime, tuple[str | None, ...]]]:
+    """The cases of a stored row one by one: number, since when, in which lines."""
     for number in row.cases:
         case = cases.get(number)
         if case is None or (asked.tag and not set(asked.tag) & set(case.tags or (NONE,))):
             continue
         if asked.by is By.tag:
-            yield 1, case.opened_at, case.tags or (None,)
+            yield number, case.opened_at, case.tags or (None,)
         elif asked.by is By.sentiment:
-            yield 1, case.opened_at, (case.sentiment,)
+            yield number, case.opened_at, (case.sentiment,)
         else:
-            yield 1, case.opened_at, (row[4],)
+            yield number, case.opened_at, (row[4],)
 
 
 # -- late by now -----------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from database import Database
 from errors import NotFoundError
 from models import (
     Author,
+    Backlog,
     Base,
     Case,
     CaseEvent,
@@ -145,6 +146,7 @@ def _criteria(hidden: frozenset[int]) -> Iterable[Any]:
     theirs = _cases.c.team_id.in_(hidden)
     for model in _hanging:
         yield with_loader_criteria(model, ~exists().where(_cases.c.id == model.case_id, theirs))
+    yield with_loader_criteria(Backlog, or_(Backlog.team_id.is_(None), Backlog.team_id.not_in(hidden)))
     linked = exists().where(_cases.c.id == CaseLink.other_id, theirs)
     yield with_loader_criteria(CaseLink, ~linked)
     of_theirs = exists().where(_events.c.id == Notice.event_id, _cases.c.id == _events.c.case_id, theirs)

@@ -16,7 +16,7 @@ from web.i18n import number
 from web.report_words import took
 
 HEADROOM = 0.92  # of the height: above is room for what is written over a bar
-NAMED = 6  # places named under a chart
+NAMED = 5  # places named under a chart
 LABELLED = 8  # up to so many bars, each bears its value
 
 

@@ -263,6 +263,11 @@ def day(on: date) -> str:
     return _date(on, "EEE d MMM y", _locale())
 
 
+def day_of_month(on: date) -> str:
+    """As short as can be: "24 Oct"."""
+    return _date(on, "d MMM", _locale())
+
+
 def month(on: date) -> str:
     """A month of a year: "November 2026"."""
     return _date(on, "LLLL y", _locale())

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 
 from models import Kind, Sentiment
-from reports.figures import NONE, By, Clock
+from reports.behind import Now, Wanted
+from reports.figures import BUCKETS, NONE, By, Clock
 from reports.tables import Unit, Value
 from triage.measures import How, Measure
 from web import labels
 from web.i18n import clock as instant
 from web.i18n import day as long_day
-from web.i18n import duration, money, month, number, percent, seconds, short_day
+from web.i18n import day_name, day_of_month, duration, money, month, number, percent, seconds
 from web.i18n import gettext as _
 
 LONG = 100 * 3600  # seconds; above, minutes tell nothing
@@ -91,7 +93,13 @@ def dated(grouped: By, on: date) -> str:
 
 def dated_short(grouped: By, on: date) -> str:
     """The same under a chart."""
-    return month(on) if grouped is By.month else short_day(on)
+    return month(on) if grouped is By.month else day_of_month(on)
+
+
+def span(start: date, end: date) -> str:
+    """A period, ``end`` exclusive."""
+    last = end - timedelta(days=1)
+    return long_day(start) if last == start else f"{long_day(start)} – {long_day(last)}"
 
 
 def nothing(grouped: By) -> str:
@@ -113,6 +121,18 @@ def clock(value: Clock) -> str:
 
 def clock_short(value: Clock) -> str:
     return _("open") if value is Clock.business else _("all")
+
+
+def clock_in(value: Clock) -> str:
+    """In a sentence."""
+    return _("in opening hours") if value is Clock.business else _("around the clock")
+
+
+def buckets() -> list[str]:
+    """How long something took, by ``reports.figures.BUCKETS``."""
+    hours = [seconds // 3600 for seconds in BUCKETS]
+    spans = [_("%(from)s–%(to)s h", **{"from": number(low), "to": number(high)}) for low, high in pairwise((0, *hours))]
+    return [*spans, _("more than %(n)s h", n=number(hours[-1]))]
 
 
 # -- columns ---------------------------------------------------------------------------------------------------------
@@ -157,15 +177,49 @@ PARTS: Mapping[str, Callable[[], str]] = {  # of a time: the ends of its columns
     "_n": lambda: _("Number"),
     "_median_s": lambda: _("Median"),
     "_p90_s": lambda: _("90th percentile"),
-    "_within_target": lambda: _("Within target"),
+    "_with_target": lambda: _("With a target"),
+    "_met": lambda: _("In time"),
+    "_missed": lambda: _("Late"),
+    "_within_target": lambda: _("Share in time"),
     "_mean_s": lambda: _("Mean"),
 }
 COLUMNS: Mapping[str, Callable[[], str]] = {  # the others
     "received": lambda: _("Received"),
+    "mentions": lambda: _("Mentions"),
+    "ignored": lambda: _("Ignored"),
+    "ignored_share": lambda: _("Share ignored"),
     "answered": lambda: _("Answered"),
+    "answers": lambda: _("Answers"),
+    "answers_gensvar": lambda: _("Written here"),
+    "answers_network": lambda: _("In the network’s own app"),
+    "answers_elsewhere": lambda: _("Answered elsewhere"),
+    "answers_shared": lambda: _("One answer for all"),
     "still_waiting": lambda: _("Still waiting"),
     "oldest_waiting_since": lambda: _("Oldest waits since"),
+    "late_now": lambda: _("Late now"),
+    "closings": lambda: _("Closed"),
+    "zero_touch": lambda: _("Closed without an answer"),
+    "zero_touch_share": lambda: _("Share without an answer"),
+    "one_touch": lambda: _("Closed with one answer"),
+    "one_touch_share": lambda: _("Share with one answer"),
+    "reopened": lambda: _("Opened again"),
+    "reopen_rate": lambda: _("Share opened again"),
+    "touchless_reopened": lambda: _("Opened again by a thank-you"),
+    "midnight": lambda: _("Midnight"),
+    "unfinished": lambda: _("Unfinished"),
+    "open": lambda: _("Open"),
+    "waiting": lambda: _("Waiting for the author"),
+    "snoozed": lambda: _("Put off"),
+    "oldest_since": lambda: _("Oldest since"),
+    "promises": lambda: _("Promises"),
+    "kept": lambda: _("Kept in time"),
+    "kept_late": lambda: _("Kept late"),
+    "dropped": lambda: _("Dropped"),
+    "still_open": lambda: _("Still open"),
+    "overdue_now": lambda: _("Late now"),
+    "kept_share": lambda: _("Share kept in time"),
 }
+TIMES: Mapping[str, Measure] = {each.value: each for each in Measure}
 
 
 def split(name: str) -> tuple[str, str]:
@@ -174,9 +228,6 @@ def split(name: str) -> tuple[str, str]:
         if name.endswith(end) and name[: -len(end)] in TIMES:
             return name[: -len(end)], end
     return "", name
-
-
-TIMES: Mapping[str, Measure] = {each.value: each for each in Measure}
 
 
 def block(timed: str) -> str:
@@ -193,12 +244,104 @@ def column(name: str) -> str:
 
 
 def anchor(name: str) -> str:
-    """Where on the page of definitions a column is explained."""
-    timed, _part = split(name)
+    """Where on the page of definitions, and in docs/figures.md, a column is explained."""
+    timed, part = split(name)
+    if part in ("_with_target", "_met", "_missed", "_within_target"):
+        return "within-target"
     return (timed or ABOUT.get(name, name)).replace("_", "-")
 
 
-ABOUT: Mapping[str, str] = {"answered": "first_response", "oldest_waiting_since": "still_waiting"}
+ABOUT: Mapping[str, str] = {  # columns that are explained under another name
+    "answered": "first_response",
+    "mentions": "mention",
+    "answers": "answer",
+    "answers_gensvar": "answer",
+    "answers_network": "answer",
+    "answers_elsewhere": "answer",
+    "answers_shared": "answer",
+    "ignored_share": "ignored",
+    "oldest_waiting_since": "still_waiting",
+    "late_now": "still_waiting",
+    "closings": "closing",
+    "reopened": "reopen",
+    "reopen_rate": "reopen",
+    "touchless_reopened": "reopen",
+    "zero_touch_share": "zero_touch",
+    "one_touch_share": "one_touch",
+    **dict.fromkeys(("midnight", "unfinished", "open", "waiting", "snoozed", "oldest_since"), "backlog"),
+    **dict.fromkeys(("promises", "kept", "kept_late", "dropped", "still_open", "overdue_now", "kept_share"), "promise"),
+}
+
+
+# -- earlier periods -------------------------------------------------------------------------------------------------
+
+
+def change(unit: Unit, now: float, then: float) -> str:
+    """How a figure went since then, absolutely and in per cent, in words: more, fewer, faster, slower."""
+    if now == then:
+        return _("the same")
+    less, by = now < then, abs(now - then)
+    if unit is Unit.share:
+        points = number(round(by * 100, 1))
+        return _("%(n)s percentage points lower", n=points) if less else _("%(n)s percentage points higher", n=points)
+    if unit is Unit.seconds:
+        said = _("%(time)s faster", time=took(by)) if less else _("%(time)s slower", time=took(by))
+    else:
+        said = _("%(n)s fewer", n=number(by)) if less else _("%(n)s more", n=number(by))
+    return f"{said} ({'−' if less else '+'}{percent(by / then)})" if then else said
+
+
+# -- the cases behind a figure --------------------------------------------------------------------------------------
+
+
+def figure(what: Measure | Now) -> str:
+    """The name of what was counted."""
+    if isinstance(what, Measure):
+        return measure(what)
+    return {
+        Now.waiting: _("Waiting for an answer now"),
+        Now.late: _("Waiting for an answer, and late by now"),
+        Now.backlog: _("Unfinished at midnight"),
+    }[what]
+
+
+def behind(wanted: Wanted, people: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What a figure was counted of, besides the period: label, words."""
+    found: list[tuple[str, str]] = []
+    asked = wanted.asked
+    if wanted.night is not None:
+        found.append((_("Midnight"), long_day(wanted.night)))
+    if wanted.key is not None and asked.by is not None:
+        found.append((by(asked.by), key(asked.by, wanted.key, people)))
+    if wanted.hows:
+        found.append((_("Only"), ", ".join(how_named(each) for each in wanted.hows)))
+    if wanted.targeted:
+        found.append((_("Target"), _("had one")))
+    if wanted.late is not None:
+        found.append((_("Target"), _("late") if wanted.late else _("in time")))
+    if wanted.overdue:
+        found.append((_("Promises"), _("late now")))
+    if wanted.bucket is not None:
+        found.append((clock(asked.clock), buckets()[wanted.bucket]))
+    if wanted.weekday is not None:
+        found.append((_("Weekday"), day_name(wanted.weekday)))
+    if wanted.hour is not None:
+        found.append((_("Hour"), hour(wanted.hour)))
+    for name in ("channel", "source", "team", "assignee", "kind", "tag", "category", "language"):
+        values = getattr(asked, name)
+        if values:
+            found.append((by(By(name)), ", ".join(key(By(name), value, people) for value in values)))
+    return found
+
+
+def hour(of: int) -> str:
+    return f"{of:02}–{(of + 1) % 24:02}"
+
+
+def how_named(name: str) -> str:
+    if name in list(How) and name != How.open:
+        return how(How(name))
+    return column(name)
 
 
 # -- what each figure means ------------------------------------------------------------------------------------------
@@ -213,13 +356,178 @@ class Meaning:
     says: tuple[str, ...]
 
 
-def compared(unit: Unit, now: float, then: float) -> str:
-    """Which way a figure went, in a word; empty where it did not."""
-    if now == then:
-        return ""
-    less = now < then
-    if unit is Unit.seconds:
-        return _("faster") if less else _("slower")
-    if unit is Unit.share:
-        return _("lower") if less else _("higher")
-    return _("fewer") if less else _("more")
+def meanings() -> list[Meaning]:
+    """In the order in which the page has them."""
+    return [
+        Meaning(
+            "received",
+            _("Received"),
+            (
+                _("A case counts on the day we first saw it."),
+                _("A case merged into another does not count: what was said in it is counted there."),
+            ),
+        ),
+        Meaning(
+            "mention",
+            _("Mentions"),
+            (
+                _("Everything said that concerns us, on the day we saw it."),
+                _("Our own posts, what stands around them, and reposts are not counted."),
+            ),
+        ),
+        Meaning(
+            "first-response",
+            _("First response"),
+            (
+                _("From the publication of the first thing said to the first public answer by a person."),
+                _("The answer counts from when the network confirms it."),
+                _("A failed answer does not stop the clock, nor does a note or a private message."),
+                _("Answers given in the network’s own app and answers somebody says they gave elsewhere count too."),
+                _("Counts on the day of the answer. Where we spoke first there is no first response."),
+            ),
+        ),
+        Meaning(
+            "first-response-seen",
+            _("First response, from when we saw it"),
+            (_("The same, but from when Gensvar saw what was said. The difference is the time collecting took."),),
+        ),
+        Meaning(
+            "next-response",
+            _("Next response"),
+            (
+                _("From the first thing said that had no answer yet to the public answer that followed."),
+                _("What is said while somebody waits does not move the start. Counts on the day of the answer."),
+            ),
+        ),
+        Meaning(
+            "still-waiting",
+            _("Still waiting"),
+            (
+                _("Cases in which somebody waits for an answer now, since before the end of the period."),
+                _("It stands beside every response time, since the slowest answers are those not given yet."),
+                _("Late now: those of them whose target is past."),
+            ),
+        ),
+        Meaning(
+            "answer",
+            _("Answers"),
+            (_("Public answers that are out, by the day and by whoever sent them."),),
+        ),
+        Meaning(
+            "assigned",
+            _("Time to assign"),
+            (_("From when we saw the case until somebody had it. Given on to another person, the first time counts."),),
+        ),
+        Meaning(
+            "first-resolution",
+            _("First resolution"),
+            (_("From the publication of the first thing said to the first time the case was closed."),),
+        ),
+        Meaning(
+            "resolution",
+            _("Full resolution"),
+            (_("To the last time it was closed, if it is closed now. Counts on that day."),),
+        ),
+        Meaning(
+            "active",
+            _("Active time"),
+            (
+                _("The part of the full resolution in which it was our turn."),
+                _("Without waiting for the author, and without the time it was put off or done."),
+            ),
+        ),
+        Meaning(
+            "closing",
+            _("Closed"),
+            (_("Each time a case was closed, by the day and by whoever closed it."),),
+        ),
+        Meaning(
+            "zero-touch",
+            _("Closed without an answer"),
+            (_("Closed cases without any public answer from us."),),
+        ),
+        Meaning(
+            "one-touch",
+            _("Closed with one answer"),
+            (_("Closed cases with exactly one public answer that were not opened again."),),
+        ),
+        Meaning(
+            "reopen",
+            _("Opened again"),
+            (
+                _("Of the cases closed in the period, those opened again within 14 days."),
+                _("Opened again by a thank-you: closed again within 24 hours without an answer; counted apart."),
+            ),
+        ),
+        Meaning(
+            "ignored",
+            _("Ignored"),
+            (
+                _("Cases put aside as spam or not about us, by the day and by whoever did it."),
+                _("They have no response times, and are counted so that lateness cannot hide there."),
+            ),
+        ),
+        Meaning(
+            "within-target",
+            _("Share in time"),
+            (
+                _("Of the answers and resolutions that had a target, those that kept it."),
+                _("The target is the one that held then. A later change of it does not change the past."),
+            ),
+        ),
+        Meaning(
+            "backlog",
+            _("Unfinished at midnight"),
+            (
+                _("What was open, waiting for its author or put off when the day began. Stored then."),
+                _("By day, week or month a line is the midnight with which that began."),
+                _("By anything else, and in all, it is the last midnight of the period."),
+            ),
+        ),
+        Meaning(
+            "promise",
+            _("Promises"),
+            (
+                _("Counts on the day it was promised for."),
+                _("Kept late: kept after that day. Late now: still open, and that day is past."),
+            ),
+        ),
+        Meaning(
+            "median",
+            _("Median, 90th percentile, mean"),
+            (
+                _("Median: half took at most so long."),
+                _("90th percentile: nine of ten took at most so long. Shown from 10 on."),
+                _("Both are times that occurred, ranked over all of them, never an average of averages."),
+                _("The mean only stands beside them: one very late answer moves it far."),
+            ),
+        ),
+        Meaning(
+            "opening-hours",
+            _("Around the clock and in opening hours"),
+            (
+                _("In opening hours: only time within the opening hours of the team, without holidays."),
+                _("What came and was answered outside them took no time."),
+                _("The calendar a time was measured with stays with it."),
+            ),
+        ),
+        Meaning(
+            "persons",
+            _("Persons"),
+            (
+                _("Times are credited to whoever sent the answer or closed the case, not to whom the case belongs."),
+                _("Of fewer than 3 times by one person nothing but the number is shown."),
+                _("Only managers and administrators see the lines of other people."),
+            ),
+        ),
+        Meaning(
+            "imported",
+            _("Imported history"),
+            (_("What was imported starts no clock and is left out, unless it is asked for."),),
+        ),
+        Meaning(
+            "tags",
+            _("Tags"),
+            (_("A case with two tags stands in both lines, and once in the total. Other lines add up to it."),),
+        ),
+    ]

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 from itertools import groupby
 from typing import Any
 
-from flask import Blueprint, abort, make_response, render_template, request
+from flask import Blueprint, abort, make_response, render_template, request, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
@@ -20,12 +21,16 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from errors import InvalidInput
 from models import Role, User
+from reports import behind, figures, tables
+from reports.backlog import STATES, midnight_of
 from reports.figures import NONE, Asked, By, Clock, Report, Row
 from reports.tables import Column, Table, Unit, Value
 from triage import samples
-from triage.measures import VERSION
-from web import finding, report_words
+from triage.measures import VERSION, Measure
+from web import charts, finding, report_words
 from web.context import house, is_at_least, now, user, zone
+from web.i18n import day as long_day
+from web.i18n import day_name, ngettext, number, percent
 from web.i18n import gettext as _
 
 pages = Blueprint("reports", __name__, url_prefix="/reports")
@@ -46,8 +51,15 @@ class Tab:
     managers: bool = False
 
 
-TABS: list[Tab] = [
+TABS: list[Tab] = [  # other modules of reports add theirs here
     Tab("reports.overview", lambda: _("Overview")),
+    Tab("reports.response_times", lambda: _("Response times")),
+    Tab("reports.resolution", lambda: _("Resolution")),
+    Tab("reports.volume", lambda: _("Volume")),
+    Tab("reports.team", lambda: _("Team")),
+    Tab("reports.sla", lambda: _("Targets")),
+    Tab("reports.backlog_page", lambda: _("Backlog")),
+    Tab("reports.promises", lambda: _("Promises")),
 ]
 
 
@@ -159,6 +171,12 @@ def kept(*without: str) -> dict[str, list[str]]:
     }
 
 
+def again(**changes: Any) -> str:
+    """This address with something else in it; None takes it out."""
+    given = request.args.to_dict(flat=False) | changes
+    return url_for(request.endpoint or "", **{name: value for name, value in given.items() if value is not None})
+
+
 # -- the frame -------------------------------------------------------------------------------------------------------
 
 
@@ -176,6 +194,7 @@ def frame(db: Session | None, asked: Asked | None, *, groups: Sequence[By] = ())
     return {
         "asked": asked,
         "kept": kept,
+        "again": again,
         "tabs": [tab for tab in TABS if not tab.managers or is_at_least(Role.manager)],
         "periods": {name: words() for name, words in PERIODS.items()},
         "chosen_period": _chosen_period(),
@@ -208,7 +227,9 @@ def _fields(db: Session) -> list[tuple[str, str, list[tuple[str, str]]]]:
 @pages.errorhandler(InvalidInput)
 def wrong(error: InvalidInput) -> BaseResponse:
     """The page without figures, what was typed, and what is wrong with it."""
-    shown = render_template("reports_wrong.html", **frame(None, None), message=str(error), fields_wrong=error.fields)
+    with house().database.read() as db:
+        known = frame(db, None)
+    shown = render_template("reports_wrong.html", **known, message=str(error), fields_wrong=error.fields)
     return make_response(shown, 422)
 
 
@@ -275,7 +296,7 @@ def grids(table: Table, other: Table | None = None, *, names: Mapping[str, str] 
         for row in rows:
             cells: list[Cell] = []
             for column in columns:
-                address = behind_address(asked, row.key, column) if column.value(row) else None
+                address = behind_address(asked, row.key, column, night_of(row)) if column.value(row) else None
                 given = [column.value(row)]
                 if column.unit is Unit.seconds and other:
                     twin = beside.get(row.key)
@@ -313,21 +334,564 @@ def _heads(columns: Sequence[Column], *, both: bool) -> Iterator[Head]:
 def _written(column: Column, given: Value, row: Row) -> str:
     if given is None and column.measure and row.timing(column.measure).hidden:
         return _("kept back")
+    if column.name == "midnight" and isinstance(given, str):
+        return long_day(date.fromisoformat(given))
     return report_words.value(column.unit, given, now())
 
 
-def behind_address(asked: Asked, key: str | None, column: Column) -> str | None:
-    """Where what lies behind a figure is listed; None for what is no number of cases."""
-    return None
+def behind_address(asked: Asked, key: str | None, column: Column, night: date | None = None) -> str | None:
+    """Where what a figure counts is listed; None for what counts no cases."""
+    found = behind.of_column(asked, key, column, night)
+    return behind_of(found) if found else None
+
+
+def behind_of(wanted: behind.Wanted) -> str:
+    return url_for("reports.cases", **as_args(wanted.asked, **behind.as_args(wanted)))
+
+
+# -- compared --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Then:
+    """A figure of an earlier period, and how it went since."""
+
+    words: str
+    change: str
+    address: str | None = None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One figure now and then."""
+
+    words: str
+    anchor: str
+    now: str
+    address: str | None
+    then: Sequence[Then]
+
+
+def earlier(asked: Asked) -> list[Asked]:
+    """The period before, and the same a year ago; none where they are not wanted."""
+    if request.args.get("compare") == "off":
+        return []
+    return [replace(asked.previous(), by=None), replace(asked.year_ago(), by=None)]
+
+
+# What is so now was never so then; answered is the number of first responses; the mean is not to be looked at alone.
+NOT_COMPARED = (
+    "answered", "still_waiting", "oldest_waiting_since", "late_now", "overdue_now", "midnight", "oldest_since",
+)  # fmt: skip
+
+
+def compared(table: Table, before: Sequence[Table]) -> list[Compared]:
+    """The totals of a table beside those of earlier periods."""
+    found = []
+    for column, *others in zip(table.columns, *(each.columns for each in before), strict=True):
+        if column.name in NOT_COMPARED or column.name.endswith("_mean_s"):
+            continue
+        row, timed = table.report.total, report_words.split(column.name)[0]
+        given = column.value(row)
+        then = [
+            _then(column, given, other.value(each.report.total), each)
+            for other, each in zip(others, before, strict=True)
+        ]
+        words = report_words.column(column.name)
+        if timed:
+            words = f"{report_words.block(timed)}: {words}"
+        address = behind_address(table.report.asked, None, column, night_of(row)) if given else None
+        found.append(Compared(words, report_words.anchor(column.name), _written(column, given, row), address, then))
+    return found
+
+
+def _then(column: Column, given: Value, was: Value, table: Table) -> Then:
+    if any(each.name == "midnight" for each in table.columns) and night_of(table.report.total) is None:
+        was = None  # nothing was stored then, which is not that nothing lay there
+    words = _written(column, was, table.report.total)
+    change = ""
+    if isinstance(given, int | float) and isinstance(was, int | float):
+        change = report_words.change(column.unit, given, was)
+    total = table.report.total
+    return Then(words, change, behind_address(table.report.asked, None, column, night_of(total)) if was else None)
+
+
+def night_of(row: Row) -> date | None:
+    """The midnight that a line of the backlog is about."""
+    found = midnight_of(row)
+    return date.fromisoformat(found) if found else None
+
+
+# -- over time -------------------------------------------------------------------------------------------------------
+
+
+def step(asked: Asked) -> By:
+    """What a chart of the period has along its foot."""
+    days = (asked.end - asked.start).days
+    return By.day if days <= 45 else By.week if days <= 200 else By.month
+
+
+def steps(by: By, rows: Sequence[Row], asked: Asked) -> list[date]:
+    """Every day, week or month of the period; in one far longer than its figures: as far as they reach."""
+    known = sorted(date.fromisoformat(row.key) for row in rows if row.key)
+    first, last = asked.start, asked.end - timedelta(days=1)
+    if by is By.month and (last - first).days > 366 * 5:
+        first, last = (known[0], known[-1]) if known else (last, last)
+    found, at = [], _begin(by, first)
+    while at <= last:
+        found.append(at)
+        at = _begin(by, at + timedelta(days={By.day: 1, By.week: 7}.get(by, 31)))
+    return found
+
+
+def _begin(by: By, on: date) -> date:
+    if by is By.month:
+        return on.replace(day=1)
+    return on - timedelta(days=on.weekday()) if by is By.week else on
+
+
+Draw = Callable[..., charts.Chart]
+
+
+def over_time(
+    draw: Draw,
+    id: str,
+    title: str,
+    report: Report,
+    *shown: tuple[str, Column],
+    nights: bool = False,
+    tick: Callable[[float], str] | None = None,
+) -> charts.Chart:
+    """A chart of a report by day, week or month: of each ``shown`` its name and its column. Gaps count as nothing,
+    or, of times and of midnights, as not known."""
+    asked, by = report.asked, report.asked.by
+    assert by is not None
+    rows = {row.key: row for row in report.rows}
+    days = steps(by, report.rows, asked)
+    blank: dict[str, Row] = {day.isoformat(): Row(day.isoformat()) for day in days}
+    series = []
+    for name, column in shown:
+        timed = column.unit is Unit.seconds or nights
+        values: list[float | None] = []
+        words: list[str] = []
+        addresses: list[str | None] = []
+        for day in days:
+            row = rows.get(day.isoformat())
+            given = column.value(row or blank[day.isoformat()]) if row or not timed else None
+            values.append(given if isinstance(given, int | float) else None)
+            words.append(_written(column, given, row or blank[day.isoformat()]) or _("none"))
+            night = night_of(row) if row and nights else None
+            addresses.append(behind_address(asked, day.isoformat(), column, night) if given else None)
+        series.append(charts.Series(name, values, words, addresses))
+    labels = [report_words.dated(by, day) for day in days]
+    short = [report_words.dated_short(by, day) for day in days]
+    return draw(id, title, report_words.by(by), labels, series, short=short, tick=tick)
+
+
+# -- the pages -------------------------------------------------------------------------------------------------------
+
+
+def _column(table_of: str, asked: Asked, name: str) -> Column:
+    """A column of a table, for what is drawn of it."""
+    return next(column for column in tables.REPORTS[table_of][0](asked) if column.name == name)
+
+
+def both(db: Session, name: str, asked: Asked) -> tuple[Table, Table | None]:
+    """The table, and the same with the other clock where it has times."""
+    table = tables.build(db, name, asked, now())
+    table = replace(table, report=own_lines(table.report))
+    if not any(column.unit is Unit.seconds for column in table.columns):
+        return table, None
+    other = Clock.calendar if asked.clock is Clock.business else Clock.business
+    return table, tables.build(db, name, replace(asked, clock=other), now())
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A report that has a page. ``usual``: what it is grouped by unless one says otherwise."""
+
+    title: Callable[[], str]
+    about: Callable[[], str]
+    usual: By
+    charts: Callable[[Session, Asked, Table], dict[str, Any]]
+
+
+def _page(name: str) -> str:
+    kind = KINDS[name]
+    asked = asked_from(request.args)
+    if asked.by is None:
+        asked = replace(asked, by=kind.usual)
+    with reading() as db:
+        table, other = both(db, name, asked)
+        before = earlier(asked)
+        were = [tables.build(db, name, each, now()) for each in before]
+        return render_template(
+            "reports_table.html",
+            **frame(db, asked, groups=list(By)),
+            name=name,
+            title=kind.title(),
+            about=kind.about(),
+            grids=grids(table, other, names=people(db) if asked.by is By.assignee else None),
+            compared=compared(table, were) if were else [],
+            before=before,
+            only_own=asked.by is By.assignee and not is_at_least(Role.manager),
+            **kind.charts(db, asked, table),
+        )
+
+
+def _by_step(db: Session, asked: Asked, *measures: Measure) -> Report:
+    return figures.report(db, replace(asked, by=step(asked)), measures)
+
+
+def _draw_response_times(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
+    times = _by_step(db, asked, asked.first)
+    one = partial(_column, "response-times", asked)
+    chart = over_time(
+        charts.lines, "response", _("First response over time"), times,
+        (_("Median"), one("first_response_median_s")), (_("90th percentile"), one("first_response_p90_s")),
+        tick=charts.duration_tick,
+    )  # fmt: skip
+    return {"charts": [chart], "spread": _spread(db, asked)}
+
+
+def _spread(db: Session, asked: Asked) -> dict[str, Any]:
+    """How many first responses took how long."""
+    found = figures.buckets(db, asked, asked.first)
+    whole = sum(found)
+    items = [
+        charts.Item(
+            label,
+            n,
+            number(n),
+            behind_of(behind.Wanted(replace(asked, by=None), asked.first, bucket=place)) if n else None,
+            (percent(n / whole) if whole else "",),
+        )
+        for place, (label, n) in enumerate(zip(report_words.buckets(), found, strict=True))
+    ]
+    return {"title": _("How long first responses took"), "lines": charts.bars(items)}
+
+
+def _draw_resolution(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
+    times = _by_step(db, asked, Measure.resolution, Measure.closing)
+    one = partial(_column, "resolution", asked)
+    took = over_time(
+        charts.lines, "resolution-time", _("Full resolution over time"), times,
+        (_("Median"), one("resolution_median_s")), (_("90th percentile"), one("resolution_p90_s")),
+        tick=charts.duration_tick,
+    )  # fmt: skip
+    closed = over_time(
+        charts.columns, "closed", _("Closed, and opened again"), times,
+        (_("Closed"), one("closings")), (_("Opened again"), one("reopened")),
+    )  # fmt: skip
+    return {"charts": [took, closed]}
+
+
+def _draw_volume(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
+    times = _by_step(db, asked, Measure.received, Measure.answer)
+    one = partial(_column, "volume", asked)
+    chart = over_time(
+        charts.columns, "received", _("Received and answered over time"), times,
+        (_("Received"), one("received")), (_("Answers"), one("answers")),
+    )  # fmt: skip
+    return {"charts": [chart], "heat": _heat(db, asked)}
+
+
+def _heat(db: Session, asked: Asked) -> dict[str, Any]:
+    """What was received, on each weekday in each hour."""
+    asked = replace(asked, by=None)
+    found = figures.heat(db, asked, Measure.received)
+    most = max(max(row) for row in found) or 1
+    wanted = behind.Wanted(asked, Measure.received)
+
+    def cell(n: int, **where: Any) -> dict[str, Any]:
+        address = behind_of(replace(wanted, **where)) if n else None
+        return {"n": n, "shade": charts.shade(n, most), "address": address}
+
+    rows = [
+        (day_name(day), [cell(n, weekday=day, hour=hour) for hour, n in enumerate(row)], cell(sum(row), weekday=day))
+        for day, row in enumerate(found)
+    ]
+    hours = [cell(sum(row[hour] for row in found), hour=hour) for hour in range(24)]
+    return {"rows": rows, "hours": hours, "total": cell(sum(map(sum, found)))}
+
+
+def _draw_team(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
+    times = _by_step(db, asked, Measure.answer, Measure.closing)
+    one = partial(_column, "team", asked)
+    chart = over_time(
+        charts.columns, "done", _("Answers and closed cases over time"), times,
+        (_("Answers"), one("answers")), (_("Closed"), one("closings")),
+    )  # fmt: skip
+    return {"charts": [chart]}
+
+
+def _draw_sla(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
+    asked = table.report.asked
+    timed = (Measure.first_response, Measure.next_response, Measure.resolution)
+    times = _by_step(db, asked, *timed)
+    one = partial(_column, "sla", asked)
+    return {
+        "charts": [
+            over_time(
+                charts.stacked, f"targets-{each.value}", report_words.measure(each), times,
+                (_("In time"), one(f"{each.value}_met")), (_("Late"), one(f"{each.value}_missed")),
+            )
+            for each in timed
+        ]
+    }  # fmt: skip
+
+
+def _draw_backlog(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
+    times = tables.build(db, "backlog", replace(asked, by=step(asked)), now()).report
+    one = partial(_column, "backlog", asked)
+    chart = over_time(
+        charts.stacked, "midnights", _("Unfinished at midnight"), times,
+        *((report_words.column(state), one(state)) for state in STATES), nights=True,
+    )  # fmt: skip
+    return {"charts": [chart]}
+
+
+def _draw_promises(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
+    times = _by_step(db, asked, Measure.promise)
+    one = partial(_column, "promises", asked)
+    chart = over_time(
+        charts.stacked, "kept", _("Promises by the day they were for"), times,
+        *((report_words.column(name), one(name)) for name in ("kept", "kept_late", "dropped", "still_open")),
+    )  # fmt: skip
+    return {"charts": [chart]}
+
+
+KINDS: Mapping[str, Kind] = {
+    "response-times": Kind(
+        lambda: _("Response times"),
+        lambda: _("Answers count on the day they were given, resolutions on the day of the close."),
+        By.channel,
+        _draw_response_times,
+    ),
+    "resolution": Kind(
+        lambda: _("Resolution"),
+        lambda: _("Counts on the day of the close."),
+        By.channel,
+        _draw_resolution,
+    ),
+    "volume": Kind(
+        lambda: _("Volume"),
+        lambda: _("Counts on the day we saw it; answers on the day they were given."),
+        By.channel,
+        _draw_volume,
+    ),
+    "team": Kind(
+        lambda: _("Team"),
+        lambda: _("Answers are credited to whoever sent them, closed cases to whoever closed them."),
+        By.assignee,
+        _draw_team,
+    ),
+    "sla": Kind(
+        lambda: _("Targets"),
+        lambda: _("What had a target, on the day it was answered or closed."),
+        By.team,
+        _draw_sla,
+    ),
+    "backlog": Kind(
+        lambda: _("Backlog"),
+        lambda: _("What was unfinished at midnight, as it was stored then. Days are not added up."),
+        By.team,
+        _draw_backlog,
+    ),
+    "promises": Kind(
+        lambda: _("Promises"),
+        lambda: _("Promises count on the day they were for."),
+        By.team,
+        _draw_promises,
+    ),
+}
+
+
+@pages.get("/response-times")
+def response_times() -> str:
+    return _page("response-times")
+
+
+@pages.get("/resolution")
+def resolution() -> str:
+    return _page("resolution")
+
+
+@pages.get("/volume")
+def volume() -> str:
+    return _page("volume")
+
+
+@pages.get("/team")
+def team() -> str:
+    return _page("team")
+
+
+@pages.get("/sla")
+def sla() -> str:
+    return _page("sla")
+
+
+@pages.get("/backlog")
+def backlog_page() -> str:
+    return _page("backlog")
+
+
+@pages.get("/promises")
+def promises() -> str:
+    return _page("promises")
+
+
+# -- the overview ----------------------------------------------------------------------------------------------------
+
+OVERVIEW = (
+    Measure.received, Measure.answer, Measure.first_response, Measure.next_response, Measure.resolution,
+    Measure.closing,
+)  # fmt: skip
+TOP = 8  # lines of a group on the overview
+
+
+@dataclass(frozen=True)
+class Big:
+    """A large number. ``also``: the same with the other clock; ``n``: of how many."""
+
+    title: str
+    anchor: str
+    words: str
+    address: str | None
+    then: Sequence[tuple[str, Then]]
+    also: str = ""
+    n: str = ""
+    waits: bool = False
 
 
 @pages.get("")
 def overview() -> str:
-    asked = asked_from(request.args)
+    asked = replace(asked_from(request.args), by=None)
     with reading() as db:
-        return render_template("reports.html", **frame(db, asked))
+        times = figures.report(db, replace(asked, by=step(asked)), OVERVIEW)
+        whole = Report(asked, (), times.total)
+        other = Clock.calendar if asked.clock is Clock.business else Clock.business
+        timed = [measure for measure in OVERVIEW if measure in figures.TIMED]
+        beside = figures.report(db, replace(asked, clock=other), timed).total
+        before = [figures.report(db, each, OVERVIEW) for each in earlier(asked)]
+        one = partial(_column, "response-times", asked)
+        return render_template(
+            "reports.html",
+            **frame(db, asked),
+            bigs=_bigs(whole, beside, before, other),
+            waiting=whole.total.still_waiting,
+            oldest=whole.total.oldest,
+            waiting_at=behind_of(behind.Wanted(asked, behind.Now.waiting)),
+            charts=[
+                over_time(
+                    charts.columns, "received", _("Received and answered over time"), times,
+                    (_("Received"), one("received")), (_("Answered"), one("answered")),
+                ),
+                over_time(
+                    charts.lines, "response", _("First response over time"), times,
+                    (_("Median"), one("first_response_median_s")), tick=charts.duration_tick,
+                ),
+            ],
+            tops=[_top(db, asked, by) for by in (By.channel, By.kind, By.category, By.tag)],
+        )  # fmt: skip
+
+
+def _bigs(whole: Report, beside: Row, before: Sequence[Report], other: Clock) -> list[Big]:
+    asked = whole.asked
+    named = (_("the period before"), _("a year ago"))
+    found = []
+    wanted = [
+        _column("response-times", asked, "received"),
+        _column("response-times", asked, "first_response_median_s"),
+        _column("response-times", asked, "first_response_within_target"),
+        _column("response-times", asked, "next_response_median_s"),
+        _column("response-times", asked, "resolution_median_s"),
+        _column("resolution", asked, "closings"),
+    ]
+    for column in wanted:
+        given, timed = column.value(whole.total), report_words.split(column.name)[0]
+        title = report_words.column(column.name)
+        if timed:
+            title = (
+                report_words.block(timed) if column.unit is Unit.seconds else f"{report_words.block(timed)}: {title}"
+            )
+        then = [
+            (name, _then(column, given, column.value(report.total), Table((column,), report)))
+            for name, report in zip(named, before, strict=False)
+        ]
+        also = n = ""
+        if column.unit is Unit.seconds and column.measure and given is not None:
+            also = f"{report_words.value(column.unit, column.value(beside), now())} {report_words.clock_in(other)}"
+            n = ngettext("median of %(n)s", "median of %(n)s", whole.total.timing(column.measure).n)
+        found.append(
+            Big(
+                title,
+                report_words.anchor(column.name),
+                _written(column, given, whole.total) or _("none"),
+                behind_address(asked, None, column) if given is not None else None,
+                then,
+                also,
+                n,
+                waits=column.unit is Unit.seconds,
+            )
+        )
+    return found
+
+
+def _top(db: Session, asked: Asked, by: By) -> dict[str, Any]:
+    """The lines of a group in which most was received."""
+    found = figures.report(db, replace(asked, by=by), (Measure.received,))
+    rows = sorted(found.rows, key=lambda row: -row.count(Measure.received))
+    rows = [row for row in rows if row.count(Measure.received)]
+    whole = found.total.count(Measure.received)
+    column = _column("volume", found.asked, "received")
+    items = [
+        charts.Item(
+            report_words.key(by, row.key),
+            n := row.count(Measure.received),
+            number(n),
+            behind_address(found.asked, row.key, column),
+            (percent(n / whole),),
+        )
+        for row in rows[:TOP]
+    ]
+    return {
+        "by": by,
+        "lines": charts.bars(items),
+        "more": len(rows) - len(items),
+        "empty": all(row.key == NONE for row in rows),
+    }
+
+
+# -- the cases behind a figure ---------------------------------------------------------------------------------------
+
+
+@pages.get("/cases")
+def cases() -> str:
+    """``order``: newest, slowest; ``cursor``: where to go on."""
+    asked = asked_from(request.args)
+    wanted = behind.wanted(asked, request.args, request.args.getlist("how"))
+    if asked.by is By.assignee and wanted.key not in (None, NONE, user().email) and not is_at_least(Role.manager):
+        abort(403, _("Only managers see the figures of other people."))
+    order = behind.Order.slowest if request.args.get("order") == "slowest" else behind.Order.newest
+    with reading() as db:
+        page = behind.page(db, wanted, now(), order=order, cursor=request.args.get("cursor"))
+        names = people(db)
+        by_id = {id: name for id, name in db.execute(select(User.id, User.name))}
+        return render_template(
+            "reports_cases.html",
+            **frame(db, asked),
+            wanted=wanted,
+            page=page,
+            order=order,
+            timed=wanted.what in figures.TIMED,
+            facts=report_words.behind(wanted, names),
+            names=by_id,
+            shows_people=is_at_least(Role.manager),
+        )
 
 
 @pages.get("/definitions")
 def definitions() -> str:
-    return render_template("reports_definitions.html", **frame(None, None))
+    return render_template("reports_definitions.html", **frame(None, None), meanings=report_words.meanings())
