@@ -33,25 +33,41 @@ _SPACE = re.compile(r"\s+")
 
 
 @dataclass(frozen=True)
+class Sent:
+    """An answer that went out, in which case and when."""
+
+    case: int
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Prepared:
-    """A canned reply: how many answers were made of it, and how many people they reached."""
+    """A canned reply: the answers that were made of it, the latest first, and how many people they reached."""
 
     name: str
-    answers: int
+    sent: tuple[Sent, ...]
     people: int
+
+    @property
+    def answers(self) -> int:
+        return len(self.sent)
 
 
 @dataclass(frozen=True)
 class ForAll:
-    """One answer for all: how many of its answers went out in the period, and how many people they reached."""
+    """One answer for all: its answers that went out in the period, and how many people they reached."""
 
     id: int
     story_id: int
     title: str
     at: datetime
     by: str
-    answers: int
+    sent: tuple[Sent, ...]
     people: int
+
+    @property
+    def answers(self) -> int:
+        return len(self.sent)
 
 
 @dataclass(frozen=True)
@@ -160,7 +176,7 @@ def value(db: Session, asked: Asked) -> Value:
         for_all=tuple(for_all),
         prepared=tuple(
             sorted(
-                (Prepared(name, len(found), people.reached_by(found)) for name, found in prepared.items()),
+                (Prepared(name, _sent(found), people.reached_by(found)) for name, found in prepared.items()),
                 key=lambda each: (-each.answers, each.name.casefold()),
             )
         ),
@@ -212,6 +228,11 @@ class _People:
         return len({who for each in answers for at, who in self._by_case.get(each.case_id, ()) if at <= each.at})
 
 
+def _sent(answers: Iterable[_Answer]) -> tuple[Sent, ...]:
+    latest = sorted(answers, key=lambda each: (each.at, each.id), reverse=True)
+    return tuple(Sent(each.case_id, each.at) for each in latest)
+
+
 def _for_all(db: Session, shared: dict[int, list[_Answer]], people: _People) -> list[ForAll]:
     if not shared:
         return []
@@ -223,7 +244,7 @@ def _for_all(db: Session, shared: dict[int, list[_Answer]], people: _People) -> 
     )
     named = {row[0]: row for row in db.execute(listed)}
     found = [
-        ForAll(*named[id], answers=len(each), people=people.reached_by(each))
+        ForAll(*named[id], sent=_sent(each), people=people.reached_by(each))
         for id, each in shared.items()
         if id in named
     ]

@@ -152,7 +152,7 @@ def test_the_sums_are_those_of_the_list(database: Database) -> None:
             told(db, come(db, f"a{n}", n), come(db, f"b{n}", n), come(db, f"c{n}", n))
     found = told_in(database)
     assert [each.mentions for each in found.told] == [3, 3, 3]
-    assert found.sum(lambda each: each.mentions) == 9 and found.sum(lambda each: each.cases) == 9
+    assert (found.sum_of("mentions"), found.sum_of("cases")) == (9, 9)
 
 
 def test_one_answer_for_all_is_said_once_it_went_out(database: Database) -> None:
