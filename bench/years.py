@@ -113,7 +113,9 @@ def _midnights(into: _Into, at: datetime) -> None:
     keys = {row.id: row for row in into.connection.execute(select(Case.id, Case.opened_at, *_GROUPED))}
     moved = select(CaseEvent.case_id, CaseEvent.at, CaseEvent.to_status).where(CaseEvent.to_status.is_not(None))
     nights: dict[tuple[Any, ...], list[int]] = {}
-    told = [tuple(row) for row in into.connection.execute(moved.order_by(CaseEvent.case_id, CaseEvent.version))]
+    told: list[Any] = [
+        tuple(row) for row in into.connection.execute(moved.order_by(CaseEvent.case_id, CaseEvent.version))
+    ]
     for (number, since, status), (following, until, _) in pairwise([*told, (0, at, None)]):
         if status not in ALIVE or keys[number].imported:
             continue
@@ -147,7 +149,7 @@ def _instants(chance: random.Random, cases: int, begun: datetime, at: datetime) 
 
 
 def _people(into: _Into, begun: datetime) -> None:
-    users = [
+    users: list[Row] = [
         (n, email, f"Agent {n}", "admin" if n == 1 else "manager" if n == 2 else "agent", False, begun, {})
         for n, email in enumerate(EMAILS, 1)
     ]
@@ -164,7 +166,7 @@ def _people(into: _Into, begun: datetime) -> None:
     )
     stories = [(n, f"Story {n}", begun, begun, 9, 9, 900) for n in range(1, SHARED + 1)]
     into.rows(Story, ("id", "title", "opened_at", "last_at", "size", "authors", "reach"), stories)
-    answers = [(n, n, n % AGENTS + 1, f"key {n}", {}, "keep", begun) for n in range(1, SHARED + 1)]
+    answers: list[Row] = [(n, n, n % AGENTS + 1, f"key {n}", {}, "keep", begun) for n in range(1, SHARED + 1)]
     into.rows(SharedAnswer, ("id", "story_id", "user_id", "key", "texts", "then_case", "created_at"), answers)
 
 
@@ -257,7 +259,7 @@ class _Writer:
         sla = self.policies.get("standard" if kind in ("question", "problem") else "rest")
         done = life.status in (CaseStatus.resolved, CaseStatus.closed)
         assert life.opened_at and life.seen_at and life.status
-        row = (
+        row: Row = (
             number, life.channel, source, number // 2 or 1, self.text(60), life.status, "normal", kind,
             chance.choice(list(Sentiment)).value, chance.choice(LANGUAGES), chance.choice(CATEGORIES), [], False,
             life.assignee, life.team, life.opened_at, life.seen_at, life.last, life.waiting_since,
@@ -385,7 +387,7 @@ class _Writer:
         self, life: _Life, at: datetime, seen: datetime, *, repost: bool = False, imported: bool = False
     ) -> int:
         number = self.next(Mention)
-        row = (number, life.channel, str(number), life.number, life.number // 2 or 1, False, False, repost,
+        row: Row = (number, life.channel, str(number), life.number, life.number // 2 or 1, False, False, repost,
                self.text(150), at, seen, True, False, {}, [], imported)  # fmt: skip
         self.tables[Mention].append(row)
         return number
@@ -408,7 +410,7 @@ class _Writer:
         to = {"keep": CaseStatus.open, "wait": CaseStatus.pending, "resolve": CaseStatus.resolved}[then]
         sent = at + timedelta(seconds=12 if here else 0)
         out = sent <= self.at
-        row = (number, life.number, life.channel, life.last_mention, user if here else None, origin.value,
+        row: Row = (number, life.number, life.channel, life.last_mention, user if here else None, origin.value,
                self.text(140), False, (ReplyStatus.sent if out else ReplyStatus.held).value, then, at, 1,
                sent if out else None, False, 0)  # fmt: skip
         self.tables[Reply].append(row)
@@ -423,8 +425,8 @@ class _Writer:
             self.event(life, sent, "reply_sent", "outbox", reply=number)
         else:
             action = "reply_seen" if origin is ReplyOrigin.network else "answered_elsewhere"
-            to = CaseStatus.open if life.status == CaseStatus.new else None
-            self.event(life, at, action, "collector", to=to, reply=number)
+            begun = CaseStatus.open if life.status == CaseStatus.new else None
+            self.event(life, at, action, "collector", to=begun, reply=number)
         if here and chance.random() < 0.07 and life.replies == 1:
             shared = chance.randrange(SHARED) + 1
             self.tables[SharedAnswerPart].append((shared, life.number, "", life.version, number))

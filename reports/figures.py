@@ -323,7 +323,7 @@ def rank(ordered: Sequence[int], percent: int) -> int:
 _HOWS: tuple[str | None, ...] = (None, *How)
 _COUNTED = (  # of what took time: how it was done, and whether in time (1), late (2) or without a target, as one number
     case({how: place * 3 for place, how in enumerate(_HOWS) if how is not None}, value=Sample.how, else_=0)
-    + case((Sample.late.is_(None), 0), (Sample.late, 2), else_=1)
+    + case((Sample.late.is_(None), 0), (Sample.late.is_(True), 2), else_=1)
 )
 
 

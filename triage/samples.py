@@ -78,7 +78,10 @@ def mark_all(db: Session) -> None:
 
 def waiting(db: Session, most: int) -> int:
     """How many cases are still to be measured, counted no farther than ``most``."""
-    return db.scalar(select(func.count()).select_from(_due().limit(most).subquery())) or 0
+    marked = select(Unmeasured.case_id).limit(most).subquery()  # or all of them would be read to count a few
+    reacting = _reacting().limit(most).subquery()
+    due = union(select(marked.c.case_id), select(reacting.c.case_id)).limit(most)
+    return db.scalar(select(func.count()).select_from(due.subquery())) or 0
 
 
 def catch_up(database: Database, *, most: int = AT_ONCE) -> int:
@@ -86,7 +89,7 @@ def catch_up(database: Database, *, most: int = AT_ONCE) -> int:
     done = 0
     while done < most:
         with database.read() as db:
-            if not db.scalars(_due().limit(1)).first():
+            if not waiting(db, 1):
                 return done
         with database.transaction() as db:
             lock(db, "samples")  # whoever comes second finds nothing left to do
@@ -115,21 +118,38 @@ def refresh(db: Session, case_ids: Sequence[int]) -> list[dict[str, Any]]:
     return [each for case in _retake(db, case_ids) for each in _differences(*case)]
 
 
-def _retake(db: Session, case_ids: Sequence[int]) -> list[tuple[int, list[Mapping[str, Any]], list[Mapping[str, Any]]]]:
+Rows = Sequence[Mapping[str, Any]]
+
+
+def _retake(db: Session, case_ids: Sequence[int]) -> list[tuple[int, Rows, Rows]]:
     """Returns the cases whose samples are different now, each with those it had and those it has."""
     there = _stored(db, case_ids)
     early = frozenset(db.scalars(_reacting().where(CaseEvent.case_id.in_(case_ids))))
-    changed = []
+    changed: list[tuple[int, Rows, Rows]] = []
+    old: list[int] = []
+    new: list[Mapping[str, Any]] = []
     for case_id, taken in _take(db, case_ids, there).items():
-        wanted = [{**each.row, "provisional": case_id in early} for each in taken]
         stored = there.get(case_id, [])
-        if Counter(map(tuple, stored)) != Counter(tuple(row.values()) for row in wanted):
-            changed.append((case_id, [sample._mapping for sample in stored], wanted))
-    if old := [case_id for case_id, stored, _ in changed if stored]:
-        db.execute(delete(Sample).where(Sample.case_id.in_(old)))
-    if rows := [row for _, _, wanted in changed for row in wanted]:
-        db.execute(insert(_SAMPLES), rows)  # the table: the class would make a statement for each set of nulls
+        wanted = [{**each.row, "provisional": case_id in early} for each in taken]
+        had, has = [tuple(sample)[1:] for sample in stored], [tuple(row.values()) for row in wanted]
+        gone, come = Counter(had) - Counter(has), Counter(has) - Counter(had)
+        if not gone and not come:
+            continue
+        changed.append((case_id, [sample._mapping for sample in stored], wanted))
+        old += [sample.id for sample, values in zip(stored, had, strict=True) if _take_one(gone, values)]
+        new += [row for row, values in zip(wanted, has, strict=True) if _take_one(come, values)]
+    if old:
+        db.execute(delete(Sample).where(Sample.id.in_(old)))
+    if new:
+        db.execute(insert(_SAMPLES), new)  # the table: the class would make a statement for each set of nulls
     return changed
+
+
+def _take_one(left: Counter[tuple[Any, ...]], values: tuple[Any, ...]) -> bool:
+    """Whether there was one of these left."""
+    found = left[values] > 0
+    left[values] -= found
+    return found
 
 
 def _differences(
@@ -159,10 +179,10 @@ _COLUMNS = tuple(column.key for column in _SAMPLES.columns if column.key != "id"
 
 
 def _stored(db: Session, case_ids: Sequence[int]) -> dict[int, list[Any]]:
-    """Rows of ``_COLUMNS``."""
+    """Rows of ``id`` and ``_COLUMNS``."""
     found: dict[int, list[Any]] = defaultdict(list)
     columns = [_SAMPLES.columns[name] for name in _COLUMNS]
-    for sample in db.execute(select(*columns).where(Sample.case_id.in_(case_ids))):
+    for sample in db.execute(select(Sample.id, *columns).where(Sample.case_id.in_(case_ids))):
         found[sample.case_id].append(sample)
     return found
 
