@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+import report_mails
 from house import House
 from models import (
     Case,
@@ -49,6 +50,7 @@ EXAMPLES = {
 NO_PAGE = {
     "static", "cases.thread", "cases.canned", "languages.export", "login.welcome", "login.setup", "media.picture",
     "shared.progress", "me.login_ends", "pictures.file", "cases.colleagues", "cases.tags", "dashboard.numbers",
+    "report_pdf.download",
 }  # fmt: skip
 NO_PAGES = ("live.", "api.", "health.")
 # Addresses that say something more: a filter, a search, an order, a question.
@@ -102,6 +104,8 @@ def everything(house: House, at: datetime) -> None:
             answered(db, db.get_one(Case, number), anna, status, at)
         db.add(PersonNote(author_id=1, user_id=anna.id, body="Ring hellre.", created_at=at))
         db.add(Draft(case_id=1, user_id=anna.id, kind="reply", body="Hej, vi", case_version=1, updated_at=at))
+        lead = db.scalars(select(User).where(User.email == ADMIN)).one()
+        report_mails.subscribe(db, lead, title=LONG, query=f"/reports?tag={LONG}", every="week", at=at)
         db.add(View(name=f"Vinter {LONG[:60]}", query="tag=snö", created_by=ADMIN, created_at=at))
         source = db.scalars(select(Source)).first()
         assert source is not None

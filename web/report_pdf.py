@@ -1,0 +1,174 @@
+"""A report as a PDF: the tables, words and numbers of the screen, on A4."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from flask import Blueprint, abort, make_response, request
+from werkzeug.wrappers import Response
+
+from errors import GensvarError, InvalidInput
+from models import Role
+from reports import pdf, tables
+from reports.figures import Asked, By, Clock, Row
+from reports.tables import Column, Table, Unit
+from triage import samples
+from triage.measures import VERSION
+from web import report_words, reports
+from web.context import house, is_at_least, now, zone
+from web.i18n import day, language, ngettext, number, when
+from web.i18n import gettext as _
+
+log = logging.getLogger("gensvar.web")
+
+pages = Blueprint("report_pdf", __name__, url_prefix="/reports")
+pages.register_error_handler(InvalidInput, reports.wrong)
+
+LINES = 500  # of a report on paper; what is left out is said, and stands in the files
+BARS = 30  # of the chart; the table has all
+NOTHING = "–"
+
+
+@pages.get("/<name>.pdf")
+def download(name: str) -> Response:
+    if name not in tables.REPORTS:
+        abort(404)
+    asked = reports.asked_from(request.args)
+    try:
+        made = pdf.make(_paper(name, asked), now())
+    except pdf.Missing:
+        words = _("A PDF cannot be made here: Typst is not installed. An administrator installs it on the server with:")
+        abort(503, f"{words} {pdf.INSTALL}")
+    except pdf.Busy:
+        abort(503, _("Another PDF is being made. Try again in a moment."))
+    except GensvarError as error:
+        log.error("report %s as PDF: %s", name, error)
+        abort(503, _("The PDF could not be made. Why has been written to the log. The figures can be had as a file."))
+    response = make_response(made)
+    response.mimetype = "application/pdf"
+    called = f"{name}-{asked.start}-{asked.end - timedelta(days=1)}.pdf"
+    response.headers["Content-Disposition"] = f'attachment; filename="{called}"'
+    return response
+
+
+def _paper(name: str, asked: Asked) -> pdf.Paper:
+    with reports.reading() as db:
+        table, other = (
+            _own(tables.build(db, name, replace(asked, clock=clock), now()))
+            for clock in (asked.clock, Clock.business if asked.clock is Clock.calendar else Clock.calendar)
+        )
+        people = reports.people(db)
+        uncounted = samples.waiting(db, reports.MANY + 1)
+    shown = _shortened(table)
+    grids = reports.grids(shown, _shortened(other), names=people)
+    explained = {head.anchor for grid in grids for head in grid.heads}
+    return pdf.Paper(
+        language=language(),
+        organisation=house().settings.organisation.name,
+        title=title(name),
+        facts=list(_facts(table.report.asked, people)),
+        notes=list(_notes(table, uncounted)),
+        chart=_chart(shown, people),
+        tables=[
+            pdf.Block(
+                grid.title,
+                [grid.first, *(f"{head.words}\n{head.clock}" if head.clock else head.words for head in grid.heads)],
+                [[line.label, *(cell.words or NOTHING for cell in line.cells)] for line in grid.lines],
+                [grid.total.label, *(cell.words or NOTHING for cell in grid.total.cells)],
+            )
+            for grid in grids
+        ],
+        defined=_("What the figures mean (definitions, version %(version)s)", version=VERSION),
+        definitions=[
+            (meaning.name, " ".join(meaning.says)) for meaning in report_words.meanings() if meaning.anchor in explained
+        ],
+        made=_("Made %(time)s", time=when(now(), "medium")),
+        page=_("Page %(page)s of %(pages)s", page="{page}", pages="{pages}"),
+        strange=_("Letters for which this document has no picture are shown as %(sign)s.", sign="{sign}"),
+    )
+
+
+def _own(table: Table) -> Table:
+    return replace(table, report=reports.own_lines(table.report))
+
+
+def _shortened(table: Table) -> Table:
+    return replace(table, report=replace(table.report, rows=table.report.rows[:LINES]))
+
+
+def title(name: str) -> str:
+    return {
+        "response-times": _("Response times"),
+        "volume": _("Volume"),
+        "team": _("Team"),
+        "sla": _("SLA"),
+        "resolution": _("Resolution"),
+        "backlog": _("Backlog"),
+        "promises": _("Promises"),
+    }.get(name) or name.replace("-", " ").capitalize()
+
+
+def _facts(asked: Asked, people: dict[str, str]) -> Iterator[tuple[str, str]]:
+    last = asked.end - timedelta(days=1)
+    yield _("Period"), day(asked.start) if last == asked.start else f"{day(asked.start)} – {day(last)}"
+    yield _("Time zone"), zone().key
+    if asked.by:
+        yield _("Group by"), report_words.by(asked.by)
+    if asked.seen:
+        yield _("First response is counted from"), _("when we saw it")
+    for name in reports.FILTERS:
+        if chosen := getattr(asked, name):
+            yield report_words.by(By(name)), ", ".join(report_words.key(By(name), each, people) for each in chosen)
+
+
+def _notes(table: Table, uncounted: int) -> Iterator[str]:
+    asked = table.report.asked
+    yield _("Imported history is included.") if asked.imported else _("Imported history is left out.")
+    if asked.by is By.assignee and not is_at_least(Role.manager):
+        yield _("Of single persons only your own figures are shown.")
+    if len(table.report.rows) > LINES:
+        yield _(
+            "These are the first %(shown)s of %(all)s lines; the file has all of them. The total is of all.",
+            shown=number(LINES),
+            all=number(len(table.report.rows)),
+        )
+    if uncounted:
+        yield ngettext("%(n)s case is still being counted.", "%(n)s cases are still being counted.", uncounted)
+
+
+def _chart(table: Table, people: dict[str, str]) -> pdf.Bars | None:
+    """Bars of the first time there is, else of the first number."""
+    asked, rows = table.report.asked, table.report.rows[:BARS]
+    column = _charted(table.columns)
+    if asked.by is None or column is None or not rows:
+        return None
+    values = [column.value(row) for row in rows]
+    numbers = [value if isinstance(value, int | float) else 0 for value in values]
+    longest = max(numbers)
+    if not longest:
+        return None
+    bars = [
+        (report_words.key(asked.by, row.key, people), _words(column, row), n / longest)
+        for row, n in zip(rows, numbers, strict=True)
+    ]
+    timed = report_words.split(column.name)[0]
+    about = [report_words.block(timed)] if timed else []
+    about += [report_words.column(column.name)]
+    about += [report_words.clock(asked.clock)] if column.unit is Unit.seconds else []
+    left_out = len(table.report.rows) - len(rows)
+    more = ngettext("%(n)s more line is in the table.", "%(n)s more lines are in the table.", left_out)
+    return pdf.Bars(
+        ": ".join(about[:2]) + "".join(f" ({each})" for each in about[2:]), bars, [more] if left_out else []
+    )
+
+
+def _charted(columns: Sequence[Column]) -> Column | None:
+    timed = (column for column in columns if column.unit is Unit.seconds)
+    return next(timed, None) or next((column for column in columns if column.unit is Unit.count), None)
+
+
+def _words(column: Column, row: Row) -> str:
+    return reports._written(column, column.value(row), row) or NOTHING
