@@ -7,14 +7,14 @@ into a day of the organisation's zone, is ``triage.samples``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 from models import CaseStatus, PromiseState
-from triage.states import Action
+from triage.states import TRANSITIONS, Action
 
 VERSION = "1"  # of the definitions; a figure names it
 
@@ -57,7 +57,8 @@ class How(StrEnum):
 REOPENED_WITHIN = timedelta(days=14)
 THANKS_WITHIN = timedelta(hours=24)
 DONE = (CaseStatus.resolved, CaseStatus.closed)
-REOPENS = (Action.author_wrote, Action.reopen, "absorb")  # not that the day of a follow-up has come
+FAILS = (Action.reply_failed, "reply_in_doubt")
+BY_ITSELF = (*FAILS, Action.follow_up_due)  # nobody has opened it again: neither a citizen nor one of us
 OUR_TURN = (CaseStatus.new, CaseStatus.open)
 
 Stretch = tuple[datetime, datetime]
@@ -78,6 +79,7 @@ class Answer:
     at: datetime
     user_id: int | None
     how: How
+    reply_id: int | None = None  # which the events of its case know it by
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class Step:
     after: str | None
     reply_id: int | None = None
     undoes_id: int | None = None
+    assigns: bool = False  # it says who has the case
     assignee: str | None = None  # whom it was given to
     until: datetime | None = None  # it was put away until then
 
@@ -109,6 +112,7 @@ class Step:
             event.to_status,
             event.reply_id,
             event.undoes_id,
+            "assignee" in changes,
             changes.get("assignee", (None, None))[1],
             None if until is None else datetime.fromisoformat(until),
         )
@@ -162,22 +166,34 @@ def measure(case: History) -> Iterator[Measured]:
     yield Measured(Measure.received, case.seen_at)
     for each in case.said:
         yield Measured(Measure.mention, each.seen_at)
-    lasting = _lasting(case.steps)
-    if case.status == CaseStatus.ignored:  # counted, so that lateness cannot hide there
-        by = next((step for step in reversed(lasting) if step.after == CaseStatus.ignored), None)
-        if by is not None:
-            yield Measured(Measure.ignored, by.at, user_id=_person(case, by.actor))
-        return
-    yield from _responses(case)
-    yield from _assigned(case, lasting)
-    yield from _closings(case, lasting)
+    for answer in case.answers:
+        yield Measured(Measure.answer, answer.at, user_id=answer.user_id, how=answer.how)
     for promise in case.promises:
         yield from _promise(promise)
+    steps = lasting(case.steps)
+    if case.status == CaseStatus.ignored:  # counted, so that lateness cannot hide there
+        yield from _ignored(case, steps)
+        return
+    yield from _responses(case)
+    yield from _assigned(case)
+    yield from _closings(case, steps)
 
 
 def waits(case: History) -> tuple[Said, datetime | None, bool, Answer | None] | None:
     """The turn that has no answer yet, or None."""
     return next((turn for turn in _turns(case) if turn[1] is None), None)
+
+
+def _ignored(case: History, steps: Sequence[Step]) -> Iterator[Measured]:
+    """Who put it there, and when: not what has been said in it since."""
+    status: str | None = None
+    put: Step | None = None
+    for step in steps:
+        if step.after == CaseStatus.ignored and status != CaseStatus.ignored:
+            put = step
+        status = step.after or status
+    if put is not None:
+        yield Measured(Measure.ignored, put.at, user_id=_person(case, put.actor))
 
 
 # -- answers ---------------------------------------------------------------------------------------------------------
@@ -213,12 +229,18 @@ def _responses(case: History) -> Iterator[Measured]:
             yield Measured(Measure.first_response_seen, answered_at, min(said.seen_at, answered_at), **by)
         else:
             yield Measured(Measure.next_response, answered_at, said.at, **by)
-    for each in case.answers:
-        yield Measured(Measure.answer, each.at, user_id=each.user_id, how=each.how)
 
 
-def _assigned(case: History, steps: Sequence[Step]) -> Iterator[Measured]:
-    given = next((step for step in steps if step.assignee is not None), None)
+def _assigned(case: History) -> Iterator[Measured]:
+    taken_back = {step.undoes_id for step in case.steps if step.assigns}
+    given = next(
+        (
+            step
+            for step in case.steps
+            if step.assignee is not None and step.undoes_id is None and step.id not in taken_back
+        ),
+        None,
+    )
     if given is not None and given.assignee is not None:
         started = min(case.seen_at, given.at)
         yield Measured(Measure.assigned, given.at, started, user_id=_person(case, given.assignee))
@@ -234,19 +256,33 @@ class _Closing:
     opened_again: Step | None = None
 
 
-def _lasting(steps: Sequence[Step]) -> list[Step]:
-    """Without what was taken back, and without what an answer did to the status that then failed."""
+def lasting(steps: Sequence[Step]) -> list[Step]:
+    """Without what was taken back, and without what an answer did to the status that then did not go out.
+
+    That it failed stays: what had been put away before it was written is open from then on. What was done meanwhile
+    counts as what it would have done to the status as it was without.
+    """
     snoozes = {step.id for step in steps if step.action == "snooze"}
     undoing = {step.id: step.undoes_id for step in steps if step.after is not None or step.undoes_id in snoozes}
     undone = {undoes for undoes in undoing.values() if undoes is not None}
-    failed = {step.reply_id for step in steps if step.action in (Action.reply_failed, "reply_in_doubt")} - {None}
-    return [
-        step
-        for step in steps
-        if step.id not in undone
-        and undoing.get(step.id) is None
-        and not (step.after is not None and step.reply_id in failed)
-    ]
+    unsent = {step.reply_id for step in steps if step.action in (*FAILS, "reply_cancelled")} - {None}
+    kept: list[Step] = []
+    status: str | None = None
+    for step in steps:
+        by_unsent = step.after is not None and step.reply_id in unsent and step.action not in FAILS
+        if by_unsent or step.id in undone or undoing.get(step.id) is not None:
+            continue
+        if step.after is not None:
+            after = _would(status, step) if step.before == step.after else step.after
+            step, status = replace(step, before=status, after=after), after
+        kept.append(step)
+    return kept
+
+
+def _would(status: str | None, step: Step) -> str | None:
+    """What an action that changed no status would have made of this one."""
+    action = Action.author_wrote if step.action == "absorb" else step.action
+    return TRANSITIONS.get((cast(CaseStatus, status), cast(Action, action)), cast(CaseStatus, step.after))
 
 
 def _closings(case: History, steps: Sequence[Step]) -> Iterator[Measured]:
@@ -258,7 +294,7 @@ def _closings(case: History, steps: Sequence[Step]) -> Iterator[Measured]:
             continue
         if step.after in DONE and not done:
             closings.append(_Closing(step.at, step.actor))
-        elif done and step.after not in DONE and step.action in REOPENS:
+        elif done and step.after not in DONE and step.action not in BY_ITSELF:
             closings[-1].opened_again = step
         done = step.after in DONE
     if not closings:
@@ -284,9 +320,15 @@ def _ended(case: History, closing: _Closing, following: _Closing | None) -> How 
         return None
     thanked = again.action == Action.author_wrote
     if thanked and following is not None and following.at - again.at <= THANKS_WITHIN:
-        answered = any(again.at <= answer.at <= following.at for answer in case.answers)
-        return How.reopened if answered else How.touchless
+        return How.reopened if _answered(case, again.at, following.at) else How.touchless
     return How.reopened
+
+
+def _answered(case: History, since: datetime, until: datetime) -> bool:
+    """Was an answer decided on or out in that time? What closes a case by an answer is decided before that is out."""
+    out = {answer.reply_id for answer in case.answers} - {None}
+    decided = [step.at for step in case.steps if step.after is not None and step.reply_id in out]
+    return any(since <= at <= until for at in (*decided, *(answer.at for answer in case.answers)))
 
 
 def _touches(answers: int, again: bool) -> How | None:
@@ -310,6 +352,7 @@ def _our_turn(steps: Sequence[Step], start: datetime, end: datetime) -> Iterator
 
 BRINGS_BACK = ("snooze", Action.author_wrote, Action.follow_up_due)
 FORGETS = (CaseStatus.closed, CaseStatus.ignored)  # they take away the day a case was put away until
+RESTS_BY = (*BRINGS_BACK, "undo", "reply_cancelled")  # what ``rests`` reads besides whatever asks about the status
 
 
 def rests(steps: Sequence[Step]) -> tuple[tuple[datetime, datetime | None], ...]:
@@ -321,7 +364,7 @@ def rests(steps: Sequence[Step]) -> tuple[tuple[datetime, datetime | None], ...]
     resting: datetime | None = None
     put_away: Stretch | None = None  # since, until
     spans: list[tuple[datetime, datetime | None]] = []
-    for step in steps:
+    for step in lasting(steps):
         if put_away is not None and (step.action in BRINGS_BACK or step.after in FORGETS):
             spans.append((put_away[0], min(put_away[1], step.at)))
             put_away = None

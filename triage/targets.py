@@ -50,7 +50,7 @@ def facts(db: Session, case: Case) -> sla.Facts:
 def pauses(db: Session, case_id: int) -> tuple[tuple[datetime, datetime | None], ...]:
     """While it waited for its author, was put away or done, from the events: spans in order that do not overlap."""
     events = select(CaseEvent).where(
-        CaseEvent.case_id == case_id, or_(CaseEvent.to_status.is_not(None), CaseEvent.action.in_(measures.BRINGS_BACK))
+        CaseEvent.case_id == case_id, or_(CaseEvent.to_status.is_not(None), CaseEvent.action.in_(measures.RESTS_BY))
     )  # not each time it was passed on
     return measures.rests([measures.Step.of(event) for event in db.scalars(events.order_by(CaseEvent.version))])
 
