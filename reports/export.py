@@ -282,19 +282,18 @@ TIMED = ("_n", "_median_s", "_p90_s", "_mean_s", "_within_target", "_with_target
 HIDDEN = "-"
 
 
-def as_text(sheet: Sheet, at: datetime) -> Iterator[list[tuple[str, ...]]]:
-    """The tables of a report, each with its headings: one for what is counted, one for each time."""
+def as_text(sheet: Sheet) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
+    """The tables of a report, each with its title and headings: one for what is counted, one for each time."""
     rows = [*sheet.table.report.rows, sheet.table.report.total]
     first = sheet.asked.by.value.upper() if sheet.asked.by else ""
     for block, together in groupby(sheet.table.columns, key=lambda column: _block(column.name)):
         columns = [column for column in together if not column.name.endswith("_mean_s")]
         names = [column.name.removeprefix(f"{block}_").removesuffix("_s").replace("_", " ") for column in columns]
-        heading = first if not block else f"{first}  ({block.replace('_', ' ').upper()})".strip()
-        table = [(heading, *(name.upper() for name in names))]
+        table = [(first, *(name.upper() for name in names))]
         for row in rows:
             shown = (_shown(column, row, sheet.zone) for column in columns)
             table.append((TOTAL if row.key is None else row.key, *shown))
-        yield table
+        yield (block or sheet.name).replace("_", " ").replace("-", " ").capitalize(), table
 
 
 def _block(name: str) -> str:

@@ -284,6 +284,7 @@ class _Lines:
 
     def row(self, key: Any, name: str | None) -> Row:
         of_a_person = self.asked.by is By.assignee and name is not None and name != NONE
+        of_a_person = of_a_person or any(each != NONE for each in self.asked.assignee)  # a line may be one of those
         timings = {
             measure: _timing(
                 by_key.get(key, []),

@@ -12,10 +12,13 @@ from datetime import datetime
 from enum import Enum
 from functools import partial
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from errors import InvalidInput
+from models import Source, Team, User
 from reports import backlog
-from reports.figures import Asked, By, Report, Row, report
+from reports.figures import NONE, Asked, By, Report, Row, report
 from triage.measures import How, Measure
 
 Value = int | float | str | datetime | None
@@ -29,6 +32,7 @@ class Unit(Enum):
     share = "share"  # from 0 to 1
     instant = "instant"
     money = "money"
+    flag = "flag"
 
 
 @dataclass(frozen=True)
@@ -256,3 +260,22 @@ def _also(found: Report, name: str, counts: Mapping[str | None, int]) -> Report:
         return replace(row, counts={**row.counts, name: counts.get(row.key, 0)})
 
     return replace(found, rows=tuple(add(row) for row in found.rows), total=add(found.total))
+
+
+def own_lines(report: Report, email: str) -> Report:
+    """By person, what is shown to whoever leads nobody: their own line, what is nobody's, and the total."""
+    if report.asked.by is not By.assignee:
+        return report
+    return replace(report, rows=tuple(row for row in report.rows if row.key in (email, NONE)))
+
+
+def check_names(db: Session, asked: Asked) -> None:
+    """Raises ``InvalidInput`` where a report is narrowed to what there is not: its figures would be wrongly nothing."""
+    for field, names, known in (
+        ("source", asked.source, Source.name),
+        ("team", asked.team, Team.name),
+        ("assignee", asked.assignee, User.email),
+    ):
+        if missing := set(names) - {NONE, *db.scalars(select(known).where(known.in_(names)))}:
+            listed = ", ".join(sorted(missing))
+            raise InvalidInput(f"There is no {field} named {listed}.", {field: f"there is no {listed}"})

@@ -143,6 +143,7 @@ def _leave_out_if_asked(asked: ORMExecuteState) -> None:
 
 def _criteria(hidden: frozenset[int]) -> Iterable[Any]:
     yield with_loader_criteria(Case, _visible(hidden))
+    yield with_loader_criteria(Backlog, or_(Backlog.team_id.is_(None), Backlog.team_id.not_in(hidden)))
     theirs = _cases.c.team_id.in_(hidden)
     for model in _hanging:
         yield with_loader_criteria(model, ~exists().where(_cases.c.id == model.case_id, theirs))

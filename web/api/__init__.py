@@ -23,7 +23,7 @@ from web import access
 from web.api import health, tokens
 from web.api.bodies import Asked
 from web.api.openapi import document
-from web.api.operations import OPERATIONS, Call, Operation
+from web.api.operations import JSON, OPERATIONS, Call, File, Operation
 
 PREFIX = "/api/v1"
 
@@ -61,7 +61,9 @@ def _view(house: House, operation: Operation, limit: tokens.RateLimit) -> Callab
         opened = house.database.transaction() if operation.writes else house.database.read()
         with opened as db:
             user = db.get_one(User, token.user_id) if operation.writes else token.user
-            answer, status = operation.run(Call(house, db, user, g.now, query, body), **path)
+            answer, status = operation.run(Call(house, db, user, g.now, query, body, _accepted(operation)), **path)
+        if isinstance(answer, File):
+            return _file(answer)
         return _json(answer, status) if answer is not None else Response(status=status)
 
     return view
@@ -103,6 +105,11 @@ def _body(shape: type[Asked]) -> Asked:
         raise _refused(error, depth=9) from None
 
 
+def _accepted(operation: Operation) -> str:
+    """What who asks would rather have, of what there is."""
+    return request.accept_mimetypes.best_match([JSON, *operation.files]) or JSON
+
+
 def _refused(error: ValidationError, *, depth: int) -> InvalidInput:
     fields = {
         ".".join(map(str, one["loc"][:depth])) or "body": one["msg"].removeprefix("Value error, ")
@@ -123,3 +130,9 @@ def _document() -> str:
 
 def _json(answer: Any, status: int) -> Response:
     return Response(json.dumps(answer, ensure_ascii=False), status=status, mimetype="application/json")
+
+
+def _file(file: File) -> Response:
+    response = Response(file.body, content_type=file.media_type)
+    response.headers.set("Content-Disposition", "attachment", filename=file.name)
+    return response

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from models import CaseStatus, Kind, Noise, Priority, Sentiment, Then, Urgency
+from reports import figures
 from triage.learning import VALUES
 from web.queries import MAX_LIMIT, MAX_NUMBER, Sort
 from web.safe_html import is_web
@@ -42,6 +43,17 @@ def _language(value: str) -> str:
     return value
 
 
+def _day(value: Any) -> date:
+    """Of the calendar; pydantic would take a number of seconds too."""
+    try:
+        given = date.fromisoformat(value) if isinstance(value, str) and len(value) == len("2026-11-24") else None
+    except ValueError:
+        given = None
+    if given is None or not 1970 <= given.year <= 9000:
+        raise ValueError("must be a day, as in 2026-11-24")
+    return given
+
+
 ABSENT: Any = None  # for fields that may be left out, and may not be null
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), AfterValidator(_storable)]
@@ -54,6 +66,7 @@ Address = Annotated[
     AfterValidator(_web_address),
 ]
 Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
+Day = Annotated[date, BeforeValidator(_day)]
 Number = Annotated[int, Field(ge=1, le=MAX_NUMBER)]
 Several = Annotated[list[Line], Field(max_length=50), BeforeValidator(_given)]
 Nothing = Literal["none"]
@@ -113,6 +126,41 @@ class EventsQuery(Asked):
 class LessonsQuery(Asked):
     limit: int = Field(50, ge=1, le=MAX_LIMIT)
     cursor: Line | None = None
+
+
+class ReportQuery(Asked):
+    begin: Day = Field(alias="from", description="the first day, of the organisation's time zone")
+    to: Day = Field(description="the day after the last one")
+    by: figures.By | None = Field(None, description="what the lines are by; without, there is the total alone")
+    clock: figures.Clock = figures.Clock.calendar
+    start: Literal["published", "seen"] = Field("published", description="from when the first response is measured")
+    imported: Literal["include", "exclude"] = Field("exclude", description="history that was imported")
+    channel: Several = []
+    source: Several = Field([], description="names, or none")
+    team: Several = Field([], description="names, or none")
+    assignee: Several = Field([], description="me, none, or e-mail addresses; those of others are for managers")
+    kind: Annotated[list[Kind | Nothing], BeforeValidator(_given)] = []
+    tag: Several = []
+    category: Several = Field([], description="names, or none")
+    language: Annotated[list[Language | Nothing], BeforeValidator(_given)] = []
+
+    def asked(self, me: str) -> figures.Asked:
+        return figures.Asked(
+            self.begin,
+            self.to,
+            by=self.by,
+            clock=self.clock,
+            seen=self.start == "seen",
+            imported=self.imported == "include",
+            channel=tuple(self.channel),
+            source=tuple(self.source),
+            team=tuple(self.team),
+            assignee=tuple(me if each == "me" else each.lower() for each in self.assignee),
+            kind=tuple(self.kind),
+            tag=tuple(self.tag),
+            category=tuple(self.category),
+            language=tuple(self.language),
+        )
 
 
 # -- bodies ---------------------------------------------------------------------------------------------------------

@@ -63,12 +63,12 @@ class _Schemas:
         schema: JSON = self._schemas[shape]
         return schema
 
-    def properties(self, shape: type) -> JSON:
-        """The fields of an object, by name."""
+    def parameters(self, shape: type) -> list[JSON]:
+        """The fields of an object, as parameters of a query."""
         schema = self.of(shape)
         schema = self.definitions[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
-        properties: JSON = schema["properties"]
-        return properties
+        needed = schema.get("required", ())
+        return [_parameter(name, field, name in needed) for name, field in schema["properties"].items()]
 
 
 def _name(shape: type) -> str:
@@ -91,7 +91,7 @@ def _operation(operation: Operation, schemas: _Schemas) -> JSON:
         for name in re.findall(r"<int:(\w+)>", operation.path)
     ]
     if operation.query:
-        parameters += [_parameter(name, schema) for name, schema in schemas.properties(operation.query).items()]
+        parameters += schemas.parameters(operation.query)
     described: JSON = {"operationId": operation.name, "summary": operation.summary, "parameters": parameters}
     if operation.body:
         described["requestBody"] = {"required": True, "content": _content(schemas.of(operation.body))}
@@ -99,9 +99,9 @@ def _operation(operation: Operation, schemas: _Schemas) -> JSON:
     return described
 
 
-def _parameter(name: str, schema: JSON) -> JSON:
+def _parameter(name: str, schema: JSON, required: bool) -> JSON:
     schema = dict(schema)
-    described: JSON = {"name": name, "in": "query", "required": False}
+    described: JSON = {"name": name, "in": "query", "required": required}
     if "description" in schema:
         described["description"] = schema.pop("description")
     return described | {"schema": schema}
@@ -112,6 +112,8 @@ def _response(operation: Operation, status: int, schemas: _Schemas) -> JSON:
     shape = operation.answers.get(status, ErrorShape)
     if shape is not None:
         described["content"] = _content(schemas.of(shape))
+    if operation.files and status == HTTPStatus.OK:
+        described["content"] |= {each: {"schema": {"type": "string"}} for each in operation.files}
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         described["headers"] = {"Retry-After": {"description": "seconds to wait", "schema": {"type": "integer"}}}
     return described

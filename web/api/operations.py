@@ -6,8 +6,9 @@ The table ``OPERATIONS`` is the only list of them: the routes and the OpenAPI do
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from io import BytesIO
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,7 +23,8 @@ from events import event_shape
 from house import House
 from models import CaseStatus, Mention, Reply, Role, SharedAnswer, Story, Team, User
 from replies import outbox, shared
-from triage import cases, intake, policy, school, storyteller
+from reports import export, tables
+from triage import cases, intake, policy, samples, school, storyteller
 from web import access, queries, safe_html, story_facts
 from web.api import bodies, shapes
 from web.operators import Asker
@@ -34,11 +36,13 @@ CLASSIFIED = (
 )  # fmt: skip
 MAY_LACK = ("urgency", "noise", "category")
 ASLEEP = (CaseStatus.closed, CaseStatus.ignored)
+JSON = "application/json"
+CAUGHT_UP = 1000  # cases measured before a report is given; of more it says how many there are
 
 
 @dataclass(frozen=True)
 class Call:
-    """One request: who asks, when, and what, already checked."""
+    """One request: who asks, when, and what, already checked. ``accepts``: JSON, or one of ``Operation.files``."""
 
     house: House
     db: Session
@@ -46,6 +50,7 @@ class Call:
     at: datetime
     query: Any
     body: Any
+    accepts: str = JSON
 
     @property
     def base_url(self) -> str:
@@ -53,8 +58,20 @@ class Call:
 
 
 @dataclass(frozen=True)
+class File:
+    """An answer that is no JSON."""
+
+    name: str
+    media_type: str
+    body: bytes
+
+
+@dataclass(frozen=True)
 class Operation:
-    """``answers``: status -> type of the JSON (None: no body). ``errors``: what not every operation may answer."""
+    """``answers``: status -> type of the JSON (None: no body). ``errors``: what not every operation may answer.
+
+    ``files``: media types it gives too, to who accepts one of them rather than JSON.
+    """
 
     method: str
     path: str
@@ -64,6 +81,7 @@ class Operation:
     query: type[bodies.Asked] | None = None
     body: type[bodies.Asked] | None = None
     errors: tuple[int, ...] = ()
+    files: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -435,6 +453,57 @@ def list_events(call: Call) -> tuple[shapes.EventsShape, int]:
     events = queries.events_after(call.db, asked.after, limit=asked.limit)
     listed = [event_shape(event) for event in events]
     return {"events": listed, "next_after": events[-1].id if events else asked.after}, 200
+
+
+# -- reports --------------------------------------------------------------------------------------------------------
+
+
+def _report_operation(name: str, summary: str, shape: Any) -> None:
+    def run(call: Call) -> tuple[Any, int]:
+        return _report(call, name), 200
+
+    run.__name__ = f"report_{name.replace('-', '_')}"
+    files = (export.CSV, export.XLSX)
+    more: dict[str, Any] = {"query": bodies.ReportQuery, "answers": {200: shape}, "errors": (403,), "files": files}
+    _operation("GET", f"/reports/{name}", summary, **more)(run)
+
+
+_report_operation(
+    "response-times", "Times to the first and the next response and to the end", shapes.ResponseTimesShape
+)
+for _name, _summary in (
+    ("volume", "What came in, what was ignored, how it was answered"),
+    ("team", "Answers, closings and time spent"),
+    ("sla", "Targets met and missed"),
+    ("resolution", "Closing, reopening, and the time in which it was our turn"),
+    ("backlog", "What was unfinished at midnight"),
+    ("promises", "Promises kept and broken"),
+):
+    _report_operation(_name, _summary, shapes.ReportShape)
+
+
+def _report(call: Call, name: str) -> Any:
+    asked = call.query.asked(call.user.email)
+    leads = call.user.role in (Role.manager, Role.admin)
+    if not leads and set(asked.assignee) - {call.user.email}:
+        raise Forbidden("The figures of other people are for managers and administrators.")
+    samples.catch_up(call.house.database, most=CAUGHT_UP)
+    tables.check_names(call.db, asked)
+    table = tables.build(call.db, name, asked, call.at)
+    if not leads:
+        table = replace(table, report=tables.own_lines(table.report, call.user.email))
+    zone = policy.read(call.db).zone
+    sheet = export.Sheet(name, table, zone, samples.waiting(call.db, queries.MAX_NUMBER))
+    file = export.file_name(name, asked)
+    if call.accepts == export.CSV:
+        text = "".join(export.as_csv(export.fields(sheet), export.lines(sheet), zone))
+        return File(f"{file}.csv", f"{export.CSV}; charset=utf-8", text.encode())
+    if call.accepts == export.XLSX:
+        body = BytesIO()
+        about = export.about(name, asked, call.at, zone, sheet.waiting)
+        export.as_xlsx(body, export.fields(sheet), export.lines(sheet), about, zone)
+        return File(f"{file}.xlsx", export.XLSX, body.getvalue())
+    return export.as_json(sheet)
 
 
 # -- what was taught ------------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from models import (
     User,
 )
 from replies.shared import Progress
+from reports.figures import By, Clock
 from triage.stories import Timeline
 from web.queries import Entry
 from web.story_facts import Glance
@@ -250,6 +251,84 @@ class MentionTakenShape(TypedDict):
 class EventsShape(TypedDict):
     events: list[EventShape]
     next_after: int
+
+
+class TimingShape(TypedDict):
+    """In seconds. `within_target`: from 0 to 1, of the `with_target` that had one. `hidden`: too few of one person."""
+
+    n: int
+    median_s: int | None
+    p90_s: int | None
+    mean_s: int | None
+    within_target: float | None
+    with_target: int | None
+    hidden: bool
+
+
+class TimesShape(TypedDict):
+    received: int
+    answered: int
+    still_waiting: int
+    oldest_waiting_since: str | None
+    first_response: TimingShape
+    next_response: TimingShape
+    resolution: TimingShape
+
+
+class TimesRowShape(TimesShape):
+    """`key`: a name, an e-mail address, a date (of a week its Monday, of a month its first), or `none`."""
+
+    key: str
+
+
+# "from" is a word of Python, hence this form
+ResponseTimesShape = TypedDict(
+    "ResponseTimesShape",
+    {
+        "report": str,
+        "definitions": str,
+        "clock": Clock,
+        "from": str,
+        "to": str,
+        "by": By | None,
+        "start": Literal["published", "seen"],
+        "imported": Literal["include", "exclude"],
+        "filters": dict[str, list[str]],
+        "not_yet_counted": int,
+        "rows": list[TimesRowShape],
+        "total": TimesShape,
+    },
+)
+ResponseTimesShape.__doc__ = "`from` is the first day, `to` the one after the last. `not_yet_counted`: cases."
+
+
+class ColumnShape(TypedDict):
+    """A share goes from 0 to 1, an instant is RFC 3339."""
+
+    name: str
+    unit: Literal["text", "count", "seconds", "share", "instant", "money", "flag"]
+
+
+Figure = int | float | str | None
+ReportShape = TypedDict(
+    "ReportShape",
+    {
+        "report": str,
+        "definitions": str,
+        "clock": Clock,
+        "from": str,
+        "to": str,
+        "by": By | None,
+        "start": Literal["published", "seen"],
+        "imported": Literal["include", "exclude"],
+        "filters": dict[str, list[str]],
+        "not_yet_counted": int,
+        "columns": list[ColumnShape],
+        "rows": list[dict[str, Figure]],
+        "total": dict[str, Figure],
+    },
+)
+ReportShape.__doc__ = "In each row `key`, and a figure for each of the `columns`; null where there is none."
 
 
 class SharedAnswerShape(TypedDict):
