@@ -83,7 +83,7 @@ def test_setup_cfg_lists_what_lies_on_disk() -> None:
 
 def test_every_folder_of_the_web_and_the_sandbox_is_shipped() -> None:
     shipped = SETUP["options.package_data"]
-    for package in ("web", "sandbox", "triage"):
+    for package in ("reports", "web", "sandbox", "triage"):
         patterns = shipped[package].split()
         for path in (ROOT / package).rglob("*"):
             if path.is_file() and path.suffix not in (".py", ".pyc"):

@@ -118,6 +118,7 @@ def test_the_link_and_a_few_numbers_of_all(house: House, server: MailServer) -> 
         assert secret not in raw, "mail leaves the house"
 
 
+@pytest.mark.one_database
 def test_in_the_language_of_its_reader(house: House, server: MailServer) -> None:
     with house.database.transaction() as db:
         user(db, "mats").language = "en"
@@ -128,6 +129,7 @@ def test_in_the_language_of_its_reader(house: House, server: MailServer) -> None
     assert "You asked for this every week. Stop it: http" in text
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(("answers", "told"), [(9, False), (10, True)])
 def test_the_median_is_left_out_where_it_may_be_one_persons(
     house: House, server: MailServer, answers: int, told: bool
@@ -157,6 +159,7 @@ def test_one_letter_for_each_week(house: House, server: MailServer) -> None:
     assert len({letter["Message-ID"] for letter in server.letters}) == 3
 
 
+@pytest.mark.one_database
 def test_every_month_on_the_first(house: House, server: MailServer) -> None:
     asked_for(house, every="month", query="/reports/volume")
     assert len(mail.deliver(house, at(MONDAY))) == 1
@@ -164,6 +167,7 @@ def test_every_month_on_the_first(house: House, server: MailServer) -> None:
     assert "/reports/volume?from=2026-11-01&to=2026-12-01" in body(server.letters[1])
 
 
+@pytest.mark.one_database
 def test_a_machine_that_slept_sends_one_letter_of_the_last_week(house: House, server: MailServer) -> None:
     assert len(mail.deliver(house, at(MONDAY, days=32))) == 1
     assert mail.deliver(house, at(MONDAY, days=33)) == []
@@ -189,6 +193,7 @@ def test_what_is_claimed_is_nobody_elses_and_comes_again_after_a_crash(house: Ho
     assert mail.deliver(house, at(MONDAY, days=6)) == []
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(("where", "how"), [("RCPT", "451 grey list"), (".", DROP)])
 def test_a_passing_fault_is_tried_again_as_the_same_letter(
     house: House, server: MailServer, where: str, how: str
@@ -204,6 +209,7 @@ def test_a_passing_fault_is_tried_again_as_the_same_letter(
     assert len({letter["Message-ID"] for letter in server.letters}) == 1
 
 
+@pytest.mark.one_database
 def test_refused_for_good_waits_for_the_next_week(house: House, server: MailServer) -> None:
     asked_for(house, "admin")
     server.answers["RCPT"] = ["550 5.1.1 no such mailbox"]
@@ -231,6 +237,7 @@ def test_where_nobody_listens_all_wait_and_the_pauses_grow(make_house: MakeHouse
     assert {each.due_at for each in kept(house)} == {MONDAY + timedelta(days=7)}
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("why", ["disabled", "agent", "reader"])
 def test_who_does_not_lead_any_more_gets_none(house: House, server: MailServer, why: str) -> None:
     with house.database.transaction() as db:
@@ -244,6 +251,7 @@ def test_who_does_not_lead_any_more_gets_none(house: House, server: MailServer, 
     assert kept(house)[0].due_at == MONDAY + timedelta(days=7)
 
 
+@pytest.mark.one_database
 def test_without_a_server_nothing_comes_weeks_later(make_house: MakeHouse, quick_passwords: None) -> None:
     house = screens.storby(make_house, TUESDAY)
     asked_for(house)
@@ -286,6 +294,19 @@ def test_asked_for_and_stopped_with_an_entry_in_the_audit_log(house: House) -> N
     assert [entry for entry in entries if entry.subject.startswith("report:")] == [
         ("add", "report:Overview"), ("remove", "report:Overview"),
     ]  # fmt: skip
+
+
+@pytest.mark.screens
+@pytest.mark.one_database
+def test_asked_for_from_the_report_itself(house: House) -> None:
+    for who, offered in (("mats@storby.example", True), ("anna@storby.example", False)):
+        page = window(house, who).get("/reports/volume?by=team&period=this-week").get_data(as_text=True)
+        field = '<input type="hidden" name="query" value="/reports/volume?by=team&amp;period=this-week">'
+        assert (field in page) == offered
+        assert 'href="/reports/volume.pdf?by=team&amp;period=this-week"' in page
+    sent = {"query": "/reports/volume?by=team&period=this-week", "every": "week"}
+    window(house).post("/reports/mails", data=sent)
+    assert kept(house)[1].query == "/reports/volume?by=team"
 
 
 @pytest.mark.screens

@@ -192,7 +192,11 @@ def test_the_numbers_are_those_of_the_table(mats: FlaskClient, storby: House, cl
         with i18n.speaking("en", ZoneInfo("Europe/Stockholm")):
             for row in (*table.report.rows, table.report.total):
                 label = report_words.key(asked.by, row.key, PEOPLE)
-                cells = [report_words.value(each.unit, each.value(row), clock()) or "–" for each in table.columns]
+                cells = [
+                    report_words.value(each.unit, each.value(row), clock()) or "–"
+                    for each in table.columns
+                    if each.name != "midnight"
+                ]
                 assert all(flat(cell).replace(" ", "") in text for cell in cells), (name, row.key)
                 if name == "volume":  # without times, so that each line stands there as it is
                     assert flat("".join([label, *cells])).replace(" ", "") in text, (name, row.key)

@@ -7,7 +7,7 @@ and a few numbers of the whole organisation.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -26,7 +26,7 @@ from web import i18n, labels
 from web.access import visible_to
 from web.i18n import gettext as _
 from web.i18n import ngettext
-from web.report_words import took
+from web.report_words import span, took
 
 LISTED = 50  # notices in one letter; the rest is only counted
 CHOICES = "/me/notifications"  # where a reader chooses what comes by mail
@@ -83,14 +83,14 @@ def of_report(db: Session, settings: Settings, due: Due) -> mail.Letter:
             else _("You asked for this every month. Stop it:")
         )
         told = [
-            f"{due.title}\n{_days(due.start, due.end)}",
+            f"{due.title}\n{span(due.start, due.end)}",
             "\n".join([f"{_('The whole organisation')} ({before})", *(f"* {each}" for each in numbers)]),
             f"{_('The report:')} {base}{report_address(due.query, due.start, due.end)}",
         ]
         foot = _("Figures of single persons, and what citizens have said, stand only in Gensvar.")
         return mail.Letter(
             to=due.user.email,
-            subject=f"Gensvar: {due.title}, {_days(due.start, due.end)}",
+            subject=f"Gensvar: {due.title}, {span(due.start, due.end)}",
             text="\n\n".join([*told, f"-- \n{foot}\n{why} {stop}\n"]),
             html=None,
             id=mail.identify(f"report {due.id} of {due.start}", settings.mail),
@@ -116,11 +116,6 @@ def _numbers(now: Row, before: Row) -> list[str]:
 def report_address(query: str, start: date, end: date) -> str:
     """A report's address for these days; ``query``: without any."""
     return f"{query}{'&' if '?' in query else '?'}{urlencode({'from': start, 'to': end})}"
-
-
-def _days(start: date, end: date) -> str:
-    """A period in words; its last day is the one before ``end``."""
-    return f"{i18n.day(start)} – {i18n.day(end - timedelta(days=1))}"
 
 
 def address(notice: Notice) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from flask import Blueprint, abort, make_response, request
+from flask import Blueprint, abort, make_response, request, url_for
 from werkzeug.wrappers import Response
 
 from errors import GensvarError, InvalidInput
@@ -19,8 +19,8 @@ from triage import samples
 from triage.measures import VERSION
 from web import report_words, reports
 from web.context import house, is_at_least, now, zone
-from web.i18n import day, language, ngettext, number, when
 from web.i18n import gettext as _
+from web.i18n import language, ngettext, number, when
 
 log = logging.getLogger("gensvar.web")
 
@@ -100,20 +100,24 @@ def _shortened(table: Table) -> Table:
 
 
 def title(name: str) -> str:
-    return {
-        "response-times": _("Response times"),
-        "volume": _("Volume"),
-        "team": _("Team"),
-        "sla": _("SLA"),
-        "resolution": _("Resolution"),
-        "backlog": _("Backlog"),
-        "promises": _("Promises"),
-    }.get(name) or name.replace("-", " ").capitalize()
+    """As its page is called."""
+    found = (tab.words() for tab in reports.TABS if url_for(tab.endpoint) == f"/reports/{name}")
+    return next(found, name.replace("-", " ").capitalize())
+
+
+@pages.app_context_processor
+def known() -> dict[str, object]:
+    return {"pdf_address": address}
+
+
+def address() -> str | None:
+    """Of the PDF of the report that is asked for; None where there is none."""
+    name = request.path.removeprefix("/reports/")
+    return url_for("report_pdf.download", name=name, **reports.kept()) if name in tables.REPORTS else None
 
 
 def _facts(asked: Asked, people: dict[str, str]) -> Iterator[tuple[str, str]]:
-    last = asked.end - timedelta(days=1)
-    yield _("Period"), day(asked.start) if last == asked.start else f"{day(asked.start)} – {day(last)}"
+    yield _("Period"), report_words.span(asked.start, asked.end)
     yield _("Time zone"), zone().key
     if asked.by:
         yield _("Group by"), report_words.by(asked.by)
@@ -171,4 +175,4 @@ def _charted(columns: Sequence[Column]) -> Column | None:
 
 
 def _words(column: Column, row: Row) -> str:
-    return reports._written(column, column.value(row), row) or NOTHING
+    return report_words.value(column.unit, column.value(row), now()) or NOTHING
