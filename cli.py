@@ -8,9 +8,9 @@ import os
 import sys
 from collections.abc import Callable, Collection, Sequence
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from errors import ConfigError, GensvarError, InvalidInput
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from house import House
     from mail import Posted
     from models import Case, User
+    from reports.export import Sheet
     from web.queries import Entry
     from webhooks import Called
 
@@ -583,6 +584,82 @@ def _print_text(*parts: str | None) -> None:
             print(f"    {_line(line)}")
 
 
+# -- reports --------------------------------------------------------------------------------------------------------
+
+
+def report(given: argparse.Namespace) -> int:
+    """What has just happened is measured first, all of it."""
+    from datetime import timedelta
+
+    from reports import export, tables
+    from reports.figures import Asked, By, Clock
+    from triage import policy, samples
+
+    _known(given.name, tables.REPORTS, "report")
+    if given.by is not None:
+        _known(given.by, list(By), "grouping")
+    if given.format == "xlsx" and given.output is None:
+        raise InvalidInput("An Excel file is not for the terminal: say where it goes with --output FILE.")
+    now = _now()
+    with _house(given) as house:
+        samples.catch_up(house.database, most=sys.maxsize)
+        with house.database.read() as db:
+            zone = policy.read(db).zone
+            today = now.astimezone(zone).date()
+            narrowed = {name: tuple(getattr(given, name)) for name in export.FILTERS}
+            asked = Asked(
+                given.begin or today.replace(day=1),
+                given.to or today + timedelta(days=1),
+                by=By(given.by) if given.by else None,
+                clock=Clock(given.clock),
+                seen=given.start == "seen",
+                imported=given.imported == "include",
+                **narrowed,
+            )
+            tables.check_names(db, asked)
+            table = tables.build(db, given.name, asked, now)
+            sheet = export.Sheet(given.name, table, zone, samples.waiting(db, 10**6))
+        if given.format == "xlsx":
+            about = export.about(given.name, asked, now, zone, sheet.waiting)
+            with _written(given.output) as file:
+                export.as_xlsx(file, export.fields(sheet), export.lines(sheet), about, zone)
+            return OK
+        text = "".join(_report_text(sheet, given.format, now))
+        if given.output is None:
+            sys.stdout.write(text)
+            return OK
+        with _written(given.output) as file:
+            file.write(text.encode())
+    return OK
+
+
+def _report_text(sheet: Sheet, format: str, now: datetime) -> Iterator[str]:
+    import json
+
+    from reports import export
+
+    if format == "json":
+        yield json.dumps(export.as_json(sheet), ensure_ascii=False, indent=2) + "\n"
+    elif format == "csv":
+        yield from export.as_csv(export.fields(sheet), export.lines(sheet), sheet.zone)
+    else:
+        for title, rows in export.as_text(sheet):
+            yield f"{title}\n"
+            yield from (f"  {line}\n" for line in _aligned(rows))
+            yield "\n"
+        for note in export.footnote(sheet):
+            yield f"{_line(note)}\n"
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[IO[bytes]]:
+    try:
+        with path.open("wb") as file:
+            yield file
+    except OSError as error:
+        raise GensvarError(f"Cannot write {path}: {error.strerror}.") from error
+
+
 # -- keeping the house ----------------------------------------------------------------------------------------------
 
 
@@ -656,9 +733,24 @@ def _known(name: str, known: Collection[str], what: str) -> str:
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> None:
+    for line in _aligned(rows):
+        print(line)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     widths = [max(len(_line(row[column])) for row in rows) for column in range(len(rows[0]) - 1)]
     for row in [tuple(_line(cell) for cell in row) for row in rows]:
-        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip())
+        yield "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
+
+
+def _day(text: str) -> date:
+    try:
+        found = date.fromisoformat(text) if len(text) == len("2026-11-24") else None
+    except ValueError:
+        found = None
+    if found is None or not 1970 <= found.year <= 9000:
+        raise argparse.ArgumentTypeError(f"{text} is not a day, as in 2026-11-24")
+    return found
 
 
 def _count(text: str) -> int:
@@ -739,6 +831,22 @@ def _parser() -> argparse.ArgumentParser:
     it.add_argument("--q", metavar="QUERY", help="words, as in the search of the inbox")
     it.add_argument("--sort", choices=("newest", "oldest", "urgent"), default="newest")
     it.add_argument("--limit", type=_count, default=50, metavar="N")
+
+    it = add("report", report, "the figures of a period, as a table or a file")
+    it.add_argument("name", metavar="NAME", help="response-times, volume, team, sla, resolution, backlog or promises")
+    it.add_argument("--from", dest="begin", type=_day, metavar="D", help="the first day (the first of this month)")
+    it.add_argument("--to", type=_day, metavar="D", help="the day after the last (tomorrow)")
+    by = "channel, source, team, assignee, kind, tag, category, language, sentiment, day, week or month"
+    it.add_argument("--by", metavar="X", help=f"what the lines are by: {by}")
+    it.add_argument("--clock", choices=("calendar", "business"), default="calendar", help="all hours, or opening hours")
+    it.add_argument("--start", choices=("published", "seen"), default="published", help="of the first response")
+    it.add_argument("--imported", choices=("include", "exclude"), default="exclude", help="imported history")
+    it.add_argument("--format", choices=("table", "json", "csv", "xlsx"), default="table")
+    it.add_argument("--output", type=Path, metavar="F", help="a file to write, instead of the terminal")
+    for option in ("channel", "source", "team", "assignee", "kind", "tag", "category", "language"):
+        it.add_argument(
+            f"--{option}", action="append", default=[], metavar="NAME", help="only this; several times: any"
+        )
 
     it = add("backup", make_backup, "write a backup: database, secret key, uploads")
     it.add_argument("file", type=Path, metavar="FILE")

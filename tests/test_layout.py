@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "supervisor": {"database", "errors", "house", "models", "web"},
     "cli": BELOW
     | {"audit", "backup", "checkup", "house", "jobs", "mail", "pulls", "sandbox", "scheduler", "supervisor", "web"}
-    | {"imports", "webhooks"},
+    | {"imports", "reports", "webhooks"},
 }
 
 
