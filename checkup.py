@@ -21,7 +21,7 @@ import pulls
 from database import newest_migration
 from errors import ChannelError, GensvarError, Reason
 from house import House
-from models import CaseEvent, Role, Source, User, Webhook
+from models import CaseEvent, FigureCheck, Heartbeat, Role, Source, User, Webhook
 from settings import SourceSettings, duration_text
 from triage import index
 
@@ -29,6 +29,8 @@ FREE_BYTES = 1024**3
 BUILT = datetime(2026, 11, 1, tzinfo=UTC)  # a clock before this is wrong
 SLIP = timedelta(minutes=5)
 AT_ONCE = 8
+FIGURES_OLD = timedelta(days=2)  # a comparison that should have been followed by another
+BEATS = timedelta(minutes=5)  # within them the scheduler has said that it runs
 
 REMEDIES = {
     Reason.auth_expired: "log in again on the network and put the new token into the configuration",
@@ -68,6 +70,7 @@ def examine(house: House, at: datetime) -> Iterator[Finding]:
         yield _users(house)
         yield _webhooks(house, at)
         yield _search(house)
+        yield _figures(house, at)
     yield from _mail(house, at, known)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield from pool.map(lambda account: _account(house, account.name), settings.accounts)
@@ -144,6 +147,23 @@ def _search(house: House) -> Finding:
         remedy = "nothing to do while Gensvar runs: within the hour it catches up"
         return Finding("search", f"{behind} texts are not in the index yet", remedy)
     return Finding("search", "every text is in the index")
+
+
+def _figures(house: House, at: datetime) -> Finding:
+    """The nightly comparison of what reports show with what the events say."""
+    with house.database.read() as db:
+        last = db.scalars(select(FigureCheck).order_by(FigureCheck.id.desc()).limit(1)).first()
+        beat = db.scalar(select(Heartbeat.at).where(Heartbeat.part == "scheduler"))
+    if last is None:
+        return Finding("figures", "not compared with their events yet; that is done after midnight")
+    differences = f"{last.different or 'no'} difference" + ("" if last.different == 1 else "s")
+    found = f"{last.cases} cases compared on {last.at:%Y-%m-%d}: {differences}"
+    if last.different:
+        where = f"{str(house.settings.base_url).rstrip('/')}/reports/checks"
+        return Finding("figures", found, f"see what differed at {where}, and report it as a fault")
+    if last.at < at - FIGURES_OLD and beat is not None and beat > at - BEATS:
+        return Finding("figures", found, "see in the log why the nightly comparison does not come through")
+    return Finding("figures", found)
 
 
 def _webhooks(house: House, at: datetime) -> Finding:

@@ -24,6 +24,7 @@ from reports.figures import Asked, _case_conditions, midnight
 from triage import influence, policy
 
 COUNTED = tuple(status for status in CaseStatus if status is not CaseStatus.ignored)
+COUNTS = (Case.status.in_(COUNTED), Case.merged_into_id.is_(None))
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def _reach(chosen: Select[tuple[int]]) -> Select[Any]:
 
 
 def _of(chosen: Select[tuple[int]]) -> tuple[ColumnElement[bool], ...]:
-    return (Case.story_id.in_(chosen), Case.status.in_(COUNTED), Case.merged_into_id.is_(None))
+    return (Case.story_id.in_(chosen), *COUNTS)
 
 
 def _cases(chosen: Select[tuple[int]]) -> Select[Any]:

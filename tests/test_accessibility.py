@@ -50,7 +50,7 @@ EXAMPLES = {
 NO_PAGE = {
     "static", "cases.thread", "cases.canned", "languages.export", "login.welcome", "login.setup", "media.picture",
     "shared.progress", "me.login_ends", "pictures.file", "cases.colleagues", "cases.tags", "dashboard.numbers",
-    "report_pdf.download",
+    "report_pdf.download", "report_wall.numbers",
 }  # fmt: skip
 NO_PAGES = ("live.", "api.", "health.")
 # Addresses that say something more: a filter, a search, an order, a question.

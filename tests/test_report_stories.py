@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
@@ -16,9 +17,10 @@ from house import House
 from models import Author, Mention, SharedAnswer, SharedAnswerPart, Story, Team, TeamMember, Then
 from reports.figures import Asked
 from reports.stories import Stories, Told, stories
+from tests.conftest import FakeClock
 from tests.factories import MORNING, case_of, said, take, user
 from triage import cases, storyteller
-from web import create_app
+from web import create_app, report_stories
 from web.access import look_as
 
 DAY = Asked(date(2026, 11, 24), date(2026, 11, 25))
@@ -35,7 +37,7 @@ def told(db: Session, *numbers: int) -> Story:
 
 
 def come(db: Session, id: str, minutes: float, **more: Any) -> int:
-    take(db, said(id, id, minutes=minutes, **more))
+    take(db, said(id, id, minutes=minutes, **more), at=MORNING + timedelta(minutes=minutes))
     number = case_of(db, id)
     assert number is not None
     return number
@@ -188,3 +190,60 @@ def test_what_is_not_seen_is_not_counted(storby: House) -> None:
         seen = {each.id: each for each in stories(db, DAY).told}
     assert theirs not in seen, "a story that is nowhere but in cases of a team that keeps to itself"
     assert (seen[story].cases, seen[story].mentions, seen[story].answer) == (2, 2, None)
+
+
+# -- on screen --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.screens
+@pytest.mark.one_database
+def test_the_page_says_who_was_first_and_by_which_rule(browser: Browser, storby: House, clock: FakeClock) -> None:
+    with storby.database.transaction() as db:
+        one = come(db, "a", 0)
+        story = told(db, one, come(db, "b", 5), paper(db, "p", 60)).id
+        other = told(db, come(db, "c", 7), paper(db, "q", 10, "https://www.dn.se/plog")).id
+        answer(db, one, 20)
+    clock.forward(hours=9)
+    client = browser("anna@storby.example")
+    page = client.get("/reports/stories").get_data(as_text=True)
+    assert "40 mins before the press" in page and "SVT" in page
+    assert "not answered" in page and "Dagens Nyheter" in page
+    assert "in 1 we had answered first, in 0 the press was first, 1 we have not answered" in page
+    assert f"/?story={story}&amp;status=new" in page and "status=ignored" not in page
+    assert "known to Gensvar, by its own address" in page, "the rule stands on the page"
+    behind = client.get(f"/reports/stories/answered?story={story}").get_data(as_text=True)
+    assert f'href="/cases/{one}"' in behind and behind.count("<time") == 1
+    assert client.get(f"/reports/stories/answered?story={other}").status_code == 200
+    assert client.get("/reports/stories/answered?story=999").status_code == 404
+    assert client.get("/reports/stories?from=never").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("minutes", "words"),
+    [
+        (130, "2 hrs 10 mins before the press"),
+        (-40, "40 mins after the press"),
+        (0, "at the same time as the press"),
+        (3 * 24 * 60, "3 days before the press"),
+    ],
+)
+@pytest.mark.screens
+def test_the_head_start_in_words(minutes: int, words: str) -> None:
+    assert report_stories.apart(timedelta(minutes=minutes)) == words
+
+
+@pytest.mark.screens
+@pytest.mark.one_database
+def test_more_stories_than_a_page_holds_are_summed_up_on_each(
+    browser: Browser, storby: House, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_stories, "PAGE", 2)
+    with storby.database.transaction() as db:
+        for n in range(3):
+            told(db, come(db, f"a{n}", n), come(db, f"b{n}", n))
+    clock.forward(hours=9)
+    client = browser("anna@storby.example")
+    first = client.get("/reports/stories").get_data(as_text=True)
+    assert first.count('<th scope="row"><a') == 2 and "3 stories" in first and '<td class="n">6</td>' in first
+    following = re.findall(r'rel="next" href="([^"]+)"', first)[0].replace("&amp;", "&")
+    assert client.get(following).get_data(as_text=True).count('<th scope="row"><a') == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 
@@ -10,10 +11,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from database import Database
-from models import Author, Person, SharedAnswer, SharedAnswerPart
+from house import House
+from models import AuditEntry, Author, Person, SharedAnswer, SharedAnswerPart
 from reports.figures import Asked
 from reports.value import Saved, Value, assumptions, value
 from settings import CannedReply
+from tests.conftest import FakeClock
 from tests.factories import MORNING, case_of, said, take, user
 from tests.test_report_stories import answer, come, told
 from triage import cases, policy, reactions, samples
@@ -157,3 +160,81 @@ def test_an_assumption_keeps_its_versions(database: Database) -> None:
         assert (now.value.share, now.by, now.current) == (20, "ada", True)
         assert (before.value.share, before.by, before.until) == (30, "mats", later)
         assert policy.read(db).calendars == {}, "what is laid down can be read beside it"
+
+
+# -- on screen --------------------------------------------------------------------------------------------------------
+
+
+def text_of(client: FlaskClient, address: str) -> str:
+    """Without its tags."""
+    page = client.get(address).get_data(as_text=True)
+    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
+
+
+@pytest.mark.screens
+@pytest.mark.one_database
+def test_nothing_is_invented_and_a_manager_sets_what_is_assumed(
+    browser: Browser, storby: House, clock: FakeClock
+) -> None:
+    with storby.database.transaction() as db:
+        for n in range(10):
+            answer(db, come(db, f"a{n}", 0), 5)
+    clock.forward(hours=9)
+    agent, manager = browser("anna@storby.example"), browser("mats@storby.example")
+    page = text_of(agent, "/reports/value")
+    assert "nothing has been assumed" in page and "Calls not needed" not in page
+    given = {"share": "30", "minutes": "6,5", "cost": "4 50", "currency": "SEK"}
+    assert agent.post("/reports/value", data=given).status_code == 403
+    refused = manager.post("/reports/value", data={**given, "share": "130", "minutes": "never"})
+    assert refused.status_code == 422 and 'value="never"' in refused.get_data(as_text=True)
+    assert manager.post("/reports/value", data=given).status_code == 303
+    page = text_of(agent, "/reports/value")
+    assert "10 cases × 30 % = 3 calls" in page
+    assert "3 calls × 6.5 min ÷ 60 = 0.3 h" in page
+    assert "0.3 h × 450 SEK = 135 SEK" in page
+    assert "rests on what Mats Øst assumed" in page and "was not measured" in page
+
+
+@pytest.mark.screens
+@pytest.mark.one_database
+def test_every_version_is_kept_and_written_down(browser: Browser, storby: House, clock: FakeClock) -> None:
+    manager = browser("mats@storby.example")
+    for share in ("30", "20"):
+        clock.forward(hours=1)
+        manager.post("/reports/value", data={"share": share, "minutes": "6", "currency": "DKK"})
+    manager.post("/reports/value", data={"share": "20", "minutes": "6", "currency": "DKK"})  # nothing new
+    with storby.database.read() as db:
+        _, before = assumptions(db)
+        written = list(db.scalars(select(AuditEntry).order_by(AuditEntry.id)))
+    assert [(each.action, each.actor) for each in written] == [
+        ("add", "mats@storby.example"), ("change", "mats@storby.example"),
+    ]  # fmt: skip
+    assert written[1].changes == {"share": [30, 20]}
+    assert "0 cases × 20 %" in text_of(manager, "/reports/value")
+    old = text_of(manager, f"/reports/value?assumption={before.id}")
+    assert "0 cases × 30 %" in old and "no longer in force" in old
+    assert manager.get("/reports/value?assumption=999").status_code == 404
+    assert manager.post("/reports/value", data={"remove": "1"}).status_code == 303
+    assert "nothing has been assumed" in text_of(manager, "/reports/value")
+    assert "calls that were not needed" in text_of(browser("admin@storby.example"), "/admin/audit")
+
+
+@pytest.mark.screens
+@pytest.mark.one_database
+def test_each_text_leads_to_the_answers_made_of_it(browser: Browser, storby: House, clock: FakeClock) -> None:
+    canned(storby.database)
+    for_all(storby.database, "a", "b")
+    with storby.database.transaction() as db:
+        number = come(db, "c", 0)
+        answer(db, number, 5, "Hej! Plogen kommer till din gata i dag, ärende 1.")
+        shared = db.scalars(select(SharedAnswer.id)).one()
+        ones = [case_of(db, "a"), case_of(db, "b")]
+    clock.forward(hours=9)
+    client = browser("anna@storby.example")
+    page = client.get("/reports/value").get_data(as_text=True)
+    assert f"shared={shared}" in page and "canned=plogning" in page
+    behind = client.get("/reports/value/answers?canned=plogning").get_data(as_text=True)
+    assert re.findall(r'href="/cases/(\d+)"', behind) == [str(number)]
+    behind = client.get(f"/reports/value/answers?shared={shared}").get_data(as_text=True)
+    assert sorted(re.findall(r'href="/cases/(\d+)"', behind)) == sorted(map(str, ones))
+    assert "0 answers were made" in text_of(client, "/reports/value/answers?canned=nothing")

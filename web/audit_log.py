@@ -139,6 +139,7 @@ def kinds() -> dict[str, str]:
         "translation": _("translation"),
         "examples": _("examples"),
         "report": _("report by mail"),
+        "value": _("what is assumed of"),
         "setup": _("first steps"),
         "person": _("person"),
         **{part: form_words.part(part) for part in parts},
@@ -148,6 +149,8 @@ def kinds() -> dict[str, str]:
 def about(subject: str, names: Mapping[str, str]) -> tuple[str, str]:
     """What kind of thing it is, and its name."""
     kind, _colon, name = subject.partition(":")
+    if kind == "value":
+        name = _("calls that were not needed")
     return kinds().get(kind, kind), names.get(name, name)
 
 
@@ -174,6 +177,10 @@ def field(subject: str, name: str) -> str:
         "query": _("Query"),
         "every": _("How often"),
         "since": _("First pass from"),
+        "share": _("share"),
+        "minutes": _("minutes"),
+        "cost": _("cost of an hour"),
+        "currency": _("currency"),
     }
     return known.get(name) or form_words.words(subject.partition(":")[0], name).label
 

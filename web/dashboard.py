@@ -13,6 +13,7 @@ from werkzeug.datastructures import MultiDict
 from models import CaseEvent, Import, ImportState, Notice, Reply, ReplyStatus, Role, Source
 from triage import ledger
 from triage.reactions import NAMED
+from web import report_checks
 from web.context import house, is_at_least, now, user, zone
 from web.finding import wanted_cases
 from web.i18n import gettext as _
@@ -106,6 +107,10 @@ def _of_the_rest(db: Session) -> list[Count]:
         ),
         Count("sources", _("Sources in trouble"), troubled, sources, "danger"),
     ]
+    compared = report_checks.latest(db) if is_at_least(Role.admin) else None
+    if compared is not None and compared.different:
+        checks = url_for("report_checks.listing")
+        found.append(Count("figures", _("Figures that differed last night"), compared.different, checks, "danger"))
     if imports:
         found.append(Count("imports", _("Imports under way"), imports, url_for("history.listing") if sources else None))
     return found

@@ -51,6 +51,7 @@ EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
 UNATTENDED = {"me.login_ends", "dashboard.numbers"}  # asked by a window itself, as everything of the blueprint "live"
+WALL = "report_wall.numbers"  # asked for by a screen nobody sits at: it keeps the login of who may only read
 
 
 def install(app: Flask) -> None:
@@ -115,6 +116,7 @@ def _who() -> User | None:
     g.login_ends = min(session.last_seen_at + IDLE, g.login_lasts)
     # A window that asks for news by itself is not somebody at work.
     alone = request.blueprint == "live" or request.endpoint in UNATTENDED
+    alone = alone or (request.endpoint == WALL and session.user.role != Role.reader)
     if not ended and (at - session.last_seen_at < SEEN_EVERY or alone):
         return session.user
     with database.transaction() as db:

@@ -123,7 +123,10 @@ def show(number: int) -> str:
             "reports_case.html",
             case=case,
             figures=[told.figure(each) for each in taken if each.row["seconds"] is not None],
-            tallies=[told.tally(each) for each in taken if each.row["seconds"] is None],
+            tallies=sorted(
+                (told.tally(each) for each in taken if each.row["seconds"] is None), key=lambda each: each.at
+            ),
+            may_have_targets=AMOUNTS,
             differs=_differs(db, number, taken),
             ignored=case.status == CaseStatus.ignored,
             imported=case.imported,

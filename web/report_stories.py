@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 from flask import Blueprint, render_template, request, url_for
+from sqlalchemy import select
 
-from errors import InvalidInput
-from reports.stories import COUNTED, Told, stories
+from errors import InvalidInput, NotFoundError
+from models import Case, Story
+from reports.stories import COUNTED, COUNTS, Told, stories
 from web import reports
 from web.context import whole_number
 from web.i18n import duration, length
 from web.i18n import gettext as _
+from web.queries import MAX_NUMBER
 
 pages = Blueprint("report_stories", __name__, url_prefix="/reports/stories")
 pages.register_error_handler(InvalidInput, reports.wrong)
@@ -39,6 +42,28 @@ def show() -> str:
             head_start=head_start,
             apart=apart,
             cases_address=cases_address,
+        )
+
+
+@pages.get("/answered")
+def answered() -> str:
+    """The cases of a story that have a public answer, in the order in which they got it. ``begins``: the page."""
+    asked = reports.asked_from(request.args)
+    story, begins = whole_number("story") or 0, whole_number("begins") or 0
+    with reports.reading() as db:
+        told = db.get(Story, min(story, MAX_NUMBER))
+        if told is None:
+            raise NotFoundError(f"There is no story {story}.")
+        of_it = (Case.story_id == told.id, *COUNTS, Case.first_response_at.is_not(None))
+        listed = select(Case).where(*of_it).order_by(Case.first_response_at, Case.id)
+        found = list(db.scalars(listed.offset(begins).limit(PAGE + 1)))
+        return render_template(
+            "reports_stories.html",
+            **reports.frame(db, asked),
+            story=told,
+            listed=found[:PAGE],
+            begins=begins,
+            next=begins + PAGE if len(found) > PAGE else None,
         )
 
 

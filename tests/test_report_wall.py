@@ -1,0 +1,94 @@
+"""The wall display: its numbers are those of their lists, it keeps itself up to date, and it says when it cannot."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from flask.testing import FlaskClient
+
+from house import House
+from models import Role
+from tests import screens
+from tests.conftest import FakeClock, Open
+from tests.test_report_stories import answer, come
+from web.login import new_user
+
+Browser = Callable[[str | None], FlaskClient]
+ANNA = "anna@storby.example"
+
+
+def numbers(client: FlaskClient) -> dict[str, str]:
+    """What stands in each tile: the number and what is under it."""
+    page = client.get("/reports/wall/numbers").get_data(as_text=True)
+    tiles = re.findall(r'<li id="wall-(\w+)".*?<strong[^>]*>(.*?)</strong>(.*?)</li>', page, re.DOTALL)
+    return {name: " ".join(re.sub(r"<[^>]+>", "", f"{big} {more}").split()) for name, big, more in tiles}
+
+
+@pytest.mark.screens
+@pytest.mark.one_database
+def test_what_stands_on_it(storby: House, browser: Browser, clock: FakeClock) -> None:
+    client = browser(ANNA)
+    assert numbers(client)["median"] == "–"
+    with storby.database.transaction() as db:
+        come(db, "b", 30)
+        answer(db, come(db, "a", 0), 10)
+    clock.forward(minutes=50)
+    shown = numbers(client)
+    assert shown["new"] == "7" and shown["answers"] == "1"
+    assert shown["median"] == "10 mins 10 mins in opening hours"
+    assert shown["waiting"] == "6 the oldest for 1 day"
+    assert (shown["late"], shown["promised"]) == ("0", "0")
+
+
+@pytest.mark.screens
+@pytest.mark.one_database
+def test_each_number_leads_to_its_list_and_no_name_stands_there(browser: Browser) -> None:
+    client = browser(ANNA)
+    page = client.get("/reports/wall").get_data(as_text=True)
+    tiles = page.partition('id="wall"')[2].partition("</ul>")[0]
+    addresses = [each.replace("&amp;", "&") for each in re.findall(r'href="([^"]+)"', tiles)]
+    assert len(addresses) >= 5
+    for address in addresses:
+        assert client.get(address).status_code == 200, address
+    assert "Citizen" not in tiles and "Anna" not in tiles
+    assert "every 60s" in page and "gensvar:news" in page
+
+
+@pytest.mark.screens
+@pytest.mark.one_database
+@pytest.mark.parametrize(("role", "lasts"), [(Role.reader, True), (Role.agent, False)])
+def test_it_keeps_the_login_of_who_may_only_read(
+    storby: House, browser: Browser, clock: FakeClock, role: Role, lasts: bool
+) -> None:
+    with storby.database.transaction() as db:
+        db.add(new_user("wall@storby.example", "Wall", role, screens.PASSWORD, clock()))
+    client = browser("wall@storby.example")
+    answers = []
+    for _ in range(9):
+        clock.forward(minutes=10)
+        answers.append(client.get("/reports/wall/numbers", headers={"HX-Request": "true"}).status_code)
+    assert answers[-1] == (200 if lasts else 401)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 320])
+def test_it_changes_by_itself_and_says_when_it_cannot(desk: Open, width: int) -> None:
+    here = desk(width)
+    here.go("/reports/wall")
+    new = here.page.locator("#wall-new strong")
+    before = int(new.inner_text())
+    at = datetime.now(UTC)
+    screens.collect(here.house, screens.mention(70, "Vattnet är brunt", at), at=at)
+    here.page.locator("#wall-new strong", has_text=str(before + 1)).wait_for()
+    assert not here.page.locator(".top").is_visible(), "who is logged in is nobody's business on a wall"
+    assert here.sideways() <= 0
+    here.page.get_by_role("link", name="Back to the reports").focus()
+    here.page.keyboard.press("Tab")
+    here.page.keyboard.press("Tab")
+    assert here.page.evaluate("document.activeElement.id").startswith("to-"), "the keyboard goes on to the numbers"
+    here.page.context.set_offline(True)
+    here.page.locator("#trouble", has_text="Not connected").wait_for()
+    assert not [each for each in here.complaints if "ERR_INTERNET_DISCONNECTED" not in each]
