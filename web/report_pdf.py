@@ -56,6 +56,7 @@ def download(name: str) -> Response:
 
 def _paper(name: str, asked: Asked) -> pdf.Paper:
     with reports.reading() as db:
+        tables.check_names(db, asked)
         table, other = (
             _own(tables.build(db, name, replace(asked, clock=clock), now()))
             for clock in (asked.clock, Clock.business if asked.clock is Clock.calendar else Clock.calendar)
