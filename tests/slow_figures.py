@@ -34,6 +34,12 @@ class Hours:
     exceptions: Mapping[str, Spans] = field(default_factory=dict)
 
     def is_open(self, at: datetime) -> bool:
+        found = _looked_at.get((self.name, at))
+        if found is None:
+            found = _looked_at[self.name, at] = self._is_open(at)
+        return found
+
+    def _is_open(self, at: datetime) -> bool:
         local = at.astimezone(STOCKHOLM)
         now, today = local.strftime("%H:%M"), local.date().isoformat()
         if today in self.exceptions:
@@ -52,6 +58,8 @@ class Hours:
         calendar = {"name": self.name, "timezone": "Europe/Stockholm", "hours": hours, "exceptions": special}
         return calendar | ({"holidays": self.holidays} if self.holidays else {})
 
+
+_looked_at: dict[tuple[str, datetime], bool] = {}  # nobody looks at the same minute of the same clock twice
 
 # Sweden, from the wall calendar: shut, and closed at noon.
 SHUT = {
@@ -223,7 +231,10 @@ class Diary:
         first, last = min(each.at for each in things), max(each.at for each in things)
         waiting: Wrote | None = None
         spoken = False
+        busy = {each.at for each in things}
         for minute in minutes(first, last + MINUTE):
+            if minute not in busy:
+                continue
             for said in self.said:
                 if said.at == minute and waiting is None:
                     waiting = said

@@ -299,12 +299,17 @@ def histories_of(db: Session, case_ids: Sequence[int], people: Mapping[str, int]
     answers: dict[int, list[Answer]] = defaultdict(list)
     out = (Reply.case_id.in_(case_ids), Reply.status == ReplyStatus.sent, ~Reply.private, Reply.sent_at.is_not(None))
     part = SharedAnswerPart.reply_id
-    replies = select(Reply.case_id, Reply.sent_at, Reply.user_id, Reply.origin, part).outerjoin(
-        SharedAnswerPart, part == Reply.id
-    )
-    for case_id, sent_at, user_id, origin, shared in db.execute(replies.where(*out).order_by(Reply.sent_at, Reply.id)):
+    old = func.coalesce(Mention.imported, False)
+    replies = select(Reply.id, Reply.case_id, Reply.sent_at, Reply.user_id, Reply.origin, part, old)
+    replies = replies.outerjoin(SharedAnswerPart, part == Reply.id).outerjoin(Mention, Mention.id == Reply.mention_id)
+    for id, case_id, sent_at, user_id, origin, shared, imported in db.execute(
+        replies.where(*out).order_by(Reply.sent_at, Reply.id)
+    ):
+        first = said[case_id][0].at if said[case_id] else None
+        if imported and not history[case_id] and first is not None and sent_at < first:
+            continue  # what was answered in history is no answer to what has been said since
         how = How.shared if shared is not None else How(origin)
-        answers[case_id].append(Answer(cast(datetime, sent_at), user_id, how))
+        answers[case_id].append(Answer(cast(datetime, sent_at), user_id, how, id))
     steps: dict[int, list[Step]] = defaultdict(list)
     events = select(
         CaseEvent.case_id, CaseEvent.id, CaseEvent.at, CaseEvent.action, CaseEvent.actor, CaseEvent.from_status,
