@@ -3,7 +3,8 @@
 `python -m bench.corpus_threads FOLDER` wants `twcs.csv` (tweets with author, time and what they answer) and
 `first_response_truth.csv` (seconds to the first answer, per first tweet of a customer) in the folder. Every tweet goes
 to the look-alike of X, each company gets a Gensvar of its own that reads what mentions it and what it posted, and the
-first response of each case is compared with the truth.
+first response of each case is compared with the truth. Then its report of first responses (``reports.figures``) is:
+number, median and p90 as the truth has them, and every case behind that is not the same, with the reason.
 
 A company has several accounts, as @brand and @brandcare; the file has put numbers in place of those that never write in
 it. So what its customers' first tweets name by such a number counts as one more account of the company they wrote to.
@@ -23,14 +24,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 import house
 from database import Database
-from models import Case, Mention, Source
+from models import Case, Mention, Sample, Source
 from pulls import pull
+from reports import figures
+from reports.figures import Asked, Timing
 from sandbox.base import serving
 from sandbox.twitter import Loaded, X, snowflake
-from triage import intake
+from triage import intake, samples
+from triage.measures import Measure
 
 CHANNEL = X.name
 UNNAMED = "the first tweet does not name"
@@ -49,6 +54,7 @@ class Truth:
 @dataclass(frozen=True)
 class Corpus:
     posts: dict[str, Loaded]  # by the id the file gives
+    above: dict[str, str]  # what each answers, by the same ids
     truth: list[Truth]
 
 
@@ -86,7 +92,7 @@ def read(folder: Path) -> Corpus:
             )
             for row in csv.DictReader(file)
         ]
-    return Corpus(posts, truth)
+    return Corpus(posts, above, truth)
 
 
 def other_accounts(corpus: Corpus, asked: list[Truth]) -> set[str]:
@@ -140,6 +146,97 @@ def judge(database: Database, corpus: Corpus, truth: Truth) -> str | None:
         return f"{seconds} s instead of {truth.seconds}"
 
 
+@dataclass(frozen=True)
+class Reported:
+    """First responses of a company, as its report has them and as the truth does. ``apart``: what is not in both."""
+
+    company: str
+    report: Timing
+    truth: Timing
+    apart: list[str]
+
+    @property
+    def same(self) -> bool:
+        ours, theirs = ((each.n, each.median_s, each.p90_s) for each in (self.report, self.truth))
+        return ours == theirs
+
+
+def report_of(database: Database, corpus: Corpus, company: str, asked: list[Truth], at: datetime) -> Reported:
+    """The report of everything, from samples taken as those of any house are, beside the truth's own figures."""
+    with database.transaction() as db:
+        samples.mark_all(db)
+        many = db.scalar(select(func.count()).select_from(Case)) or 0
+    samples.catch_up(database, most=many)
+    first = min(post.at for post in corpus.posts.values()).date()
+    period = Asked(first, at.date() + timedelta(days=1))
+    with database.read() as db:
+        found = figures.report(db, period, [Measure.first_response]).total.timing(Measure.first_response)
+        taken = select(Sample.case_id, Sample.seconds).where(Sample.measure == Measure.first_response)
+        seconds = {case: took or 0 for case, took in db.execute(taken)}
+        cases = {row.root: _case(db, corpus, row.root) for row in asked}
+        begun = {case: _begun(db, corpus, case) for case in seconds}
+    known = sorted(row.seconds for row in asked if row.seconds is not None)
+    apart = [
+        why for row in asked if row.seconds is not None and (why := _missing(row, cases[row.root], seconds))
+    ] + [
+        _surplus(corpus, asked, begun[case])
+        for case in seconds
+        if not any(cases[row.root] == case and row.seconds is not None for row in asked)
+    ]  # fmt: skip
+    return Reported(company, found, _by_hand(known), apart)
+
+
+def _by_hand(seconds: list[int]) -> Timing:
+    """The truth's figures by their definition, not by our code: so many values are not above the percentile."""
+
+    def rank(share: float) -> int | None:
+        return next((each for each in seconds if sum(one <= each for one in seconds) >= share * len(seconds)), None)
+
+    return Timing(len(seconds), rank(0.5), rank(0.9) if len(seconds) >= figures.FEW_FOR_P90 else None)
+
+
+def _case(db: Session, corpus: Corpus, root: str) -> int | None:
+    mention = intake.find(db, CHANNEL, str(corpus.posts[root].id))
+    if mention is None or mention.context or mention.case_id is None:
+        return None
+    return intake.living(db, mention.case_id).id
+
+
+def _begun(db: Session, corpus: Corpus, case: int) -> str:
+    """With which tweet a case begins, by the id of the file."""
+    counts = (Mention.case_id == case, ~Mention.ours, ~Mention.context, ~Mention.repost)
+    first = select(Mention.external_id).where(*counts).order_by(Mention.published_at, Mention.id).limit(1)
+    given = int(db.scalars(first).one())
+    return next(number for number, post in corpus.posts.items() if post.id == given)
+
+
+def _missing(row: Truth, case: int | None, seconds: dict[int, int]) -> str | None:
+    if case is None:
+        return "in the truth alone: its first tweet does not name the company, and opens no case"
+    if case not in seconds:
+        return "in the truth alone: its case has no first response, since the company spoke first in it"
+    return None if seconds[case] == row.seconds else "in both, but the seconds differ"
+
+
+def _surplus(corpus: Corpus, asked: list[Truth], number: str) -> str:
+    """Why a case of the report stands for no row of the truth."""
+    named = {row.root: row.company for row in corpus.truth}
+    own = {row.company for row in asked}
+    steps = [number]
+    while (up := corpus.above[steps[-1]]) in corpus.posts:
+        steps.append(up)
+    root = steps[-1]
+    if corpus.above[root]:
+        return "in the report alone: what the thread begins with is not in the file"
+    if any(corpus.posts[step].author in own for step in steps[1:]):
+        return "in the report alone: a case below something that the company wrote"
+    if named.get(root) in own:
+        return "in the report alone: opened by a later tweet, below a first one that does not name the company"
+    if root in named:
+        return "in the report alone: the truth counts the thread for another company"
+    return "in the report alone: the thread is not in the truth"
+
+
 def run(folder: Path) -> None:
     """Replay, collect, compare, print."""
     started = time.monotonic()
@@ -152,6 +249,7 @@ def run(folder: Path) -> None:
             asked[row.company].append(row)
         else:
             reasons.append((row, "the truth names no company that wrote anything"))
+    reports: list[Reported] = []
     network = X()
     accounts = {company: [company, *sorted(other_accounts(corpus, rows))] for company, rows in asked.items()}
     for number, handle in enumerate(sorted({handle for handles in accounts.values() for handle in handles})):
@@ -178,6 +276,7 @@ def run(folder: Path) -> None:
                     agreeing += 1
                 else:
                     reasons.append((row, reason))
+            reports.append(report_of(database, corpus, company, asked[company], at))
             database.close()
     others = sum(map(len, accounts.values())) - len(accounts)
     took = time.monotonic() - started
@@ -190,6 +289,29 @@ def run(folder: Path) -> None:
         print(f"{count:5}  {reason}")
     for row, reason in sorted(reasons, key=lambda one: (one[0].company, int(one[0].root))):
         print(f"  tweet {row.root} to @{row.company or '?'}: {reason}")
+    tell(reports)
+
+
+def tell(reports: list[Reported]) -> None:
+    same = [each for each in reports if each.same]
+    print(f"reports of first responses: {len(reports)} companies, {len(same)} with the truth's number, median and p90")
+    apart = Counter(why for each in reports for why in each.apart)
+    theirs, ours = (
+        sum(each.n for each in side) for side in zip(*((one.truth, one.report) for one in reports), strict=True)
+    )
+    agreeing = ours - sum(n for why, n in apart.items() if "truth alone" not in why)
+    print(f"{theirs} in the truth, {ours} in the reports, {agreeing} the same to the second; the others:")
+    for why, n in apart.most_common():
+        print(f"{n:5}  {why}")
+    print(f"{'':20} {'number':>13} {'median':>15} {'p90':>15}   (report, truth; seconds)")
+    for each in sorted(reports, key=lambda one: (-one.truth.n, one.company)):
+        mine, given = each.report, each.truth
+        told = [f"{getattr(mine, name)!s:>7} {getattr(given, name)!s:>7}" for name in ("median_s", "p90_s")]
+        print(f"@{each.company:19} {mine.n:6} {given.n:6} {' '.join(told)}  {'' if each.same else _reasons(each)}")
+
+
+def _reasons(reported: Reported) -> str:
+    return "; ".join(f"{n} {why}" for why, n in Counter(reported.apart).most_common())
 
 
 if __name__ == "__main__":
