@@ -173,7 +173,7 @@ def page(
 def _samples(
     db: Session, wanted: Wanted, measure: Measure, at: datetime, order: Order, cursor: str | None, most: int
 ) -> Page:
-    where = [*figures.conditions(db, wanted.asked, measure), *_narrowed(db, wanted, measure, at)]
+    where = counted(db, wanted, measure, at)
     total = db.scalar(select(func.coalesce(func.sum(Sample.n), 0)).where(*where)) or 0
     value = Sample.business if wanted.asked.clock is Clock.business else Sample.seconds
     slowest = order is Order.slowest and measure in TIMED
@@ -189,6 +189,11 @@ def _samples(
         marks = [longest, last.id] if slowest else [last.day, last.at.isoformat(), last.id]
     entries = [Entry(each.case, each) for each in found[:most]]
     return Page(int(total), entries, _cursor(marks) if marks else None)
+
+
+def counted(db: Session, wanted: Wanted, measure: Measure, at: datetime) -> list[ColumnElement[bool]]:
+    """On ``Sample``: those that make the figure."""
+    return [*figures.conditions(db, wanted.asked, measure), *_narrowed(db, wanted, measure, at)]
 
 
 def _narrowed(db: Session, wanted: Wanted, measure: Measure, at: datetime) -> list[ColumnElement[bool]]:

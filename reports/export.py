@@ -256,24 +256,24 @@ def about(
 ) -> list[tuple[str, str]]:
     """What a figure needs beside it. ``words``: into the language of the reader."""
     imported = "is counted too" if asked.imported else "is left out"
-    clock = "opening hours" if asked.clock is Clock.business else "around the clock"
+    clock = "in opening hours" if asked.clock is Clock.business else "around the clock"
     found = [
-        ("Report", name),
-        ("First day", asked.start.isoformat()),
-        ("Last day", (asked.end - timedelta(days=1)).isoformat()),
-        ("Time zone", zone.key),
-        ("Time is counted", words(clock)),
-        ("First response from", words("when we saw it" if asked.seen else "publication")),
-        ("Imported history", words(imported)),
-        ("Definitions, version", VERSION),
-        ("Written at", at.astimezone(zone).isoformat(timespec="seconds")),
+        (words("Report"), name),
+        (words("First day"), asked.start.isoformat()),
+        (words("Last day"), (asked.end - timedelta(days=1)).isoformat()),
+        (words("Time zone"), zone.key),
+        (words("Time is counted"), words(clock)),
+        (words("First response from"), words("when we saw it" if asked.seen else "publication")),
+        (words("Imported history"), words(imported)),
+        (words("Definitions, version"), VERSION),
+        (words("Written at"), at.astimezone(zone).isoformat(timespec="seconds")),
     ]
     if asked.by:
-        found.append(("Grouped by", asked.by.value))
-    found += [(f"Only: {each}", ", ".join(values)) for each, values in filters(asked).items()]
+        found.append((words("Grouped by"), asked.by.value))
+    found += [(f"{words('Only')}: {each}", ", ".join(values)) for each, values in filters(asked).items()]
     if waiting:
-        found.append(("Cases not counted yet", str(waiting)))
-    return [(words(label), text) for label, text in found]
+        found.append((words("Cases not counted yet"), str(waiting)))
+    return found
 
 
 # -- a terminal ------------------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ NO_PAGE = {
     "shared.progress", "me.login_ends", "pictures.file", "cases.colleagues", "cases.tags", "dashboard.numbers",
     "report_pdf.download", "report_wall.numbers",
 }  # fmt: skip
-NO_PAGES = ("live.", "api.", "health.")
+NO_PAGES = ("live.", "api.", "health.", "report_files.")
 # Addresses that say something more: a filter, a search, an order, a question.
 MORE = [
     "/?status=all", "/?status=closed", "/?status=all&sort=urgent&kind=problem&channel=api", "/search?q=sno",

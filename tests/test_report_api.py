@@ -285,7 +285,7 @@ def test_the_workbook_says_what_its_figures_are(ask: Ask) -> None:
     book = sheets(ask("response-times", "by=day&clock=business&tag=snö", accept=XLSX).data)
     about = {str(line[0]): line[1] for line in book["About"]}
     assert about["Imported history"] == "is left out"
-    assert about["Time is counted"] == "opening hours"
+    assert about["Time is counted"] == "in opening hours"
     assert about["Definitions, version"] == "1"
     assert (about["First day"], about["Last day"]) == ("2026-11-23", "2026-11-29")
     assert about["Only: tag"] == "snö"

@@ -120,6 +120,7 @@ def actions() -> dict[str, str]:
         "join": _("joined"),
         "part": _("took apart"),
         "take_back": _("took back a change of"),
+        "export": _("exported"),
         "remove_note": _("removed a note about"),
     }
 
@@ -142,6 +143,7 @@ def kinds() -> dict[str, str]:
         "value": _("what is assumed of"),
         "setup": _("first steps"),
         "person": _("person"),
+        "cases": _("cases of"),
         **{part: form_words.part(part) for part in parts},
     }
 
