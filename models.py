@@ -1057,7 +1057,7 @@ class Sample(Base):
     case: Mapped[Case] = relationship()
     __table_args__ = (  # all that figures are made of: a report reads it from end to end, and never the rows
         Index(
-            "ix_samples_figures", "measure", "day", "imported", "channel", "source_id", "team_id", "assignee_id",
+            "ix_samples_figures", "measure", "day", "id", "imported", "channel", "source_id", "team_id", "assignee_id",
             "user_id", "kind", "category", "language", "sentiment", "seconds", "business", "late", "how", "n", "hour",
             "case_id",
         ),

@@ -94,6 +94,7 @@ def upgrade() -> None:
     figures = [
         "measure",
         "day",
+        "id",
         "imported",
         "channel",
         "source_id",
