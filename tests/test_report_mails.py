@@ -282,7 +282,7 @@ def test_asked_for_and_stopped_with_an_entry_in_the_audit_log(house: House) -> N
     assert monthly.due_at == FIRST
     page = here.get("/reports/mails").get_data(as_text=True)
     assert "/reports?by=team&amp;team=Gata&amp;period=last-month" in page
-    assert "by: team; team: Gata" in page
+    assert "Group by: Team; Team: Gata" in page
     asking = here.get(f"/reports/mails/{monthly.id}/stop").get_data(as_text=True)
     assert "every month" in asking
     assert len(kept(house)) == 2, "opening the link changes nothing"

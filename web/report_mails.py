@@ -15,8 +15,8 @@ import audit
 import report_mails
 from errors import InvalidInput
 from models import ReportMail, Role, User
-from reports.figures import NONE
-from web import reports
+from reports.figures import NONE, By, Clock
+from web import report_words, reports
 from web.context import house, is_at_least, now, safe_next, user
 from web.i18n import gettext as _
 from web.i18n import number
@@ -73,7 +73,22 @@ def _address(kept: ReportMail) -> str:
 
 
 def _narrowed(query: str) -> str:
-    return "; ".join(f"{name}: {', '.join(values)}" for name, values in parse_qs(urlsplit(query).query).items())
+    """What the address of a report asks for besides, in words."""
+    args = parse_qs(urlsplit(query).query)
+    found = []
+    if args.get("by", [""])[0] in list(By):
+        found.append(f"{_('Group by')}: {report_words.by(By(args['by'][0]))}")
+    for name in reports.FILTERS:
+        if name in args:
+            values = [_("Me") if each == "me" else report_words.key(By(name), each) for each in args[name]]
+            found.append(f"{report_words.by(By(name))}: {', '.join(values)}")
+    if args.get("clock") == [Clock.business]:
+        found.append(report_words.clock(Clock.business))
+    if args.get("start") == ["seen"]:
+        found.append(f"{_('First response is counted from')}: {_('when we saw it')}")
+    if args.get("imported") == ["include"]:
+        found.append(_("Imported history is included."))
+    return "; ".join(found)
 
 
 @pages.post("")
