@@ -28,7 +28,7 @@ from reports.tables import Column, Table, Unit, Value
 from triage import samples
 from triage.measures import VERSION, Measure
 from web import charts, finding, report_words
-from web.context import house, is_at_least, now, user, zone
+from web.context import house, is_at_least, now, user, whole_number, zone
 from web.i18n import day as long_day
 from web.i18n import day_name, ngettext, number, percent
 from web.i18n import gettext as _
@@ -37,6 +37,7 @@ pages = Blueprint("reports", __name__, url_prefix="/reports")
 
 CAUGHT_UP = 200  # cases measured before a page is drawn; the rest is said to be still counted
 MANY = 1000  # "more than"
+LINES = 200  # of a table on a page
 FILTERS = ("channel", "source", "team", "assignee", "kind", "tag", "category", "language")
 NAMED = ("by", "clock", "start", "imported", "compare", "period", "from", "to", "until", *FILTERS)
 FIRST_YEAR, LAST_YEAR = 2000, 2200
@@ -195,6 +196,7 @@ def frame(db: Session | None, asked: Asked | None, *, groups: Sequence[By] = ())
         "asked": asked,
         "kept": kept,
         "again": again,
+        "as_args": as_args,
         "tabs": [tab for tab in TABS if not tab.managers or is_at_least(Role.manager)],
         "periods": {name: words() for name, words in PERIODS.items()},
         "chosen_period": _chosen_period(),
@@ -240,9 +242,7 @@ def people(db: Session) -> dict[str, str]:
 
 def own_lines(report: Report) -> Report:
     """By person, whoever is no manager sees their own line and the total."""
-    if report.asked.by is not By.assignee or is_at_least(Role.manager):
-        return report
-    return replace(report, rows=tuple(row for row in report.rows if row.key in (user().email, NONE)))
+    return report if is_at_least(Role.manager) else tables.own_lines(report, user().email)
 
 
 # -- tables ----------------------------------------------------------------------------------------------------------
@@ -281,13 +281,32 @@ class Grid:
     total: Line
 
 
+@dataclass(frozen=True)
+class Part:
+    """Which lines of many a page shows, and from which the next one would."""
+
+    first: int
+    last: int
+    whole: int
+    more: int | None
+
+
+def part_of(report: Report) -> Part:
+    """``rows`` in the address: from which line on."""
+    whole = len(report.rows)
+    start = min(whole_number("rows") or 0, whole)
+    end = min(start + LINES, whole)
+    return Part(start + 1, end, whole, end if end < whole else None)
+
+
 def grids(table: Table, other: Table | None = None, *, names: Mapping[str, str] | None = None) -> list[Grid]:
     """A table of ``reports.tables`` in blocks: one for each time, one for what is counted.
 
     ``other``: the same with the other clock; then each time stands there twice, side by side. ``names``: ``people``.
     """
     asked = table.report.asked
-    rows = [*table.report.rows, table.report.total]
+    part = part_of(table.report)
+    rows = [*table.report.rows[part.first - 1 : part.last], table.report.total]
     beside = {row.key: row for row in (*other.report.rows, other.report.total)} if other else {}
     found = []
     for timed, together in groupby(table.columns, key=lambda column: report_words.split(column.name)[0]):
@@ -534,6 +553,7 @@ def _page(name: str) -> str:
             grids=grids(table, other, names=people(db) if asked.by is By.assignee else None),
             compared=compared(table, were) if were else [],
             before=before,
+            part=part_of(table.report),
             only_own=asked.by is By.assignee and not is_at_least(Role.manager),
             **kind.charts(db, asked, table),
         )
@@ -551,7 +571,8 @@ def _draw_response_times(db: Session, asked: Asked, table: Table) -> dict[str, A
         (_("Median"), one("first_response_median_s")), (_("90th percentile"), one("first_response_p90_s")),
         tick=charts.duration_tick,
     )  # fmt: skip
-    return {"charts": [chart], "spread": _spread(db, asked)}
+    hidden = table.report.total.timing(asked.first).hidden
+    return {"charts": [chart], "spread": None if hidden else _spread(db, asked)}
 
 
 def _spread(db: Session, asked: Asked) -> dict[str, Any]:
@@ -883,6 +904,7 @@ def cases() -> str:
             "reports_cases.html",
             **frame(db, asked),
             wanted=wanted,
+            behind_args=behind.as_args(wanted),
             page=page,
             order=order,
             timed=wanted.what in figures.TIMED,

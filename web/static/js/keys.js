@@ -99,7 +99,18 @@
     else return false;
   }
 
+  // The charts of the page as tables, all at once; Escape or the same key closes them.
+  function tables() {
+    const all = [...document.querySelectorAll("summary[data-action=table]")];
+    if (!all.length) return false;
+    const open = !all[0].parentElement.open;
+    for (const each of all) each.parentElement.open = open;
+    if (open) enter(all[0]);
+    else goBack(all[0]);
+  }
+
   const does = {
+    table: tables,
     next: () => gensvar.step(1),
     previous: () => gensvar.step(-1),
     open: () => gensvar.currentRow()?.querySelector("a").click(),
