@@ -17,7 +17,7 @@ from web.report_words import took
 
 HEADROOM = 0.92  # of the height: above is room for what is written over a bar
 NAMED = 5  # places named under a chart
-LABELLED = 8  # up to so many bars, each bears its value
+LABELLED = 8  # bars, up to which each bears its value
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Mark:
     width: str
     height: str
     words: str
+    middle: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Chart:
     lines: Sequence[tuple[int, str]]  # which series, points of 100 × 100
     named: Sequence[Named]
     hits: Sequence[Hit]
-    labelled: bool
+    labelled: bool  # each bar bears its value
 
     @property
     def empty(self) -> bool:
@@ -97,12 +98,13 @@ def columns(
     gap = room * 0.12
     wide = (room - 2 * gap) / max(len(series), 1)
     marks = [
-        _bar(n, place * room + gap + n * wide, wide * 0.94, 0, value / top, each.words[place])
+        _bar(n, place * room + gap + (n + 0.03) * wide, wide * 0.94, 0, value / top, each.words[place])
         for n, each in enumerate(series)
         for place, value in enumerate(each.values)
         if value
     ]
-    return _chart(id, title, head, labels, series, top, marks, (), short, tick)
+    few = len(labels) * len(series) <= LABELLED
+    return _chart(id, title, head, labels, series, top, marks, (), short, tick, labelled=few)
 
 
 def stacked(
@@ -152,13 +154,14 @@ def lines(
 def _bar(n: int, x: float, width: float, under: float, share: float, words: str) -> Mark:
     height = 100 * HEADROOM * share
     y = 100 - 100 * HEADROOM * under - height
-    return Mark(n, f"{x:.2f}%", f"{y:.2f}%", f"{width:.2f}%", f"{height:.2f}%", words)
+    middle = f"{x + width / 2:.2f}%"
+    return Mark(n, f"{x:.2f}%", f"{y:.2f}%", f"{width:.2f}%", f"{height:.2f}%", words, middle)
 
 
 def _chart(
     id: str, title: str, head: str, labels: Sequence[str], series: Sequence[Series], top: float,
     marks: Sequence[Mark], drawn: Sequence[tuple[int, str]], short: Sequence[str] | None,
-    tick: Callable[[float], str] | None,
+    tick: Callable[[float], str] | None, *, labelled: bool = False,
 ) -> Chart:  # fmt: skip
     tick = tick or _plain
     room = 100 / max(len(labels), 1)
@@ -169,7 +172,7 @@ def _chart(
     ]
     return Chart(
         id, title, _described(labels, series), head, labels, series, (tick(top), tick(top / 2), tick(0)),
-        marks, drawn, _named(short or labels), hits, len(labels) <= LABELLED,
+        marks, drawn, _named(short or labels), hits, labelled,
     )  # fmt: skip
 
 
