@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, and_, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, Text, and_, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from models import Backlog, Case, CaseTag, Sample, Source, Team, User
@@ -65,21 +65,24 @@ class Midnight:
     by: dict[str, Lying] = field(default_factory=dict)
 
 
-def midnights(db: Session, asked: Asked) -> list[Midnight]:
-    """Those of the period that were stored, in order; one at which nothing lay there is among them."""
+def midnights(db: Session, asked: Asked, days: Collection[int]) -> dict[int, Midnight]:
+    """Those of these days, which were stored; one at which nothing lay there is among them.
+
+    The database adds up what lay there by night, state and key: there are about as many rows as cases.
+    """
     names = _names(db, asked.by)
     key = _key(asked.by)
-    stored: list[Any] = [Backlog.day, Backlog.state, Backlog.n, Backlog.oldest_at, key]
     one_by_one = bool(asked.tag) or asked.by in OF_A_CASE
-    if one_by_one:
-        stored.append(Backlog.cases)
-    first, last = asked.start.toordinal(), asked.end.toordinal() - 1
-    rows = db.execute(select(*stored).where(Backlog.day.between(first, last)).where(*_conditions(db, asked))).all()
+    summed = (func.sum(Backlog.n).label("n"), func.min(Backlog.oldest_at).label("oldest_at"))
+    grouped = (Backlog.day, Backlog.state, key.label("key"))
+    singly: Select[Any] = select(Backlog.day, Backlog.state, Backlog.n, Backlog.oldest_at, key, Backlog.cases)
+    added: Select[Any] = select(Backlog.day, Backlog.state, *summed, key.label("key"))
+    added = added.group_by(*grouped if _kept(asked.by) else grouped[:2])
+    rows = db.execute((singly if one_by_one else added).where(Backlog.day.in_(days), *_conditions(db, asked))).all()
     cases = _cases(db, {number for row in rows for number in row.cases}) if one_by_one else {}
-    days = select(Backlog.day).where(Backlog.day.between(first, last)).distinct().order_by(Backlog.day)
-    found = {day: Midnight(date.fromordinal(day)) for day in db.scalars(days)}
+    found = {day: Midnight(date.fromordinal(day)) for day in days}
     for row in rows:
-        lying: list[tuple[int, datetime, tuple[str | None, ...]]] = [(row.n, row.oldest_at, (row[4],))]
+        lying: list[tuple[int, datetime, tuple[str | None, ...]]] = [(int(row.n), row.oldest_at, (row[4],))]
         if one_by_one:
             lying = [(1, opened_at, keys) for _, opened_at, keys in _single(asked, row, cases)]
         for n, oldest, keys in lying:
@@ -90,25 +93,31 @@ def midnights(db: Session, asked: Asked) -> list[Midnight]:
                 continue
             for each in keys:
                 found[row.day].by.setdefault(names(each), Lying()).add(row.state, n, oldest)
-    return list(found.values())
+    return found
 
 
 def report(db: Session, asked: Asked) -> Report:
     """In each line ``counts`` of ``STATES``, ``oldest``, and ``midnight_of``."""
-    nights = midnights(db, asked)
-    if not nights:
+    days = _days(db, asked)
+    if not days:
         return Report(asked, (), Row(None))
-    last = nights[-1]
-    rows: list[Row] = []
+    begun: dict[str, int] = {}
     if asked.by is not None and asked.by in DATED:
-        begun: dict[str, Midnight] = {}
-        for night in nights:
-            begun.setdefault(_begins(asked.by, night.day), night)
-        rows = [_row(key, night.day, night.total) for key, night in begun.items()]
-    elif asked.by is not None:
-        rows = [_row(key, last.day, lying) for key, lying in last.by.items()]
+        for day in days:
+            begun.setdefault(_begins(asked.by, date.fromordinal(day)), day)
+    nights = midnights(db, asked, {*begun.values(), days[-1]})
+    last = nights[days[-1]]
+    rows = [_row(key, nights[day].day, nights[day].total) for key, day in begun.items()]
+    rows += [_row(key, last.day, lying) for key, lying in last.by.items()]
     rows.sort(key=lambda row: (row.key == NONE, (row.key or "").casefold(), row.key or ""))
     return Report(asked, tuple(rows), _row(None, last.day, last.total))
+
+
+def _days(db: Session, asked: Asked) -> list[int]:
+    """Which midnights of the period were stored, in order."""
+    first, last = asked.start.toordinal(), asked.end.toordinal() - 1
+    stored = select(Backlog.day).where(Backlog.day.between(first, last)).distinct().order_by(Backlog.day)
+    return list(db.scalars(stored))
 
 
 def numbers(db: Session, asked: Asked, states: Collection[str] = (), key: str | None = None) -> list[int]:
@@ -143,8 +152,13 @@ def _begins(by: By, day: date) -> str:
     return date.fromordinal((month_of(number) or number) if by is By.month else number).isoformat()
 
 
+def _kept(by: By | None) -> bool:
+    """Whether a midnight was stored by it."""
+    return by is not None and by not in DATED and by not in OF_A_CASE
+
+
 def _key(by: By | None) -> ColumnElement[Any]:
-    if by is None or by in DATED or by in OF_A_CASE:
+    if by is None or not _kept(by):
         return literal(None, Text())
     name = {By.source: "source_id", By.team: "team_id", By.assignee: "assignee_id"}.get(by, by.value)
     column: ColumnElement[Any] = getattr(Backlog, name).expression
