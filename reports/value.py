@@ -87,7 +87,7 @@ class Assumed:
 
 @dataclass(frozen=True)
 class Saved:
-    """The calculation, each step from the one before as it is shown: calls rounded to whole ones."""
+    """The calculation, each step from the one before as it is shown: whole calls, whole minutes."""
 
     cases: int
     assumed: Assumption
@@ -97,12 +97,12 @@ class Saved:
         return round(self.cases * self.assumed.share / 100)
 
     @cached_property
-    def hours(self) -> float:
-        return round(self.calls * self.assumed.minutes / 60, 1)
+    def minutes(self) -> int:
+        return round(self.calls * self.assumed.minutes)
 
     @cached_property
     def money(self) -> int | None:
-        return round(self.hours * self.assumed.cost) if self.assumed.cost else None
+        return round(self.minutes / 60 * self.assumed.cost) if self.assumed.cost else None
 
 
 @dataclass(frozen=True)

@@ -158,8 +158,9 @@ def number(value: float) -> str:
     return str(format_decimal(value, locale=_locale()))
 
 
-def percent(share: float) -> str:
-    return str(format_percent(share, locale=_locale()))
+def percent(share: float, *, exact: bool = False) -> str:
+    """``exact``: with what stands behind the point."""
+    return str(format_percent(share, locale=_locale(), decimal_quantization=not exact))
 
 
 def money(usd: float) -> str:

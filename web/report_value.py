@@ -6,6 +6,7 @@ What is assumed of calls is set here by managers; every version of it stays, wit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
@@ -26,8 +27,8 @@ from triage.measures import How, Measure
 from triage.policy import Assumption
 from web import reports
 from web.context import house, is_at_least, needs, now, user, whole_number
+from web.i18n import duration, number
 from web.i18n import gettext as _
-from web.i18n import number
 
 pages = Blueprint("report_value", __name__, url_prefix="/reports/value")
 pages.register_error_handler(InvalidInput, reports.wrong)
@@ -62,7 +63,7 @@ def _page(typed: Mapping[str, str], problems: Mapping[str, str]) -> str:
             may_set=is_at_least(Role.manager),
             currencies=CURRENCIES,
             behind=_behind(asked),
-            plain=plain,
+            spent=duration(timedelta(minutes=found.saved(chosen.value).minutes)) if chosen else "",
         )
 
 
