@@ -850,7 +850,7 @@ def _bigs(whole: Report, beside: Row, before: Sequence[Report], other: Clock) ->
                 title,
                 report_words.anchor(column.name),
                 _written(column, given, whole.total) or _("none"),
-                behind_address(asked, None, column) if given is not None else None,
+                behind_address(asked, None, column) if given else None,
                 then,
                 also,
                 n,
