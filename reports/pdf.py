@@ -31,7 +31,7 @@ LONG_WORD = 18  # characters; a longer one may break anywhere, or it would lie o
 INSTALL = "pip install typst==0.15.2"
 # Letters that our fonts have; where one is missing that stands in a text, only these are kept.
 PLAIN = re.compile(
-    "[^ -~\xa0-\u024f\u0384-\u038a\u038c\u038e-\u03a1\u03a3-\u03ff\u0400-\u045f"
+    "[^\n -~\xa0-\u024f\u0384-\u038a\u038c\u038e-\u03a1\u03a3-\u03ff\u0400-\u045f"
     "\u200b\u2010-\u2015\u2018-\u201e\u2022\u2026\u20ac]"
 )
 STRANGE = "\N{REPLACEMENT CHARACTER}"
@@ -134,8 +134,9 @@ def _harmless(value: Any) -> Any:
         return [_harmless(each) for each in value]
     if not isinstance(value, str):
         return value
-    seen = "".join(letter if unicodedata.category(letter) not in STEERING else " " for letter in value)
-    return re.sub(rf"\S{{{LONG_WORD},}}", _may_break, " ".join(seen.split(" ")))
+    steers = {letter for letter in set(value) if unicodedata.category(letter) in STEERING} - {"\n"}
+    seen = "".join(" " if letter in steers else letter for letter in value)
+    return re.sub(rf"\S{{{LONG_WORD},}}", _may_break, seen)
 
 
 STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, direction, halves of letters, ends of lines

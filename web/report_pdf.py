@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from flask import Blueprint, abort, make_response, request, url_for
 from werkzeug.wrappers import Response
@@ -29,6 +30,7 @@ pages.register_error_handler(InvalidInput, reports.wrong)
 
 LINES = 500  # of a report on paper; what is left out is said, and stands in the files
 BARS = 30  # of the chart; the table has all
+SHORT = 16  # characters
 NOTHING = "–"
 
 
@@ -63,8 +65,8 @@ def _paper(name: str, asked: Asked) -> pdf.Paper:
         )
         people = reports.people(db)
         uncounted = samples.waiting(db, reports.MANY + 1)
-    shown = _shortened(table)
-    grids = reports.grids(shown, _shortened(other), names=people)
+    shown = _on_paper(table)
+    grids = reports.grids(shown, _on_paper(other), names=people)
     explained = {head.anchor for grid in grids for head in grid.heads}
     return pdf.Paper(
         language=language(),
@@ -77,8 +79,8 @@ def _paper(name: str, asked: Asked) -> pdf.Paper:
             pdf.Block(
                 grid.title,
                 [grid.first, *(f"{head.words}\n{head.clock}" if head.clock else head.words for head in grid.heads)],
-                [[line.label, *(cell.words or NOTHING for cell in line.cells)] for line in grid.lines],
-                [grid.total.label, *(cell.words or NOTHING for cell in grid.total.cells)],
+                [[line.label, *_cells(line)] for line in grid.lines],
+                [grid.total.label, *_cells(grid.total)],
             )
             for grid in grids
         ],
@@ -92,12 +94,28 @@ def _paper(name: str, asked: Asked) -> pdf.Paper:
     )
 
 
+def _cells(line: reports.Line) -> Iterator[str]:
+    """A short figure stays in one line."""
+    for cell in line.cells:
+        yield (cell.words.replace(" ", "\N{NO-BREAK SPACE}") if len(cell.words) <= SHORT else cell.words) or NOTHING
+
+
 def _own(table: Table) -> Table:
     return replace(table, report=reports.own_lines(table.report))
 
 
-def _shortened(table: Table) -> Table:
-    return replace(table, report=replace(table.report, rows=table.report.rows[:LINES]))
+def _on_paper(table: Table) -> Table:
+    """As many lines as paper takes; instants with their date, since it is read on another day."""
+    columns = [_dated(column) if column.unit is Unit.instant else column for column in table.columns]
+    return Table(columns, replace(table.report, rows=table.report.rows[:LINES]))
+
+
+def _dated(column: Column) -> Column:
+    def written(row: Row) -> str | None:
+        at = column.value(row)
+        return when(at, "medium") if isinstance(at, datetime) else None
+
+    return replace(column, unit=Unit.text, value=written)
 
 
 def title(name: str) -> str:
@@ -114,7 +132,8 @@ def known() -> dict[str, object]:
 def address() -> str | None:
     """Of the PDF of the report that is asked for; None where there is none."""
     name = request.path.removeprefix("/reports/")
-    return url_for("report_pdf.download", name=name, **reports.kept()) if name in tables.REPORTS else None
+    given: dict[str, Any] = reports.kept()
+    return url_for("report_pdf.download", name=name, **given) if name in tables.REPORTS else None
 
 
 def _facts(asked: Asked, people: dict[str, str]) -> Iterator[tuple[str, str]]:
