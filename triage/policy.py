@@ -189,7 +189,8 @@ class Version:
 
 def calendar_versions(db: Session) -> Mapping[str, Sequence[Version]]:
     """Every calendar there has been, by name, the oldest version first."""
-    return _calendars_in_mind.get(db, select(func.max(Definition.id)).where(Definition.part == "calendars"))
+    calendars = Definition.part == "calendars"
+    return _calendars_in_mind.get(db, select(func.max(Definition.id), func.max(Definition.created_at)).where(calendars))
 
 
 def _read_calendars(db: Session) -> Mapping[str, Sequence[Version]]:

@@ -81,6 +81,7 @@ def _react_to_next(database: Database, at: datetime) -> bool:
             # One event that cannot be reacted to must not hold up the others; it stays, is shown, and is logged once.
             log.exception("the reaction to event %s (%s) failed", event.id, event.action)
             pending.error = f"{type(error).__name__}: {error}"
+            samples.mark(db, [event.case_id])  # what happened counts all the same
         else:
             db.delete(pending)
         return True

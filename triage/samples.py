@@ -26,6 +26,7 @@ from models import (
     Case,
     CaseEvent,
     CaseStatus,
+    Definition,
     FigureCheck,
     Mention,
     PendingReaction,
@@ -79,29 +80,46 @@ def mark_all(db: Session) -> None:
 def waiting(db: Session, most: int) -> int:
     """How many cases are still to be measured, counted no farther than ``most``."""
     marked = select(Unmeasured.case_id).limit(most).subquery()  # or all of them would be read to count a few
-    reacting = _reacting().limit(most).subquery()
+    reacting = _reacting().where(~_taken_early).limit(most).subquery()
     due = union(select(marked.c.case_id), select(reacting.c.case_id)).limit(most)
     return db.scalar(select(func.count()).select_from(due.subquery())) or 0
 
 
 def catch_up(database: Database, *, most: int = AT_ONCE) -> int:
-    """Measure up to ``most`` of the cases in which something has happened. Returns how many."""
+    """Measure up to ``most`` of the cases in which something has happened. Returns how many had to be."""
     done = 0
     while done < most:
         with database.read() as db:
-            if not waiting(db, 1):
-                return done
+            if db.scalar(select(Unmeasured.case_id).limit(1)) is None:
+                return done + _measure_early(database, most - done)
         with database.transaction() as db:
             lock(db, "samples")  # whoever comes second finds nothing left to do
             marked = select(Unmeasured.case_id).order_by(Unmeasured.case_id)
             numbers = list(db.scalars(marked.limit(min(AT_ONCE, most - done))))
             db.execute(delete(Unmeasured).where(Unmeasured.case_id.in_(numbers)))
-            if not numbers:  # events whose reactions are still to come: measured now, and once more when they have
-                numbers = list(db.scalars(_reacting().limit(min(AT_ONCE, most - done))))
-                _retake(db, numbers)
-                return done + len(numbers)
             _retake(db, numbers)
         done += len(numbers)
+    return done
+
+
+def _measure_early(database: Database, most: int) -> int:
+    """Cases with events whose reactions are still to come: measured now, and once more when they have.
+
+    Nothing is written, and nobody kept waiting, where that was done before. First come those not measured at all.
+    """
+    newest = func.max(CaseEvent.id).desc()
+    asked = _reacting().group_by(CaseEvent.case_id).order_by(_taken_early, newest).limit(min(most, 2**31))
+    with database.read() as db:
+        numbers = list(db.scalars(asked))
+    done = 0
+    for start in range(0, len(numbers), AT_ONCE):
+        with database.read() as db:
+            different = [each.case_id for each in _changes(db, numbers[start : start + AT_ONCE])]
+        if different:
+            with database.transaction() as db:
+                lock(db, "samples")
+                _retake(db, different)
+            done += len(different)
     return done
 
 
@@ -110,24 +128,34 @@ def _due() -> Any:
 
 
 def _reacting() -> Any:
-    return select(CaseEvent.case_id).join(PendingReaction, PendingReaction.event_id == CaseEvent.id).distinct()
+    """What cannot be reacted to is measured when that is found out, by ``mark``."""
+    pending = select(PendingReaction.event_id).where(PendingReaction.error.is_(None))  # joined, SQLite reads all events
+    return select(CaseEvent.case_id).where(CaseEvent.id.in_(pending)).group_by(CaseEvent.case_id)
+
+
+_taken_early = select(Sample.id).where(Sample.case_id == CaseEvent.case_id, Sample.provisional).exists()
 
 
 def refresh(db: Session, case_ids: Sequence[int]) -> list[dict[str, Any]]:
     """Take the samples of these cases anew; returns what is different now, as ``FigureCheck.differences`` has it."""
-    return [each for case in _retake(db, case_ids) for each in _differences(*case)]
+    return [each for case in _retake(db, case_ids) for each in _differences(case.case_id, case.stored, case.wanted)]
 
 
-Rows = Sequence[Mapping[str, Any]]
+@dataclass(frozen=True)
+class _Change:
+    """A case whose samples are different now: those it has and should have, and what is to be done about it."""
+
+    case_id: int
+    stored: Sequence[Mapping[str, Any]]
+    wanted: Sequence[Mapping[str, Any]]
+    gone: Sequence[int]
+    come: Sequence[Mapping[str, Any]]
 
 
-def _retake(db: Session, case_ids: Sequence[int]) -> list[tuple[int, Rows, Rows]]:
-    """Returns the cases whose samples are different now, each with those it had and those it has."""
+def _changes(db: Session, case_ids: Sequence[int]) -> list[_Change]:
     there = _stored(db, case_ids)
     early = frozenset(db.scalars(_reacting().where(CaseEvent.case_id.in_(case_ids))))
-    changed: list[tuple[int, Rows, Rows]] = []
-    old: list[int] = []
-    new: list[Mapping[str, Any]] = []
+    found: list[_Change] = []
     for case_id, taken in _take(db, case_ids, there).items():
         stored = there.get(case_id, [])
         wanted = [{**each.row, "provisional": case_id in early} for each in taken]
@@ -135,14 +163,20 @@ def _retake(db: Session, case_ids: Sequence[int]) -> list[tuple[int, Rows, Rows]
         gone, come = Counter(had) - Counter(has), Counter(has) - Counter(had)
         if not gone and not come:
             continue
-        changed.append((case_id, [sample._mapping for sample in stored], wanted))
-        old += [sample.id for sample, values in zip(stored, had, strict=True) if _take_one(gone, values)]
-        new += [row for row, values in zip(wanted, has, strict=True) if _take_one(come, values)]
-    if old:
+        old = [sample.id for sample, values in zip(stored, had, strict=True) if _take_one(gone, values)]
+        new = [row for row, values in zip(wanted, has, strict=True) if _take_one(come, values)]
+        found.append(_Change(case_id, [sample._mapping for sample in stored], wanted, old, new))
+    return found
+
+
+def _retake(db: Session, case_ids: Sequence[int]) -> list[_Change]:
+    """Only what is different is written."""
+    changes = _changes(db, case_ids)
+    if old := [id for each in changes for id in each.gone]:
         db.execute(delete(Sample).where(Sample.id.in_(old)))
-    if new:
+    if new := [row for each in changes for row in each.come]:
         db.execute(insert(_SAMPLES), new)  # the table: the class would make a statement for each set of nulls
-    return changed
+    return changes
 
 
 def _take_one(left: Counter[tuple[Any, ...]], values: tuple[Any, ...]) -> bool:
@@ -243,6 +277,7 @@ class _Books:
         self.zone: ZoneInfo = self.policy.zone
         self.versions = policy.calendar_versions(db)
         self.people = {email: id for id, email in db.execute(select(User.id, User.email))}
+        self._policies: dict[int, Sequence[tuple[datetime, Sla]]] = {}  # by definition: its versions, newest first
 
     def calendar(self, of_team: str | None, at: datetime, pinned: int | None) -> tuple[int | None, Calendar | None]:
         """The version of the team's calendar that was in force then, and its id; or the one that was used before."""
@@ -250,7 +285,10 @@ class _Books:
             for version in versions:
                 if version.id == pinned:
                     return pinned, version.calendar
-        named = self.policy.calendar(of_team)
+        return self._then(at, of_team)
+
+    def _then(self, at: datetime, *names: str | None) -> tuple[int | None, Calendar | None]:
+        named = self.policy.calendar(*names)
         if named is None:
             return None, None
         found = None
@@ -260,10 +298,10 @@ class _Books:
         return (found.id, found.calendar) if found else (None, None)
 
     def due(self, case: Any, history: History, each: Measured) -> datetime | None:
-        """The target of this time, by the policy that holds for the case."""
+        """The target of this time, by the policy that holds for the case, as it was then."""
         if case.sla_id is None or each.started_at is None:
             return None
-        given = cast(Sla, _value(self._db, case.sla_id))
+        given = self._sla(case.sla_id, each.at)
         amount = {
             Measure.first_response: given.first_response,
             Measure.next_response: given.next_response,
@@ -271,19 +309,22 @@ class _Books:
         }.get(each.measure)
         if amount is None:
             return None
-        hours = None if given.clock == "calendar" else self.policy.calendar(given.calendar, case.calendar)
+        hours = None if given.clock == "calendar" else self._then(each.at, given.calendar, case.calendar)[1]
         if each.measure is Measure.resolution:
             done = [step for step in history.steps if step.at <= each.at]
             pauses = [(since, until or each.at) for since, until in rests(done)]
             return sla.resolution_due(amount, hours, each.started_at, pauses)[0]
         return clock.add(hours, each.started_at, amount)
 
-
-def _value(db: Session, definition_id: int) -> Any:
-    known: dict[int, Any] = db.info.setdefault("definitions read", {})
-    if definition_id not in known:
-        known[definition_id] = policy.value_of(db, definition_id)
-    return known[definition_id]
+    def _sla(self, definition_id: int, at: datetime) -> Sla:
+        """The policy of a case as it was laid down then: before the first version of it, that one."""
+        if definition_id not in self._policies:
+            name = self._db.get_one(Definition, definition_id).name
+            older = [each for each in policy.history(self._db, "sla", name) if each.id <= definition_id]
+            versions = [(each.created_at, cast(Sla, policy.value_of(self._db, each.id))) for each in older]
+            self._policies[definition_id] = versions
+        versions = self._policies[definition_id]
+        return next((given for since, given in versions if since <= at), versions[-1][1])
 
 
 def histories_of(db: Session, case_ids: Sequence[int], people: Mapping[str, int]) -> dict[int, History]:
