@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import literal, select, tuple_
+from sqlalchemy import func, literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from models import Author, Case, CaseTag, Sample, Source, Team, User
@@ -41,7 +41,7 @@ class _Line:
     at: datetime
 
     def of(self, measure: Measure) -> Sequence[Any]:
-        return self.samples.get(measure.value, ())
+        return self.samples.get(measure, ())
 
     def one(self, measure: Measure) -> Any:
         """The first of them; there is one of most."""
@@ -186,6 +186,14 @@ def received(asked: Asked) -> Wanted:
     return Wanted(asked, Measure.received)
 
 
+def count(db: Session, wanted: Wanted, at: datetime) -> int:
+    """How many lines there will be."""
+    if not isinstance(wanted.what, Measure):
+        return behind.page(db, wanted, at, most=1).total
+    cases = select(func.count(Sample.case_id.distinct())).where(*behind.counted(db, wanted, wanted.what, at))
+    return db.scalar(cases) or 0
+
+
 def lines(read: Read, wanted: Wanted, base_url: str, at: datetime, only: str | None = None) -> Iterator[list[Value]]:
     """In the order in which they came, or were what is counted; of what is so now, those who waited longest first.
 
@@ -233,6 +241,7 @@ _CASE = (
     Case.waiting_since, Case.closed_at, Case.last_activity_at, Case.mention_count, Case.first_response_due_at,
     Case.next_response_due_at, Case.resolution_due_at,
 )  # fmt: skip
+_TOLD = [each.value for each in Measure if each not in (Measure.received, Measure.mention, Measure.promise)]
 _SAMPLE = (Sample.case_id, Sample.measure, Sample.at, Sample.seconds, Sample.business, Sample.how, Sample.late)
 
 
@@ -248,7 +257,8 @@ def _cases(db: Session, numbers: Sequence[int], names: _Names, at: datetime) -> 
     for number, tag in db.execute(tagged):
         tags[number].append(tag)
     samples: dict[int, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
-    for sample in db.execute(select(*_SAMPLE).where(Sample.case_id.in_(numbers)).order_by(Sample.at, Sample.id)):
+    taken = select(*_SAMPLE).where(Sample.case_id.in_(numbers), Sample.measure.in_(_TOLD))
+    for sample in db.execute(taken.order_by(Sample.at, Sample.id)):
         samples[sample.case_id][sample.measure].append(sample)
     return {
         row.id: _Line(row, row.handle, row.author, tags.get(row.id, ()), samples.get(row.id, {}), names, at)

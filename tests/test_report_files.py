@@ -23,7 +23,7 @@ from tests import screens
 from tests.conftest import FakeClock
 from tests.reported import BO, EVA, EVENING, MATS, NEXT_WEEK, a_week, sheets
 from triage.measures import Measure
-from web import create_app, passwords
+from web import create_app, passwords, report_files
 
 pytestmark = [pytest.mark.screens, pytest.mark.one_database]
 Get = Callable[..., Any]
@@ -180,9 +180,20 @@ def test_pages_lose_none_and_give_none_twice(get: Get, house: House, monkeypatch
             assert len(found) == len(set(found)) == many, (size, query)
 
 
+def test_too_many_for_excel_are_refused_with_words_and_come_as_csv(get: Get, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_files, "MOST_IN_EXCEL", 14)
+    assert "15 cases are too many for an Excel file" in get("cases.xlsx", status=422).text
+    assert len(lines_of(get("cases.csv"))) == 15
+    for query, many in (("measure=waiting", 2), ("measure=mention", 15), ("team=Gata", 14)):
+        monkeypatch.setattr(report_files, "MOST_IN_EXCEL", many - 1)
+        get("cases.xlsx", query, status=422)
+        monkeypatch.setattr(report_files, "MOST_IN_EXCEL", many)
+        assert len(sheets(get("cases.xlsx", query).data)["Data"]) == many + 1
+
+
 def test_any_number_of_cases_needs_little_memory(get: Get, house: House) -> None:
     """Four times the cases, the same memory: read, as CSV and as a sheet."""
-    many = 4000
+    many = 2000
     with house.database.transaction() as db:
         case, sample = db.get_one(Case, 4), db.scalars(select(Sample).where(Sample.case_id == 4)).first()
         assert sample is not None

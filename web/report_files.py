@@ -26,12 +26,14 @@ from triage import samples
 from web import reports
 from web.context import house, is_at_least, now, user, zone
 from web.i18n import gettext as _
+from web.i18n import number
 
 pages = Blueprint("report_files", __name__, url_prefix="/reports")
 pages.register_error_handler(InvalidInput, reports.wrong)
 
 KINDS = {"csv": f"{export.CSV}; charset=utf-8", "xlsx": export.XLSX}
 MOST_UNCOUNTED = 10**6
+MOST_IN_EXCEL = 100_000  # cases: about a minute of work, in which nothing has left yet
 
 
 @pages.get("/<name>.csv", defaults={"ending": "csv"})
@@ -60,6 +62,11 @@ def cases(ending: str) -> Response:
     with reports.reading() as db:
         tables.check_names(db, asked)
         waiting = samples.waiting(db, MOST_UNCOUNTED)
+        if ending == "xlsx" and (many := rows.count(db, wanted, now())) > MOST_IN_EXCEL:
+            raise InvalidInput(
+                _("%(many)s cases are too many for an Excel file, which holds %(most)s here. Take CSV, or fewer days.",
+                  many=number(many), most=number(MOST_IN_EXCEL))
+            )  # fmt: skip
     _write_down(wanted, ending)
     only = None if leads else user().email
     found = rows.lines(house().database.read, wanted, str(house().settings.base_url), now(), only)
