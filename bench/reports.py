@@ -26,20 +26,25 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from flask.testing import FlaskClient
 from sqlalchemy import func, select, text
 
+import channels
 import house as house_module
 from bench import years
-from bench.inbox import statements, whole_tables
+from bench.inbox import PASSWORD, statements, whole_tables
+from collectors.base import AuthorData, Batch, MentionData
 from database import Database
-from models import Case, CaseEvent, Mention, Sample, Unmeasured
+from models import Case, CaseEvent, FigureCheck, Mention, Sample, Unmeasured, User
 from reports import figures, tables
 from reports.figures import Asked, By, Clock
 from tests.postgres import PostgreSQL
-from triage import samples
+from triage import intake, reactions, samples
 from triage.measures import Measure
+from web import create_app, passwords
 
-TIMES = 5
+TIMES = 3
+NEW = 300
 MONTH = Asked(date(2026, 10, 1), date(2026, 11, 1))
 YEAR = Asked(date(2025, 11, 1), date(2026, 11, 1))
 ALL = Asked(date(2023, 11, 1), date(2026, 12, 1))
@@ -173,7 +178,7 @@ class Cost:
 def cost(database: Database, ask: Callable[[], Any], times: int = TIMES) -> Cost:
     """The median of some times; PostgreSQL's work is counted in hundredths of a second, so of all of them together."""
     _trim()
-    with Meter(database) as first:
+    with Meter(database) as first, statements(database) as told:
         ask()
     clocks = []
     with Meter(database) as whole:
@@ -181,8 +186,6 @@ def cost(database: Database, ask: Callable[[], Any], times: int = TIMES) -> Cost
             began = time.perf_counter()
             ask()
             clocks.append(time.perf_counter() - began)
-    with statements(database) as told:
-        ask()
     asked = [each for each in told if "EXPLAIN" not in each[0]]
     return Cost(whole.work / times, statistics.median(clocks), first.memory, len(asked), whole_tables(database, asked))
 
@@ -220,11 +223,11 @@ def measure_tables(database: Database) -> None:
             grouped = beside(name, replace(MONTH, by=by))
             line(f"  by {by}", cost(database, grouped), f"{len(grouped()[0].report.rows)} rows")
         for title, period in (("a year", YEAR), ("three years", ALL)):
-            for each in (None, By.channel, By.assignee, By.tag, By.day, By.month):
+            for each in (None, By.assignee, By.tag, By.day, By.month):
                 named = f"{title}, by {each}" if each else title
-                line(named, cost(database, ask(name, replace(period, by=each)), 3))
+                line(named, cost(database, ask(name, replace(period, by=each)), 1))
         business = replace(ALL, clock=Clock.business, by=By.team)
-        line("three years, by team, opening hours", cost(database, ask(name, business), 3))
+        line("three years, by team, opening hours", cost(database, ask(name, business), 1))
         narrow = replace(MONTH, team=("Team 2",), kind=("problem",), tag=("snö",))
         line("a month, narrowed to team, kind and tag", cost(database, beside(name, narrow)))
 
@@ -247,13 +250,100 @@ def measure_pictures(database: Database) -> None:
         line(f"hours and weekdays of mentions, {title}", cost(database, read(figures.heat, period, Measure.mention)))
 
 
+SCREENS = (
+    "/reports", "/reports/response-times", "/reports/response-times?by=assignee", "/reports/response-times?by=tag",
+    "/reports/response-times?by=day", "/reports/resolution?by=team", "/reports/volume?by=channel",
+    "/reports/team?by=assignee", "/reports/sla?by=team", "/reports/backlog?by=team", "/reports/promises",
+    "/reports/stories", "/reports/value", "/reports/cases?measure=first_response",
+    "/reports/cases?measure=first_response&order=slowest", "/reports/cases?measure=mention", "/reports/checks",
+)  # fmt: skip
+
+
+def logged_in(house: house_module.House) -> FlaskClient:
+    """A manager's browser."""
+    with house.database.transaction() as db:
+        db.get_one(User, 2).password_hash = passwords.hash_password(PASSWORD)
+    client = create_app(house, clock=lambda: years.AT).test_client()
+    client.post("/login", data={"email": years.EMAILS[1], "password": PASSWORD})
+    return client
+
+
+def measure_screens(house: house_module.House) -> None:
+    client = logged_in(house)
+
+    def get(address: str) -> Callable[[], Any]:
+        def ask() -> Any:
+            answer = client.get(address)
+            assert answer.status_code == 200, (address, answer.status)
+            return answer
+
+        return ask
+
+    for title, period in (("a month, with those it is compared with", MONTH), ("three years", ALL)):
+        head(f"screens of {title}")
+        for screen in SCREENS:
+            joined = "&" if "?" in screen else "?"
+            address = f"{screen}{joined}from={period.start}&to={period.end}"
+            line(screen, cost(house.database, get(address), 3 if period is MONTH else 1))
+
+
+def measure_exports(house: house_module.House) -> None:
+    client = logged_in(house)
+    head("exports: one row for each case")
+    for ending in ("csv", "xlsx"):
+        for title, period in (("a month", MONTH), ("three years", ALL)):
+            _trim()
+            with Meter(house.database) as meter:
+                answer = client.get(f"/reports/cases.{ending}?from={period.start}&to={period.end}", buffered=False)
+                size = sum(len(part) for part in answer.iter_encoded())
+                answer.close()
+            found = Cost(meter.work, meter.clock, meter.memory, 0, ())
+            line(f"{ending}, {title}", found, f"{size / 1e6:.1f} MB")
+
+
+def measure_keeping(house: house_module.House) -> None:
+    """What it costs that everything is measured: when something is said, and by night."""
+    database = house.database
+    run = f"{time.time():.0f}"
+    batch = Batch(
+        tuple(
+            MentionData(
+                external_id=f"{run}-{n}", author=AuthorData(f"a{n}", f"Author {n}"), text="När plogas gatan?",
+                published_at=years.AT, can_reply=True, reply_address={},
+            )
+            for n in range(NEW)
+        ),
+        cursor={},
+    )  # fmt: skip
+    source = {"channel": next(iter(channels.CHANNELS)), "account_id": None, "source_id": None, "at": years.AT}
+    with Meter(database) as taken, database.transaction() as db:
+        intake.take(db, batch, **source)
+    with Meter(database) as reacted:
+        while reactions.react(database, years.AT):
+            pass
+    with Meter(database) as measured:
+        samples.catch_up(database, most=NEW)
+    print(f"\n{NEW} mentions, each a case: ", end="")
+    parts = {"taken in": taken, "reacted to": reacted, "measured": measured}
+    print(", ".join(f"{name} {each.work * 1000 / NEW:.2f} ms each" for name, each in parts.items()), flush=True)
+    with Meter(database) as night:
+        checked = samples.check(database, years.AT)
+    print(f"a night's comparison of {checked} cases: {night.work:.1f} s of work, {night.clock:.1f} by the clock")
+    with database.read() as db:
+        different = db.scalars(select(FigureCheck).order_by(FigureCheck.id.desc()).limit(1)).one()
+    print(f"differences: {different.different} {different.differences[:3]}", flush=True)
+
+
 def on(name: str, cases: int, keep: Path | None) -> None:
     with opened(name, keep) as (database, folder):
         load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
         print(f"\n{name}, {os.cpu_count()} processors, load {load}", flush=True)
-        build(database, cases, folder)
-        measure_tables(database)
+        house = build(database, cases, folder)
+        measure_keeping(house)
         measure_pictures(database)
+        measure_tables(database)
+        measure_screens(house)
+        measure_exports(house)
 
 
 def main() -> None:
