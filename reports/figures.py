@@ -9,6 +9,7 @@ The database gives whole columns at once as JSON arrays: a hundred thousand rows
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -471,7 +472,7 @@ def buckets(db: Session, asked: Asked, measure: Measure) -> list[int]:
     ((seconds,),) = gathered(db, replace(asked, by=None), [measure], [[value]])
     found = [0] * (len(BUCKETS) + 1)
     for took in seconds:
-        found[next((n for n, most in enumerate(BUCKETS) if took <= most), len(BUCKETS))] += 1
+        found[bisect_left(BUCKETS, took)] += 1
     return found
 
 
