@@ -124,7 +124,7 @@ def _response_times(asked: Asked) -> tuple[Column, ...]:
 def _volume(asked: Asked) -> tuple[Column, ...]:
     def ignored(row: Row) -> Value:
         """Who put a case away is not to whom it was given: of what was received by a person it is no share."""
-        if asked.by is By.assignee:
+        if asked.by is By.assignee and row.key is not None:
             return None
         return _share(row.count(Measure.ignored), row.count(Measure.received))
 
