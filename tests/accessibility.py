@@ -13,10 +13,10 @@ VENDOR = Path(__file__).parent / "vendor"
 AXE = VENDOR / "axe-core-4.14.1" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "EN-301-549", "best-practice"]
 ALSO = ["target-size", "label-content-name-mismatch", "focus-order-semantics"]  # off unless asked for
-COLOURS = ["cat.color"]
-RUN = """async ([tags, also]) => {
+COLOURS = ["color-contrast", "link-in-text-block"]
+RUN = """async ([tags, also, only]) => {
   const rules = Object.fromEntries(also.map((rule) => [rule, { enabled: true }]));
-  const runOnly = { type: "tag", values: [...tags, "experimental"] };
+  const runOnly = only.length ? { type: "rule", values: only } : { type: "tag", values: [...tags, "experimental"] };
   const found = await axe.run(document, { runOnly, rules, resultTypes: ["violations"] });
   return found.violations
     .filter((each) => also.includes(each.id) || !each.tags.includes("experimental"))
@@ -36,7 +36,7 @@ def violations(page: Page, *, colours: bool = False) -> list[str]:
     ``colours``: only what depends on them, for a page that was asked already and has changed nothing but its scheme.
     """
     page.evaluate(_source())  # through the debugger, which the content security policy does not bind
-    found: list[dict[str, Any]] = page.evaluate(RUN, [COLOURS, []] if colours else [TAGS, ALSO])
+    found: list[dict[str, Any]] = page.evaluate(RUN, [TAGS, [] if colours else ALSO, COLOURS if colours else []])
     return [f"{each['rule']}: {each['help']}\n    " + "\n    ".join(each["nodes"]) for each in found]
 
 
