@@ -106,7 +106,10 @@ class Asked:
         return replace(self, start=self.start - (self.end - self.start), end=self.start)
 
     def year_ago(self) -> Asked:
-        return replace(self, start=_months_back(self.start, 12), end=_months_back(self.end, 12))
+        end = _months_back(self.end, 12)
+        if end.day != self.end.day:  # up to the 28th of a leap year's February is up to the 28th
+            end += timedelta(days=1)
+        return replace(self, start=_months_back(self.start, 12), end=end)
 
 
 def _months_back(day: date, months: int) -> date:
@@ -180,7 +183,7 @@ def report(db: Session, asked: Asked, measures: Iterable[Measure] = RESPONSE_TIM
     lines.read(db, wanted)
     lines.read_waiting(db)
     names = _names(db, asked.by)
-    total = _Lines(replace(asked, by=None))
+    total = _Lines(replace(asked, by=None), of_persons=lines.of_persons)
     if asked.by is By.tag:
         total.read(db, wanted)
         total.read_waiting(db)
@@ -194,8 +197,11 @@ def report(db: Session, asked: Asked, measures: Iterable[Measure] = RESPONSE_TIM
 class _Lines:
     """What has been read, by key."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: Asked, *, of_persons: bool = False) -> None:
         self.asked = asked
+        # Nothing tells of one person where too little is known: in their own line, in the total of such lines, and
+        # wherever people were asked for.
+        self.of_persons = of_persons or asked.by is By.assignee or any(each != NONE for each in asked.assignee)
         self.seconds: dict[Measure, dict[Any, list[int]]] = {}
         self.targets: dict[Measure, Counter[tuple[Any, int]]] = {}
         self.counts: dict[Any, Counter[str]] = defaultdict(Counter)
@@ -284,14 +290,13 @@ class _Lines:
             total.waiting[None] = (n, min(oldest for _, oldest in self.waiting.values()))
 
     def row(self, key: Any, name: str | None) -> Row:
-        of_a_person = self.asked.by is By.assignee and name is not None and name != NONE
-        of_a_person = of_a_person or any(each != NONE for each in self.asked.assignee)  # a line may be one of those
+        nobody = self.asked.by is By.assignee and name == NONE
         timings = {
             measure: _timing(
                 by_key.get(key, []),
                 self.targets[measure][key, False],
                 self.targets[measure][key, True],
-                FEW_OF_A_PERSON if of_a_person else 0,
+                FEW_OF_A_PERSON if self.of_persons and not nobody else 0,
             )
             for measure, by_key in self.seconds.items()
         }

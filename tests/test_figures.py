@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -535,7 +536,7 @@ class Slow:
             found[measure.value] = (len(mine), {how: n for how, n in counts.items() if how})
             if measure.value in TIMED:
                 values = [opened if asked.clock is Clock.business else took for _, took, opened in mine]
-                few = asked.by is By.assignee and key not in (None, "none") and len(values) < 3
+                few = asked.by is By.assignee and key != "none" and len(values) < 3
                 found[f"{measure.value} took"] = (
                     (None, None, None) if few or not values else
                     (percentile(values, 50), percentile(values, 90) if len(values) >= 10 else None,
@@ -622,3 +623,99 @@ def _compare_waiting(db: Session, asked: Asked, made: Play) -> None:
             waiting[diary.facts["team"] or "none"].append(since)
     found = {row.key: (row.still_waiting, row.oldest) for row in report(db, asked).rows if row.still_waiting}
     assert found == {team: (len(many), min(many)) for team, many in waiting.items()}
+
+
+# -- periods and what is kept back ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("period", "previous", "year_ago"),
+    [
+        ("2026-11-01/2026-12-01", "2026-10-01/2026-11-01", "2025-11-01/2025-12-01"),
+        ("2026-03-01/2026-04-01", "2026-02-01/2026-03-01", "2025-03-01/2025-04-01"),
+        ("2026-01-01/2027-01-01", "2025-01-01/2026-01-01", "2025-01-01/2026-01-01"),
+        ("2026-10-01/2027-01-01", "2026-07-01/2026-10-01", "2025-10-01/2026-01-01"),
+        ("2026-03-23/2026-03-30", "2026-03-16/2026-03-23", "2025-03-23/2025-03-30"),
+        ("2028-02-29/2028-03-01", "2028-02-28/2028-02-29", "2027-02-28/2027-03-01"),
+        ("2028-02-28/2028-02-29", "2028-02-27/2028-02-28", "2027-02-28/2027-03-01"),
+        ("2028-02-01/2028-03-01", "2028-01-01/2028-02-01", "2027-02-01/2027-03-01"),
+        ("2029-02-01/2029-03-01", "2029-01-01/2029-02-01", "2028-02-01/2028-03-01"),
+    ],
+)
+@pytest.mark.one_database
+def test_the_period_before_and_the_same_a_year_ago(period: str, previous: str, year_ago: str) -> None:
+    start, end = map(date.fromisoformat, period.split("/"))
+    asked = Asked(start, end, team=("Gata",))
+    for found, wanted in ((asked.previous(), previous), (asked.year_ago(), year_ago)):
+        assert f"{found.start}/{found.end}" == wanted
+        assert found.team == ("Gata",), "narrowed to the same"
+
+
+@pytest.mark.one_database
+def test_an_empty_period_is_refused() -> None:
+    with pytest.raises(InvalidInput):
+        Asked(date(2026, 3, 1), date(2026, 3, 1))
+
+
+FILTERS: list[dict[str, Any]] = [
+    {}, {"channel": ("net",)}, {"team": ("none",)}, {"team": ("Gata", "none")}, {"kind": ("question", "none")},
+    {"tag": ("none",)}, {"language": ("none", "sv", "und")}, {"source": ("none",)},
+]  # fmt: skip
+
+
+def test_of_few_answers_of_one_person_nothing_is_told_however_it_is_asked(house: House) -> None:
+    """Two of Eva, three of Ola, ten of Mia: under ten no 90th percentile, under three nothing of a person."""
+    many = {"eva": 2, "ola": 3, "mia": 10}
+    with house.database.transaction() as db:
+        for name, n in many.items():
+            for number in range(n):
+                id = f"{name}{number}"
+                take(db, said(id, minutes=0), at=MORNING)
+                mention = db.scalars(select(Mention).where(Mention.external_id == id)).one()
+                assert mention.case_id is not None
+                cases.answered_elsewhere(
+                    db, mention.case_id, to_mention_id=mention.id, url=None, user=user(db, name),
+                    replied_at=MORNING + (number + 1) * MINUTE, at=MORNING + timedelta(hours=1),
+                )  # fmt: skip
+    while reactions.react(house.database, MORNING):
+        pass
+    samples.catch_up(house.database, most=1000)
+    first = Measure.first_response
+    with house.database.read() as db:
+        asked_for = [(filters, clock, by) for filters in FILTERS for clock in Clock for by in (None, *By)]
+        for filters, clock, by in asked_for:
+            common: dict[str, Any] = {"by": by, "clock": clock, "seen": clock is Clock.business, **filters}
+            asked = Asked(MORNING.date(), MORNING.date() + timedelta(days=1), **common)
+            for name, n in many.items():
+                email = f"{name}@storby.example"
+                one = report(db, replace(asked, assignee=(email,)), [first])
+                lines = [one.total, *one.rows]
+                if by is By.assignee:
+                    lines += [row for row in report(db, asked, [first]).rows if row.key == email]
+                for timing in (line.timing(asked.first) for line in lines):
+                    assert timing.n in (0, n), asked
+                    shown = (timing.median_s, timing.mean_s, timing.within_target, timing.targeted)
+                    if timing.n < 3:
+                        assert shown == (None, None, None, 0), asked
+                    assert (timing.median_s is not None) == (timing.n >= 3), asked
+                    assert (timing.p90_s is not None) == (timing.n >= 10), asked
+
+
+def test_the_total_of_people_does_not_tell_what_the_only_line_keeps_back(house: House) -> None:
+    with house.database.transaction() as db:
+        for id in ("a", "b"):
+            take(db, said(id, minutes=0), at=MORNING)
+            mention = db.scalars(select(Mention).where(Mention.external_id == id)).one()
+            assert mention.case_id is not None
+            cases.answered_elsewhere(
+                db, mention.case_id, to_mention_id=mention.id, url=None, user=user(db), replied_at=MORNING + MINUTE,
+                at=MORNING + MINUTE,
+            )  # fmt: skip
+    while reactions.react(house.database, MORNING):
+        pass
+    samples.catch_up(house.database)
+    with house.database.read() as db:
+        made = report(db, Asked(MORNING.date(), MORNING.date() + timedelta(days=1), By.assignee))
+    shown = [(line.timing(Measure.first_response).n, line.timing(Measure.first_response).hidden)
+             for line in (*made.rows, made.total) if line.timing(Measure.first_response).n]  # fmt: skip
+    assert shown == [(2, True), (2, True)]
