@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from statistics import median_low
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Executable, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from models import Author, Case, CaseStatus, Mention, Reply, ReplyStatus, SharedAnswerPart, Story
@@ -140,11 +140,11 @@ def stories(db: Session, asked: Asked) -> Stories:
     return Stories(asked, tuple(found))
 
 
-def _by_story(db: Session, asking: Select[Any]) -> Mapping[int, Sequence[Any]]:
+def _by_story(db: Session, asking: Executable) -> Mapping[int, Sequence[Any]]:
     return {row[0]: tuple(row[1:]) for row in db.execute(asking)}
 
 
-def _chosen(db: Session, asked: Asked) -> Select[tuple[int]]:
+def _chosen(db: Session, asked: Asked) -> Select[int]:
     """Told within the period, in at least one case of those asked for."""
     zone = policy.read(db).zone
     start, end = midnight(asked.start, zone), midnight(asked.end, zone)
@@ -157,22 +157,22 @@ def _chosen(db: Session, asked: Asked) -> Select[tuple[int]]:
     return select(Story.id).where(*wanted)
 
 
-def _reach(chosen: Select[tuple[int]]) -> Select[Any]:
+def _reach(chosen: Select[int]) -> Executable:
     pairs = select(Mention.story_id, Mention.author_id).where(Mention.story_id.in_(chosen)).distinct().subquery()
     told_by = select(pairs.c.story_id, func.sum(Author.followers)).join(Author, Author.id == pairs.c.author_id)
     return told_by.group_by(pairs.c.story_id)
 
 
-def _of(chosen: Select[tuple[int]]) -> tuple[ColumnElement[bool], ...]:
+def _of(chosen: Select[int]) -> tuple[ColumnElement[bool], ...]:
     return (Case.story_id.in_(chosen), *COUNTS)
 
 
-def _cases(chosen: Select[tuple[int]]) -> Select[Any]:
+def _cases(chosen: Select[int]) -> Executable:
     counted = select(Case.story_id, func.count(), func.count(Case.first_response_at))
     return counted.where(*_of(chosen)).group_by(Case.story_id)
 
 
-def _first_answers(chosen: Select[tuple[int]]) -> Select[Any]:
+def _first_answers(chosen: Select[int]) -> Executable:
     """The case of a story that had our first public answer, and when."""
     order = func.row_number().over(partition_by=Case.story_id, order_by=(Case.first_response_at, Case.id))
     answered = select(Case.story_id, Case.id.label("number"), Case.first_response_at, order.label("place"))
@@ -180,7 +180,7 @@ def _first_answers(chosen: Select[tuple[int]]) -> Select[Any]:
     return select(listed.c.story_id, listed.c.number, listed.c.first_response_at).where(listed.c.place == 1)
 
 
-def _press(db: Session, chosen: Select[tuple[int]]) -> dict[int, Moment]:
+def _press(db: Session, chosen: Select[int]) -> dict[int, Moment]:
     """The first article of a newspaper or broadcaster in each story."""
     above = func.coalesce(Mention.in_reply_to, func.nullif(Mention.thread, Mention.external_id))
     articles = (Mention.url.is_not(None), or_(above.is_(None), above == ""))
@@ -193,7 +193,7 @@ def _press(db: Session, chosen: Select[tuple[int]]) -> dict[int, Moment]:
     return found
 
 
-def _answered_for_all(chosen: Select[tuple[int]]) -> Select[Any]:
+def _answered_for_all(chosen: Select[int]) -> Select[Any]:
     parts = select(Case.story_id).join(SharedAnswerPart, SharedAnswerPart.case_id == Case.id)
     sent = parts.join(Reply, Reply.id == SharedAnswerPart.reply_id).where(Reply.status == ReplyStatus.sent)
     return sent.where(Case.story_id.in_(chosen)).distinct()

@@ -10,13 +10,12 @@ what it says: what came out tells, not what was clicked. One in which words were
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import and_, case, select
 from sqlalchemy.orm import Session
@@ -29,7 +28,6 @@ from triage.policy import Assumption
 
 MOST_OF_IT = 0.5
 _VARIABLE = re.compile(r"\{\w+\}")
-_SPACE = re.compile(r"\s+")
 
 
 @dataclass(frozen=True)
@@ -164,7 +162,7 @@ def value(db: Session, asked: Asked) -> Value:
             shared[each.shared_id].append(each)
         elif each.origin == How.gensvar:
             if each.body not in known:
-                known[each.body] = _made_of(each.body, texts)
+                known[each.body] = texts.made_of(each.body)
             if (name := known[each.body]) is not None:
                 prepared[name].append(each)
     for_all = _for_all(db, shared, people)
@@ -208,7 +206,10 @@ def _answers(db: Session, asked: Asked) -> list[_Answer]:
         .outerjoin(SharedAnswerPart, SharedAnswerPart.reply_id == Reply.id)
         .where(*conditions(db, asked, Measure.answer), ~Reply.private)
     )
-    found = {row[0]: _Answer(*row) for row in db.execute(listed)}  # two at one instant have two samples each
+    found = {  # by its id: two at one instant have two samples each
+        id: _Answer(id, case_id, cast(datetime, at), body, origin, shared_id)
+        for id, case_id, at, body, origin, shared_id in db.execute(listed)
+    }
     return list(found.values())
 
 
@@ -263,27 +264,29 @@ class _Text:
     parts: tuple[str, ...]
 
 
-def _texts(db: Session) -> list[_Text]:
-    """Of every version there has been, in every language; the shortest first."""
+class _Texts:
+    """Every version of a canned reply there has been, in every language, each with its longest part."""
+
+    def __init__(self, versions: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        found = set()
+        for name, body in versions:
+            for text in body.get("texts", {}).values():
+                parts = tuple(filter(None, (_closed_up(part) for part in _VARIABLE.split(text))))
+                if parts:
+                    found.add(_Text(sum(map(len, parts)), name, parts))
+        self._texts = [(max(one.parts, key=len), one) for one in sorted(found, key=lambda one: (one.length, one.name))]
+
+    def made_of(self, body: str) -> str | None:
+        """The name of the longest canned reply an answer is made of."""
+        said = _closed_up(body)
+        likely = [one for longest, one in self._texts if longest in said]
+        fit = [one for one in likely if one.length >= len(said) * MOST_OF_IT and _holds(said, one.parts)]
+        return fit[-1].name if fit else None
+
+
+def _texts(db: Session) -> _Texts:
     versions = select(Definition.name, Definition.body).where(Definition.part == "canned_replies")
-    found = set()
-    for name, body in db.execute(versions.order_by(Definition.id)):
-        for text in body.get("texts", {}).values():
-            parts = tuple(filter(None, (_closed_up(part) for part in _VARIABLE.split(text))))
-            if parts:
-                found.add(_Text(sum(map(len, parts)), name, parts))
-    return sorted(found, key=lambda text: (text.length, text.name, text.parts))
-
-
-def _made_of(body: str, texts: Sequence[_Text]) -> str | None:
-    """The name of the longest canned reply an answer is made of."""
-    said = _closed_up(body)
-    least = bisect_left(texts, len(said) * MOST_OF_IT, key=lambda text: text.length)
-    most = bisect_left(texts, len(said) + 1, key=lambda text: text.length)
-    for text in reversed(texts[least:most]):
-        if _holds(said, text.parts):
-            return text.name
-    return None
+    return _Texts((name, body) for name, body in db.execute(versions))
 
 
 def _holds(said: str, parts: Sequence[str]) -> bool:
@@ -298,7 +301,7 @@ def _holds(said: str, parts: Sequence[str]) -> bool:
 
 def _closed_up(text: str) -> str:
     """Without spaces: what filling in a name does to those around it changes nothing."""
-    return _SPACE.sub("", text)
+    return "".join(text.split())
 
 
 # -- what is assumed -------------------------------------------------------------------------------------------------

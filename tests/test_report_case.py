@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from house import House
-from models import Case, Sample
+from models import Case, CaseStatus, Sample, Team
 from settings import Calendar, Sla
 from tests.conftest import FakeClock
 from tests.factories import MORNING, case_of, said, take
@@ -111,10 +111,9 @@ def test_a_calendar_that_was_changed_since_is_the_one_it_was(
 def test_what_was_not_our_turn_is_left_out_and_says_why(storby: House, browser: Browser, clock: FakeClock) -> None:
     with storby.database.transaction() as db:
         number = come(db, "a", 0)
-        at = lambda minutes: MORNING + timedelta(minutes=minutes)  # noqa: E731
-        cases.change_status(db, number, target="open", actor=ANNA, at=at(5))  # type: ignore[arg-type]
-        cases.change_status(db, number, target="pending", actor=ANNA, at=at(10))  # type: ignore[arg-type]
-        take(db, said("b", "a", to="a", minutes=40), at=at(40))
+        cases.change_status(db, number, target=CaseStatus.open, actor=ANNA, at=MORNING + timedelta(minutes=5))
+        cases.change_status(db, number, target=CaseStatus.pending, actor=ANNA, at=MORNING + timedelta(minutes=10))
+        take(db, said("b", "a", to="a", minutes=40), at=MORNING + timedelta(minutes=40))
         answer(db, number, 60)
     clock.at = MORNING + timedelta(hours=5)
     text = page(browser(ANNA), number)
@@ -127,7 +126,7 @@ def test_what_was_not_our_turn_is_left_out_and_says_why(storby: House, browser: 
 def test_a_case_that_has_no_figures_says_why(storby: House, browser: Browser, clock: FakeClock) -> None:
     with storby.database.transaction() as db:
         spam, old, one, other = (come(db, id, n) for n, id in enumerate("abcd"))
-        cases.change_status(db, spam, target="ignored", actor="t", at=MORNING)  # type: ignore[arg-type]
+        cases.change_status(db, spam, target=CaseStatus.ignored, actor="t", at=MORNING)
         db.execute(update(Case).where(Case.id == old).values(imported=True))
         cases.merge(db, one, into=other, actor="t", at=MORNING)
     clock.at = MORNING + timedelta(hours=5)
@@ -154,3 +153,13 @@ def test_what_is_stored_and_differs_is_said(storby: House, browser: Browser, clo
 
 def test_the_case_leads_to_it(browser: Browser) -> None:
     assert 'href="/reports/case/1"' in browser(ANNA).get("/cases/1").get_data(as_text=True)
+
+
+def test_a_case_of_a_team_that_keeps_to_itself_is_not_there(storby: House, browser: Browser) -> None:
+    with storby.database.transaction() as db:
+        team = Team(name="Skydd", members_only=True)
+        db.add(team)
+        db.flush()
+        cases.assign_team(db, 1, team=team, actor="t", at=MORNING)
+    assert browser(ANNA).get("/reports/case/1").status_code == 404
+    assert browser("mats@storby.example").get("/reports/case/1").status_code == 200

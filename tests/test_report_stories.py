@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from database import Database
 from house import House
-from models import Author, Mention, SharedAnswer, SharedAnswerPart, Story, Team, TeamMember, Then
+from models import Author, CaseStatus, Mention, SharedAnswer, SharedAnswerPart, Story, Team, TeamMember, Then
 from reports.figures import Asked
 from reports.stories import Stories, Told, stories
 from tests.conftest import FakeClock
@@ -80,7 +80,7 @@ def test_what_is_counted_of_a_story(database: Database) -> None:
         take(db, said("d", "a", to="a", minutes=30))
         db.execute(update(Author).where(Author.name.in_(("A", "B"))).values(followers=50))
         told(db, one, other, spam)
-        cases.change_status(db, spam, target="ignored", actor="t", at=MORNING)  # type: ignore[arg-type]
+        cases.change_status(db, spam, target=CaseStatus.ignored, actor="t", at=MORNING)
         answer(db, other, 25)
     found = only(database)
     assert (found.mentions, found.authors, found.reach) == (4, 3, 100), "each author's followers once"

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from database import Database
 from house import House
-from models import AuditEntry, Author, Person, SharedAnswer, SharedAnswerPart
+from models import AuditEntry, Author, CaseStatus, Person, SharedAnswer, SharedAnswerPart
 from reports.figures import Asked, report
 from reports.value import Saved, Value, assumptions, value
 from settings import CannedReply
@@ -120,8 +120,8 @@ def test_as_many_answers_as_every_report_counts(database: Database) -> None:
         spam = come(db, "b", 0)
         answer(db, spam, 6)
         answer(db, come(db, "c", 0), 7, private=True)
-        cases.change_status(db, spam, target="open", actor="t", at=MORNING)  # type: ignore[arg-type]
-        cases.change_status(db, spam, target="ignored", actor="t", at=MORNING)  # type: ignore[arg-type]
+        cases.change_status(db, spam, target=CaseStatus.open, actor="t", at=MORNING)
+        cases.change_status(db, spam, target=CaseStatus.ignored, actor="t", at=MORNING)
     found = of(database)
     with database.read() as db:
         assert found.answers == report(db, DAY, [Measure.answer]).total.count(Measure.answer) >= 2
@@ -130,7 +130,7 @@ def test_as_many_answers_as_every_report_counts(database: Database) -> None:
 def test_only_what_was_resolved_with_an_answer_might_have_been_a_call(database: Database) -> None:
     with database.transaction() as db:
         answer(db, come(db, "a", 0), 5)
-        cases.change_status(db, come(db, "b", 0), target="resolved", actor="t", at=MORNING)  # type: ignore[arg-type]
+        cases.change_status(db, come(db, "b", 0), target=CaseStatus.resolved, actor="t", at=MORNING)
     found = of(database)
     assert (found.resolved, found.unanswered, found.settled) == (2, 1, 1)
 

@@ -182,7 +182,8 @@ def _remove() -> BaseResponse:
 
 
 def _back() -> BaseResponse:
-    return redirect(url_for("report_value.show", **reports.kept(), _anchor="calls"), 303)
+    kept: dict[str, Any] = {**reports.kept()}
+    return redirect(url_for("report_value.show", **kept, _anchor="calls"), 303)
 
 
 def _in_force(db: Session) -> Assumption | None:

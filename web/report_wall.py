@@ -24,6 +24,7 @@ from web.i18n import gettext as _
 from web.queries import count_cases
 
 pages = Blueprint("report_wall", __name__, url_prefix="/reports/wall")
+reports.TABS.append(reports.Tab("report_wall.show", lambda: _("Wall display")))
 
 MOST = 9_999  # beyond it a number says "more than"
 TODAY = (Measure.received, Measure.answer, Measure.first_response)
@@ -114,7 +115,7 @@ def _behind(asked: Asked, name: str, measure: Measure | None = None) -> str | No
     return reports.behind_address(asked, None, Column(name, Unit.count, lambda row: None, measure))
 
 
-def _inbox(args: Mapping[str, str]) -> str:
+def _inbox(args: Mapping[str, Any]) -> str:
     return url_for("inbox.inbox", **args)
 
 
