@@ -521,8 +521,10 @@ def both(db: Session, name: str, asked: Asked) -> tuple[Table, Table | None]:
     table = replace(table, report=own_lines(table.report))
     if not any(column.unit is Unit.seconds for column in table.columns):
         return table, None
+    asked = table.report.asked
     other = Clock.calendar if asked.clock is Clock.business else Clock.business
-    return table, tables.build(db, name, replace(asked, clock=other), now())
+    timed = [measure for measure in tables.REPORTS[name][1] if measure in figures.TIMED]
+    return table, replace(table, report=figures.report(db, replace(asked, clock=other), timed))
 
 
 @dataclass(frozen=True)
@@ -559,20 +561,26 @@ def _page(name: str) -> str:
         )
 
 
-def _by_step(db: Session, asked: Asked, *measures: Measure) -> Report:
-    return figures.report(db, replace(asked, by=step(asked)), measures)
+def _by_step(db: Session, asked: Asked, table: Table, *measures: Measure) -> Report:
+    """What a chart over time is made of: the table itself, where that is by the same steps."""
+    by = step(asked)
+    return table.report if asked.by is by else figures.report(db, replace(asked, by=by), measures)
 
 
 def _draw_response_times(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
-    times = _by_step(db, asked, asked.first)
+    times = _by_step(db, asked, table, asked.first)
     one = partial(_column, "response-times", asked)
-    chart = over_time(
-        charts.lines, "response", _("First response over time"), times,
-        (_("Median"), one("first_response_median_s")), (_("90th percentile"), one("first_response_p90_s")),
-        tick=charts.duration_tick,
-    )  # fmt: skip
+    shown = _ranked(times, one("first_response_median_s"), one("first_response_p90_s"))
+    chart = over_time(charts.lines, "response", _("First response over time"), times, *shown, tick=charts.duration_tick)
     hidden = table.report.total.timing(asked.first).hidden
     return {"charts": [chart], "spread": None if hidden else _spread(db, asked)}
+
+
+def _ranked(times: Report, median: Column, p90: Column) -> list[tuple[str, Column]]:
+    """What a line is drawn of: the 90th percentile only where most days have one, else it is a few lonely points."""
+    known = [[row for row in times.rows if column.value(row) is not None] for column in (median, p90)]
+    often = len(known[1]) * 2 > len(known[0])
+    return [(_("Median"), median), *([(_("90th percentile"), p90)] if often else [])]
 
 
 def _spread(db: Session, asked: Asked) -> dict[str, Any]:
@@ -593,13 +601,12 @@ def _spread(db: Session, asked: Asked) -> dict[str, Any]:
 
 
 def _draw_resolution(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
-    times = _by_step(db, asked, Measure.resolution, Measure.closing)
+    times = _by_step(db, asked, table, Measure.resolution, Measure.closing)
     one = partial(_column, "resolution", asked)
+    shown = _ranked(times, one("resolution_median_s"), one("resolution_p90_s"))
     took = over_time(
-        charts.lines, "resolution-time", _("Full resolution over time"), times,
-        (_("Median"), one("resolution_median_s")), (_("90th percentile"), one("resolution_p90_s")),
-        tick=charts.duration_tick,
-    )  # fmt: skip
+        charts.lines, "resolution-time", _("Full resolution over time"), times, *shown, tick=charts.duration_tick
+    )
     closed = over_time(
         charts.columns, "closed", _("Closed, and opened again"), times,
         (_("Closed"), one("closings")), (_("Opened again"), one("reopened")),
@@ -608,7 +615,7 @@ def _draw_resolution(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
 
 
 def _draw_volume(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
-    times = _by_step(db, asked, Measure.received, Measure.answer)
+    times = _by_step(db, asked, table, Measure.received, Measure.answer)
     one = partial(_column, "volume", asked)
     chart = over_time(
         charts.columns, "received", _("Received and answered over time"), times,
@@ -637,7 +644,7 @@ def _heat(db: Session, asked: Asked) -> dict[str, Any]:
 
 
 def _draw_team(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
-    times = _by_step(db, asked, Measure.answer, Measure.closing)
+    times = _by_step(db, asked, table, Measure.answer, Measure.closing)
     one = partial(_column, "team", asked)
     chart = over_time(
         charts.columns, "done", _("Answers and closed cases over time"), times,
@@ -649,7 +656,7 @@ def _draw_team(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
 def _draw_sla(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
     asked = table.report.asked
     timed = (Measure.first_response, Measure.next_response, Measure.resolution)
-    times = _by_step(db, asked, *timed)
+    times = _by_step(db, asked, table, *timed)
     one = partial(_column, "sla", asked)
     return {
         "charts": [
@@ -673,7 +680,7 @@ def _draw_backlog(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
 
 
 def _draw_promises(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
-    times = _by_step(db, asked, Measure.promise)
+    times = _by_step(db, asked, table, Measure.promise)
     one = partial(_column, "promises", asked)
     chart = over_time(
         charts.stacked, "kept", _("Promises by the day they were for"), times,
@@ -801,6 +808,7 @@ def overview() -> str:
             "reports.html",
             **frame(db, asked),
             bigs=_bigs(whole, beside, before, other),
+            nothing=not any(report.total.counts for report in (whole, *before)),
             waiting=whole.total.still_waiting,
             oldest=whole.total.oldest,
             waiting_at=behind_of(behind.Wanted(asked, behind.Now.waiting)),
@@ -892,7 +900,9 @@ def _top(db: Session, asked: Asked, by: By) -> dict[str, Any]:
 def cases() -> str:
     """``order``: newest, slowest; ``cursor``: where to go on."""
     asked = asked_from(request.args)
-    wanted = behind.wanted(asked, request.args, request.args.getlist("how"))
+    wanted = behind.Wanted(asked, Measure.received)  # without a measure: all that came in
+    if request.args.get("measure"):
+        wanted = behind.wanted(asked, request.args, request.args.getlist("how"))
     if asked.by is By.assignee and wanted.key not in (None, NONE, user().email) and not is_at_least(Role.manager):
         abort(403, _("Only managers see the figures of other people."))
     order = behind.Order.slowest if request.args.get("order") == "slowest" else behind.Order.newest
