@@ -338,7 +338,8 @@ def histories_of(db: Session, case_ids: Sequence[int], people: Mapping[str, int]
         if not imported or history[case_id]:  # what an import adds to a living case starts no clock
             said[case_id].append(Said(at, seen_at))
     answers: dict[int, list[Answer]] = defaultdict(list)
-    out = (Reply.case_id.in_(case_ids), Reply.status == ReplyStatus.sent, ~Reply.private, Reply.sent_at.is_not(None))
+    sent = Reply.status.concat("") == ReplyStatus.sent  # by its index, SQLite would read every answer ever sent
+    out = (Reply.case_id.in_(case_ids), sent, ~Reply.private, Reply.sent_at.is_not(None))
     part = SharedAnswerPart.reply_id
     old = func.coalesce(Mention.imported, False)
     replies = select(Reply.id, Reply.case_id, Reply.sent_at, Reply.user_id, Reply.origin, part, old)
