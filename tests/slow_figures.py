@@ -225,14 +225,12 @@ class Diary:
 
     def _responses(self) -> Iterator[Figure]:
         """Minute by minute: somebody waits, or nobody does."""
-        things = [*self.said, *self.heard()]
-        if not things:
+        busy = {said.at for said in self.said} | {answer.at for answer in self.heard()}
+        if not busy:
             return
-        first, last = min(each.at for each in things), max(each.at for each in things)
         waiting: Wrote | None = None
         spoken = False
-        busy = {each.at for each in things}
-        for minute in minutes(first, last + MINUTE):
+        for minute in minutes(min(busy), max(busy) + MINUTE):
             if minute not in busy:
                 continue
             for said in self.said:
@@ -242,11 +240,10 @@ class Diary:
                 if answer.at != minute:
                     continue
                 if waiting is not None:
-                    spent = {"started": waiting.at, "counted": list(minutes(waiting.at, minute))}
-                    if spoken:
-                        yield Figure("next_response", minute, answer.user, answer.how, **spent)
-                    else:
-                        yield Figure("first_response", minute, answer.user, answer.how, **spent)
+                    name = "next_response" if spoken else "first_response"
+                    spent = list(minutes(waiting.at, minute))
+                    yield Figure(name, minute, answer.user, answer.how, waiting.at, spent)
+                    if not spoken:
                         seen = min(waiting.seen, minute)
                         waited = list(minutes(seen, minute))
                         yield Figure("first_response_seen", minute, answer.user, answer.how, seen, waited)

@@ -371,7 +371,7 @@ def test_what_dies_between_taking_the_mark_and_writing_leaves_the_mark(house: Ho
 def test_a_flood_in_one_case_is_measured_once_and_not_message_by_message(house: House) -> None:
     number = opened(house, "a")
     measured(house, MORNING)
-    written = {column.key: None for column in Mention.__table__.columns if column.key != "id"}
+    written: dict[str, Any] = {column.key: None for column in Mention.__table__.columns if column.key != "id"}
     written |= {
         "channel": "net", "case_id": number, "ours": False, "context": False, "repost": False, "text": "t",
         "can_reply": False, "can_reply_privately": False, "reply_address": {}, "attachments": [], "imported": False,

@@ -321,8 +321,8 @@ class _Books:
         if definition_id not in self._policies:
             name = self._db.get_one(Definition, definition_id).name
             older = [each for each in policy.history(self._db, "sla", name) if each.id <= definition_id]
-            versions = [(each.created_at, cast(Sla, policy.value_of(self._db, each.id))) for each in older]
-            self._policies[definition_id] = versions
+            found = [(each.created_at, cast(Sla, policy.value_of(self._db, each.id))) for each in older]
+            self._policies[definition_id] = found
         versions = self._policies[definition_id]
         return next((given for since, given in versions if since <= at), versions[-1][1])
 
@@ -344,14 +344,15 @@ def histories_of(db: Session, case_ids: Sequence[int], people: Mapping[str, int]
     old = func.coalesce(Mention.imported, False)
     replies = select(Reply.id, Reply.case_id, Reply.sent_at, Reply.user_id, Reply.origin, part, old)
     replies = replies.outerjoin(SharedAnswerPart, part == Reply.id).outerjoin(Mention, Mention.id == Reply.mention_id)
-    for id, case_id, sent_at, user_id, origin, shared, imported in db.execute(
+    for id, case_id, out_at, user_id, origin, shared, imported in db.execute(
         replies.where(*out).order_by(Reply.sent_at, Reply.id)
     ):
-        first = said[case_id][0].at if said[case_id] else None
-        if imported and not history[case_id] and first is not None and sent_at < first:
+        sent_at = cast(datetime, out_at)
+        begun = next((each.at for each in said[case_id]), sent_at)
+        if imported and not history[case_id] and sent_at < begun:
             continue  # what was answered in history is no answer to what has been said since
         how = How.shared if shared is not None else How(origin)
-        answers[case_id].append(Answer(cast(datetime, sent_at), user_id, how, id))
+        answers[case_id].append(Answer(sent_at, user_id, how, id))
     steps: dict[int, list[Step]] = defaultdict(list)
     events = select(
         CaseEvent.case_id, CaseEvent.id, CaseEvent.at, CaseEvent.action, CaseEvent.actor, CaseEvent.from_status,
