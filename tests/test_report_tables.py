@@ -13,11 +13,13 @@ from sqlalchemy import select
 from database import Database
 from house import House
 from models import Promise, PromiseState, Reply
+from reports import rows
 from reports.figures import Asked, By, Clock
 from reports.tables import REPORTS, Table, build
 from tests.factories import MORNING
 from tests.reported import BO, EVA, EVENING, a_week
 from triage import samples
+from triage.measures import Measure
 
 WEEK = Asked(date(2026, 11, 23), date(2026, 11, 30))
 
@@ -134,3 +136,14 @@ def test_columns_have_one_name_each_and_what_counts_samples_says_which() -> None
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_report_is_documented(name: str) -> None:
     assert f"`{name}`" in (Path(__file__).parent.parent / "docs" / "exports.md").read_text()
+
+
+def test_a_line_for_each_case_page_by_page(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On both databases, since where a page goes on is said in SQL."""
+    a_week(house)
+    monkeypatch.setattr(rows, "PAGE", 4)
+    for wanted, many in ((rows.received(WEEK), 15), (replace(rows.received(WEEK), what=Measure.mention), 15)):
+        found = list(rows.lines(house.database.read, wanted, "http://here/", EVENING))
+        assert len(found) == len({line[0] for line in found}) == many
+        with house.database.read() as db:
+            assert rows.count(db, wanted, EVENING) == many
