@@ -12,8 +12,9 @@ from datetime import date, timedelta
 from functools import partial
 from itertools import groupby
 from typing import Any
+from urllib.parse import urlencode
 
-from flask import Blueprint, abort, make_response, render_template, request, url_for
+from flask import Blueprint, abort, g, make_response, render_template, request, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
@@ -365,7 +366,9 @@ def behind_address(asked: Asked, key: str | None, column: Column, night: date | 
 
 
 def behind_of(wanted: behind.Wanted) -> str:
-    return url_for("reports.cases", **as_args(wanted.asked, **behind.as_args(wanted)))
+    if "cases_at" not in g:  # a page has hundreds of these
+        g.cases_at = url_for("reports.cases")
+    return f"{g.cases_at}?{urlencode(as_args(wanted.asked, **behind.as_args(wanted)), doseq=True)}"
 
 
 # -- compared --------------------------------------------------------------------------------------------------------
