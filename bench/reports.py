@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from flask.testing import FlaskClient
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 
 import channels
 import house as house_module
@@ -70,8 +70,7 @@ def build(database: Database, cases: int, folder: Path) -> house_module.House:
             samples.catch_up(database, most=waiting)
         rate = f"{waiting / meter.work:.0f} a second of work, {waiting / meter.clock:.0f} by the clock"
         print(f"{waiting} cases measured: {rate}", flush=True)
-        with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            connection.execute(text("ANALYZE"))
+        years.settle(database)
     with database.read() as db:
         counts = {each.__tablename__: db.scalar(select(func.count()).select_from(each)) for each in
                   (Case, Mention, CaseEvent, Sample)}  # fmt: skip
@@ -315,7 +314,12 @@ def measure_keeping(house: house_module.House) -> None:
         ),
         cursor={},
     )  # fmt: skip
-    source = {"channel": next(iter(channels.CHANNELS)), "account_id": None, "source_id": None, "at": years.AT}
+    source: dict[str, Any] = {
+        "channel": next(iter(channels.CHANNELS)),
+        "account_id": None,
+        "source_id": None,
+        "at": years.AT,
+    }
     with Meter(database) as taken, database.transaction() as db:
         intake.take(db, batch, **source)
     with Meter(database) as reacted:

@@ -103,8 +103,14 @@ def fill(database: Database, cases: int, *, at: datetime = AT, years: float = YE
         _midnights(into, at)
         into.advance()
         connection.execute(text("INSERT INTO unmeasured SELECT id FROM cases"))
-    with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.execute(text("ANALYZE"))
+    settle(database)
+
+
+def settle(database: Database) -> None:
+    """What PostgreSQL does by itself after a while. SQLite is never told how much there is, here as in a house."""
+    if not database.sqlite:
+        with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.execute(text("VACUUM ANALYZE"))
 
 
 def _midnights(into: _Into, at: datetime) -> None:
