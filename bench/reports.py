@@ -297,7 +297,7 @@ def measure_exports(house: house_module.House) -> None:
                 size = sum(len(part) for part in answer.iter_encoded())
                 answer.close()
             found = Cost(meter.work, meter.clock, meter.memory, 0, ())
-            line(f"{ending}, {title}", found, f"{size / 1e6:.1f} MB")
+            line(f"{ending}, {title}", found, f"{size / 1e6:.1f} MB {answer.status}")
 
 
 def measure_keeping(house: house_module.House) -> None:
@@ -347,6 +347,7 @@ def on(name: str, cases: int, keep: Path | None) -> None:
         measure_tables(database)
         measure_screens(house)
         measure_exports(house)
+        measure_keeping(house)
         measure_keeping(house)
 
 
