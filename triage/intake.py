@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, select
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
@@ -473,10 +473,11 @@ class _Intake:
 
     def _below(self, mention: Mention, ids: list[str]) -> list[Mention]:
         """Stored before it: answers to it, and comments that name it only as their thread."""
-        direct = Mention.in_reply_to.in_(ids)
-        under = Mention.in_reply_to.is_(None) & Mention.thread.in_(ids)
-        below = select(Mention).where(Mention.channel == self.channel, or_(direct, under), Mention.id != mention.id)
-        return list(self.db.scalars(below.order_by(Mention.published_at, Mention.id)))
+        here = (Mention.channel == self.channel, Mention.id != mention.id)
+        direct = self.db.scalars(select(Mention).where(*here, Mention.in_reply_to.in_(ids)))
+        nowhere = Mention.in_reply_to.concat("").is_(None)  # not by its index: most of an archive answers nothing
+        under = self.db.scalars(select(Mention).where(*here, Mention.thread.in_(ids), nowhere))
+        return sorted((*direct, *under), key=lambda each: (each.published_at, each.id))
 
     def _case_by_thread(self, mention: Mention) -> int | None:
         """Where the chain above is not known, a case is (thread, author)."""
