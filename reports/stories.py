@@ -24,7 +24,8 @@ from reports.figures import Asked, _case_conditions, midnight
 from triage import influence, policy
 
 COUNTED = tuple(status for status in CaseStatus if status is not CaseStatus.ignored)
-COUNTS = (Case.status.in_(COUNTED), Case.merged_into_id.is_(None))
+# Neither this nor what was sent is to be found by its index: that is nearly everything there is.
+COUNTS = (Case.status.in_(COUNTED), (Case.merged_into_id + 0).is_(None))
 
 
 @dataclass(frozen=True)
@@ -195,5 +196,5 @@ def _press(db: Session, chosen: Select[int]) -> dict[int, Moment]:
 
 def _answered_for_all(chosen: Select[int]) -> Select[Any]:
     parts = select(Case.story_id).join(SharedAnswerPart, SharedAnswerPart.case_id == Case.id)
-    sent = parts.join(Reply, Reply.id == SharedAnswerPart.reply_id).where(Reply.status == ReplyStatus.sent)
+    sent = parts.join(Reply, Reply.id == SharedAnswerPart.reply_id).where(Reply.status.concat("") == ReplyStatus.sent)
     return sent.where(Case.story_id.in_(chosen)).distinct()
