@@ -25,7 +25,7 @@ from triage import influence, policy
 
 COUNTED = tuple(status for status in CaseStatus if status is not CaseStatus.ignored)
 # Neither this nor what was sent is to be found by its index: that is nearly everything there is.
-COUNTS = (Case.status.in_(COUNTED), (Case.merged_into_id + 0).is_(None))
+COUNTS = (Case.status.concat("").in_(COUNTED), (Case.merged_into_id + 0).is_(None))
 
 
 @dataclass(frozen=True)
