@@ -37,7 +37,7 @@ format: $(READY) ## bring the code into shape
 	$(BIN)/ruff format .
 
 translations: $(READY) ## extract the texts of the screens, update the catalogues, say what is not translated
-	$(BIN)/python -m web.translating
+	$(BIN)/python -c "import sys; from web import translating; sys.exit(translating.main())"
 
 migrations-check: $(READY) ## do the migrations lead to what models.py says, on both databases?
 	$(BIN)/pytest -q tests/test_migrations.py

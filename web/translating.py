@@ -1,15 +1,16 @@
 """The texts for translators: what is said on the screens, what of it is translated, catalogues from outside.
 
-``python -m web.translating`` (``make translations``) brings the shipped catalogues up to date and reports on each; it
+``make translations`` (``main``) brings the shipped catalogues up to date and reports on each; it
 fails where a text is missing. ``read_import`` checks a catalogue that comes in through the administration.
 """
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,14 @@ from web import i18n
 from web.i18n import gettext as _
 
 WEB = Path(__file__).parent
-METHODS = [("**.py", "python"), ("**/templates/**.html", "jinja2.ext:babel_extract")]
+METHODS = [("**/templates/**.html", "jinja2.ext:babel_extract")]
 OPTIONS = {"**/templates/**.html": {"trimmed": "false"}}
 KEYWORDS: Any = {"_": None, "gettext": None, "ngettext": (1, 2)}
+CALLS = {"_": 1, "gettext": 1, "ngettext": 2, "QueryError": 1}  # in Python: how many of their arguments are texts
+QUERIES = WEB.parent / "triage" / "watch.py"  # says what is wrong with a query, for the screens to translate
 HOLE = re.compile(r"%\(\w+\)\w|\{\w+\}")  # where a value goes
+# Of the head, what Babel puts there where nobody has said it, and a date that would make each run a change.
+UNSAID = re.compile(rb'^"(?:[\w-]+: .*(?:@ADDRESS|@li\.org|YEAR-MO-DA).*|POT-Creation-Date: .*)\\n"\n', re.MULTILINE)
 MOST_PROBLEMS = 20  # told at once
 TRANSLATED = tuple(language for language in i18n.LANGUAGES if language != i18n.DEFAULT)
 
@@ -36,7 +41,21 @@ def in_use() -> Catalog:
     found = Catalog()
     for file, _line, message, comments, context in extract_from_dir(WEB, METHODS, OPTIONS, KEYWORDS):
         found.add(message, locations=[(file, 0)], auto_comments=comments, context=context)
+    for path in (*sorted(WEB.rglob("*.py")), QUERIES):
+        for message in _in_python(path.read_text(encoding="utf-8")):
+            found.add(message, locations=[(path.relative_to(WEB.parent).as_posix().removeprefix("web/"), 0)])
     return found
+
+
+def _in_python(source: str) -> Iterator[str | tuple[str, ...]]:
+    """Babel's own way reads tokens, and before Python 3.12 those hide what is called within an f-string."""
+    for node in ast.walk(ast.parse(source)):
+        name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else None
+        if not isinstance(node, ast.Call) or name not in CALLS:
+            continue
+        texts = [arg.value for arg in node.args[: CALLS[name]] if isinstance(arg, ast.Constant)]
+        if len(texts) == CALLS[name] and all(isinstance(text, str) for text in texts):
+            yield tuple(map(str, texts)) if len(texts) > 1 else str(texts[0])
 
 
 @dataclass(frozen=True)
@@ -86,7 +105,7 @@ def update(path: Path, language: str, texts: Catalog) -> Report:
 def as_file(book: Catalog) -> bytes:
     out = io.BytesIO()
     write_po(out, book, width=120, include_lineno=False, sort_output=True)
-    return out.getvalue()
+    return UNSAID.sub(b"", out.getvalue())
 
 
 # -- from and for translators outside ---------------------------------------------------------------------------------
@@ -196,7 +215,3 @@ def main() -> int:
                 sys.stdout.write(f"  {kind}: {key}\n")
         lacking += not found.complete
     return 1 if lacking else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
