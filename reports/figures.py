@@ -183,7 +183,7 @@ def report(db: Session, asked: Asked, measures: Iterable[Measure] = RESPONSE_TIM
     lines.read(db, wanted)
     lines.read_waiting(db)
     names = _names(db, asked.by)
-    total = _Lines(replace(asked, by=None), of_persons=lines.of_persons)
+    total = _Lines(replace(asked, by=None))
     if asked.by is By.tag:
         total.read(db, wanted)
         total.read_waiting(db)
@@ -197,11 +197,11 @@ def report(db: Session, asked: Asked, measures: Iterable[Measure] = RESPONSE_TIM
 class _Lines:
     """What has been read, by key."""
 
-    def __init__(self, asked: Asked, *, of_persons: bool = False) -> None:
+    def __init__(self, asked: Asked) -> None:
         self.asked = asked
-        # Nothing tells of one person where too little is known: in their own line, in the total of such lines, and
-        # wherever people were asked for.
-        self.of_persons = of_persons or asked.by is By.assignee or any(each != NONE for each in asked.assignee)
+        # Nothing tells of one person where too little is known: in their own line, and wherever people were asked for.
+        # The total of all is not kept back: it stands there as well where nobody asks for persons.
+        self.of_persons = asked.by is By.assignee or any(each != NONE for each in asked.assignee)
         self.seconds: dict[Measure, dict[Any, list[int]]] = {}
         self.targets: dict[Measure, Counter[tuple[Any, int]]] = {}
         self.counts: dict[Any, Counter[str]] = defaultdict(Counter)

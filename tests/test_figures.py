@@ -701,7 +701,7 @@ def test_of_few_answers_of_one_person_nothing_is_told_however_it_is_asked(house:
                     assert (timing.p90_s is not None) == (timing.n >= 10), asked
 
 
-def test_the_total_of_people_does_not_tell_what_the_only_line_keeps_back(house: House) -> None:
+def test_a_line_of_a_person_is_kept_back_and_the_total_is_that_of_all(house: House) -> None:
     with house.database.transaction() as db:
         for id in ("a", "b"):
             take(db, said(id, minutes=0), at=MORNING)
@@ -715,7 +715,8 @@ def test_the_total_of_people_does_not_tell_what_the_only_line_keeps_back(house: 
         pass
     samples.catch_up(house.database)
     with house.database.read() as db:
-        made = report(db, Asked(MORNING.date(), MORNING.date() + timedelta(days=1), By.assignee))
-    shown = [(line.timing(Measure.first_response).n, line.timing(Measure.first_response).hidden)
-             for line in (*made.rows, made.total) if line.timing(Measure.first_response).n]  # fmt: skip
-    assert shown == [(2, True), (2, True)]
+        asked = Asked(MORNING.date(), MORNING.date() + timedelta(days=1), By.assignee)
+        made, plain = report(db, asked), report(db, replace(asked, by=None))
+    first = [line.timing(Measure.first_response) for line in made.rows if line.timing(Measure.first_response).n]
+    assert [(each.n, each.hidden) for each in first] == [(2, True)]
+    assert made.total.timings == plain.total.timings
