@@ -35,7 +35,7 @@ from triage.states import replay
 
 CLI = Path(__file__).parent.parent / "cli.py"
 ROUNDS = {"sqlite": 10, "postgresql": 5}
-MENTIONS = 500
+MENTIONS = 200
 ANSWERS = 20
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
@@ -117,7 +117,7 @@ def test_collecting(rounds: Iterator[Round]) -> None:
         for number in range(MENTIONS):
             above = asked if number % 4 else None
             asked = round.x.write(f"Person {number % 40}", f"@storby fråga {number}", in_reply_to=above)
-        threshold = random.Random(round.number).randrange(0, MENTIONS - 100, 100)
+        threshold = random.Random(round.number).randrange(0, MENTIONS - 100, 20)
         killed.append(round.kills.kill_in_the_middle("collect", partial(round.reached, threshold, Mention)))
         round.kills.run("collect")
         assert (round.count(Mention), round.count(Case), round.count(CaseEvent)) == (MENTIONS, MENTIONS // 4, MENTIONS)

@@ -58,9 +58,10 @@ def build(name: str, asked: Asked) -> Callable[[Any], Any]:
 
 
 def test_figures_are_read_from_their_index_alone(busy: Database) -> None:
-    asked = [
-        build(name, replace(EVERYTHING, by=by)) for name in OF_SAMPLES for by in (None, By.channel, By.tag, By.day)
-    ]
+    groups = [None, By.channel, By.day]
+    if busy.sqlite:  # PostgreSQL weighs how few cases have a tag, and may go by those
+        groups.append(By.tag)
+    asked = [build(name, replace(EVERYTHING, by=by)) for name in OF_SAMPLES for by in groups]
     asked.append(lambda db: figures.heat(db, EVERYTHING, Measure.mention))
     asked.append(lambda db: figures.buckets(db, EVERYTHING, Measure.first_response))
     for ask in asked:
@@ -78,6 +79,7 @@ def test_figures_are_read_from_their_index_alone(busy: Database) -> None:
             assert wrong == [], (statement, lines)
 
 
+@pytest.mark.one_database
 def test_as_many_statements_for_a_day_as_for_everything(busy: Database) -> None:
     for name in tables.REPORTS:
         for by in (None, *By):
@@ -86,6 +88,7 @@ def test_as_many_statements_for_a_day_as_for_everything(busy: Database) -> None:
             assert len(few) == len(many) <= MOST, (name, by, [statement for statement, _ in many])
 
 
+@pytest.mark.one_database
 def test_a_filter_takes_no_statement_of_its_own(busy: Database) -> None:
     narrow = replace(EVERYTHING, team=("Team 2",), assignee=(years.EMAILS[0],), source=("source-3",), tag=("snö",))
     assert len(told(busy, build("volume", narrow))) == len(told(busy, build("volume", EVERYTHING)))
