@@ -536,7 +536,7 @@ class Slow:
             found[measure.value] = (len(mine), {how: n for how, n in counts.items() if how})
             if measure.value in TIMED:
                 values = [opened if asked.clock is Clock.business else took for _, took, opened in mine]
-                few = asked.by is By.assignee and key != "none" and len(values) < 3
+                few = asked.by is By.assignee and key not in (None, "none") and len(values) < 3
                 found[f"{measure.value} took"] = (
                     (None, None, None) if few or not values else
                     (percentile(values, 50), percentile(values, 90) if len(values) >= 10 else None,
