@@ -592,7 +592,7 @@ def report(given: argparse.Namespace) -> int:
     from datetime import timedelta
 
     from reports import export, tables
-    from reports.figures import Asked, By, Clock
+    from reports.figures import FILTERS, Asked, By, Clock
     from triage import policy, samples
 
     _known(given.name, tables.REPORTS, "report")
@@ -606,7 +606,7 @@ def report(given: argparse.Namespace) -> int:
         with house.database.read() as db:
             zone = policy.read(db).zone
             today = now.astimezone(zone).date()
-            narrowed = {name: tuple(getattr(given, name)) for name in export.FILTERS}
+            narrowed = {name: tuple(getattr(given, name)) for name in FILTERS}
             asked = Asked(
                 given.begin or today.replace(day=1),
                 given.to or today + timedelta(days=1),

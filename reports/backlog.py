@@ -7,7 +7,7 @@ anything else it is the last midnight of the period, and so is the total. A midn
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -15,26 +15,27 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, Text, and_, func, literal, or_, select
 from sqlalchemy.orm import Session
 
-from models import Backlog, Case, CaseTag, Sample, Source, Team, User
+from models import Backlog, Case, CaseTag, Sample
 from reports.figures import (
+    DATED,
     NONE,
     Asked,
     By,
     Report,
     Row,
-    _among,
-    _case_key,
-    _names,
-    _tagged,
+    case_key,
+    column_of,
     conditions,
     key_of,
     month_of,
+    names_of,
+    narrowed,
     waits,
+    with_tags,
 )
 from triage.measures import How, Measure
 
 STATES = ("open", "waiting", "snoozed")  # waiting: for the author
-DATED = (By.day, By.week, By.month)
 OF_A_CASE = (By.tag, By.sentiment)  # not stored with a midnight: as they are now
 MIDNIGHT = "midnight"  # in ``Row.counts``: the day, as ``date.toordinal()``
 AT_ONCE = 500  # cases asked for in one statement
@@ -70,7 +71,7 @@ def midnights(db: Session, asked: Asked, days: Collection[int]) -> dict[int, Mid
 
     The database adds up what lay there by night, state and key: there are about as many rows as cases.
     """
-    names = _names(db, asked.by)
+    names = names_of(db, asked.by)
     key = _key(asked.by)
     one_by_one = bool(asked.tag) or asked.by in OF_A_CASE
     summed = (func.sum(Backlog.n).label("n"), func.min(Backlog.oldest_at).label("oldest_at"))
@@ -78,7 +79,9 @@ def midnights(db: Session, asked: Asked, days: Collection[int]) -> dict[int, Mid
     singly: Select[Any] = select(Backlog.day, Backlog.state, Backlog.n, Backlog.oldest_at, key, Backlog.cases)
     added: Select[Any] = select(Backlog.day, Backlog.state, *summed, key.label("key"))
     added = added.group_by(*grouped if _kept(asked.by) else grouped[:2])
-    rows = db.execute((singly if one_by_one else added).where(Backlog.day.in_(days), *_conditions(db, asked))).all()
+    rows = db.execute(
+        (singly if one_by_one else added).where(Backlog.day.in_(days), *narrowed(asked, Backlog, Backlog.assignee_id))
+    ).all()
     cases = _cases(db, {number for row in rows for number in row.cases}) if one_by_one else {}
     found = {day: Midnight(date.fromordinal(day)) for day in days}
     for row in rows:
@@ -122,12 +125,12 @@ def _days(db: Session, asked: Asked) -> list[int]:
 
 def numbers(db: Session, asked: Asked, states: Collection[str] = (), key: str | None = None) -> list[int]:
     """The cases that lay there at the one midnight asked for, in these states (or any), in the line of this key."""
-    where = [Backlog.day == asked.start.toordinal(), *_conditions(db, asked)]
+    where = [Backlog.day == asked.start.toordinal(), *narrowed(asked, Backlog, Backlog.assignee_id)]
     if states:
         where.append(Backlog.state.in_(states))
     columns = (Backlog.day, Backlog.cases, Backlog.n, Backlog.oldest_at, _key(asked.by))
     rows = db.execute(select(*columns).where(*where)).all()
-    names = _names(db, asked.by)
+    names = names_of(db, asked.by)
     if asked.tag or asked.by in OF_A_CASE:
         cases = _cases(db, {number for row in rows for number in row.cases})
         lying = [each for row in rows for each in _single(asked, row, cases)]
@@ -160,23 +163,8 @@ def _kept(by: By | None) -> bool:
 def _key(by: By | None) -> ColumnElement[Any]:
     if by is None or not _kept(by):
         return literal(None, Text())
-    name = {By.source: "source_id", By.team: "team_id", By.assignee: "assignee_id"}.get(by, by.value)
-    column: ColumnElement[Any] = getattr(Backlog, name).expression
+    column: ColumnElement[Any] = getattr(Backlog, column_of(by)).expression
     return column
-
-
-def _conditions(db: Session, asked: Asked) -> Iterator[ColumnElement[bool]]:
-    for column, names, ids in (
-        (Backlog.channel, asked.channel, None),
-        (Backlog.kind, asked.kind, None),
-        (Backlog.category, asked.category, None),
-        (Backlog.language, asked.language, None),
-        (Backlog.source_id, asked.source, select(Source.id).where(Source.name.in_(asked.source))),
-        (Backlog.team_id, asked.team, select(Team.id).where(Team.name.in_(asked.team))),
-        (Backlog.assignee_id, asked.assignee, select(User.id).where(User.email.in_(asked.assignee))),
-    ):
-        if names:
-            yield _among(column, names, names if ids is None else db.scalars(ids).all())
 
 
 @dataclass(frozen=True)
@@ -236,7 +224,7 @@ def late_now(db: Session, asked: Asked, at: datetime) -> dict[str | None, int]:
     found: dict[str | None, int] = {None: db.scalar(select(func.count(Case.id)).where(*late)) or 0}
     if asked.by is None or asked.by in DATED:
         return found
-    key, names = _case_key(asked.by), _names(db, asked.by)
+    key, names = case_key(asked.by), names_of(db, asked.by)
     grouped = select(key, func.count(Case.id)).where(*late).group_by(key)
     if asked.by is By.tag:
         grouped = grouped.outerjoin(CaseTag, CaseTag.case_id == Case.id)
@@ -251,9 +239,9 @@ def overdue(db: Session, asked: Asked, at: datetime) -> dict[str | None, int]:
     found: dict[str | None, int] = {None: db.scalar(select(func.count(Sample.id)).where(*past)) or 0}
     if asked.by is None:
         return found
-    key, names = key_of(asked.by, Measure.promise), _names(db, asked.by)
+    key, names = key_of(asked.by, Measure.promise), names_of(db, asked.by)
     grouped = select(key, func.count(Sample.id)).where(*past).group_by(key)
-    for raw, n in db.execute(_tagged(grouped, asked.by)):
+    for raw, n in db.execute(with_tags(grouped, asked.by)):
         name = names(month_of(raw) if asked.by is By.month else raw)
         found[name] = found.get(name, 0) + n
     return found

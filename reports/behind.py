@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, joinedload
 from errors import InvalidInput
 from models import Case, CaseTag, Sample, Source, Team, User, UTCDateTime
 from reports import backlog, figures
-from reports.figures import BUCKETS, CREDITED, NONE, TIMED, Asked, By, Clock
+from reports.figures import BUCKETS, CREDITED, DATED, NONE, TIMED, Asked, By, Clock, column_of
 from reports.tables import Column
 from triage.measures import How, Measure
 
@@ -86,16 +86,16 @@ def of_column(asked: Asked, key: str | None, column: Column, night: date | None 
     if column.measure is not None:
         return Wanted(asked, column.measure, key, column.hows, column.late)
     if name in ("still_waiting", "oldest_waiting_since"):
-        return Wanted(asked, Now.waiting, None if asked.by in backlog.DATED else key)
+        return Wanted(asked, Now.waiting, None if asked.by in DATED else key)
     if name == "late_now":
-        return Wanted(asked, Now.late, None if asked.by in backlog.DATED else key)
+        return Wanted(asked, Now.late, None if asked.by in DATED else key)
     if name == "overdue_now":
         return Wanted(asked, Measure.promise, key, (How.open.value,), overdue=True)
     if name.endswith("_with_target"):
         return Wanted(asked, Measure(name.removesuffix("_with_target")), key, targeted=True)
     if night is not None and name in ("unfinished", "oldest_since", *backlog.STATES):
         state = (name,) if name in backlog.STATES else ()
-        return Wanted(asked, Now.backlog, None if asked.by in backlog.DATED else key, state, night=night)
+        return Wanted(asked, Now.backlog, None if asked.by in DATED else key, state, night=night)
     return None
 
 
@@ -223,25 +223,20 @@ def _narrowed(db: Session, wanted: Wanted, measure: Measure, at: datetime) -> li
 
 def _in_line(db: Session, by: By, key: str, measure: Measure) -> ColumnElement[bool]:
     """On ``Sample``: those that a line of a report has in it."""
-    if by in backlog.DATED:
+    if by in DATED:
         first, last = _days(by, key)
         return Sample.day.between(first, last)
     if by is By.tag:
         return _tagged(Sample.case_id, key)
-    column = {
-        By.source: Sample.source_id,
-        By.team: Sample.team_id,
-        By.assignee: Sample.user_id if measure in CREDITED else Sample.assignee_id,
-    }.get(by) or getattr(Sample, by.value)
-    return _is(db, column, by, key)
+    credited = by is By.assignee and measure in CREDITED
+    return _is(db, Sample.user_id if credited else getattr(Sample, column_of(by)), by, key)
 
 
 def _of_case(db: Session, by: By, key: str) -> ColumnElement[bool]:
     """The same on ``Case``."""
     if by is By.tag:
         return _tagged(Case.id, key)
-    named = {By.source: Case.source_id, By.team: Case.team_id, By.assignee: Case.assignee_id}
-    return _is(db, named.get(by) or getattr(Case, by.value), by, key)
+    return _is(db, getattr(Case, column_of(by)), by, key)
 
 
 def _is(db: Session, column: Any, by: By, key: str) -> ColumnElement[bool]:

@@ -16,12 +16,11 @@ from typing import IO, Any
 from zoneinfo import ZoneInfo
 
 from events import rfc3339
-from reports.figures import FEW_FOR_P90, FEW_OF_A_PERSON, Asked, Clock, Row, Timing
+from reports.figures import FEW_FOR_P90, FEW_OF_A_PERSON, FILTERS, Asked, Clock, Row, Timing
 from reports.tables import Column, Table, Unit, Value
 from triage.measures import VERSION, Measure
 
 CSV, XLSX = "text/csv", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-FILTERS = ("channel", "source", "team", "assignee", "kind", "tag", "category", "language")
 TOTAL = "total"  # what the last line is called
 BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"  # Excel reads a CSV file without it in the letters of the 1990s
 FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")  # with one of these a spreadsheet takes a text for a formula

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -23,14 +23,14 @@ from sqlalchemy import ColumnElement, Select, Text, case, cast, func, literal, o
 from sqlalchemy.orm import Session
 
 from errors import InvalidInput
-from models import Case, CaseStatus, CaseTag, Sample, Source, Team, User
+from models import Base, Case, CaseTag, Sample, Source, Team, User
 from triage import policy
 from triage.measures import VERSION, How, Measure
+from triage.sla import ALIVE
 
 FEW_OF_A_PERSON = 3  # below, nothing is said of how long one person took
 FEW_FOR_P90 = 10
 NONE = "none"  # the key of what has no team, no assignee …
-ALIVE = (CaseStatus.new, CaseStatus.open, CaseStatus.pending)
 CREDITED = frozenset(  # to whoever did it, not to whom the case belongs
     {
         Measure.first_response, Measure.first_response_seen, Measure.next_response, Measure.answer, Measure.assigned,
@@ -60,6 +60,11 @@ class By(StrEnum):
     day = "day"
     week = "week"  # by its Monday
     month = "month"  # by its first day
+
+
+DATED = (By.day, By.week, By.month)
+NARROWED = (By.channel, By.source, By.team, By.assignee, By.kind, By.category, By.language)
+FILTERS = (*(by.value for by in NARROWED), By.tag.value)  # the fields of ``Asked`` that narrow it
 
 
 class Clock(StrEnum):
@@ -182,7 +187,7 @@ def report(db: Session, asked: Asked, measures: Iterable[Measure] = RESPONSE_TIM
     lines = _Lines(asked)
     lines.read(db, wanted)
     lines.read_waiting(db)
-    names = _names(db, asked.by)
+    names = names_of(db, asked.by)
     total = _Lines(replace(asked, by=None))
     if asked.by is By.tag:
         total.read(db, wanted)
@@ -219,7 +224,7 @@ class _Lines:
         for measure in measures:
             name, key = literal(measure.value, Text()), key_of(self.asked.by, measure)
             grouped = select(name, key.label("key"), Sample.how, func.sum(Sample.n))
-            grouped = _tagged(grouped.where(*conditions(db, self.asked, measure)), self.asked.by)
+            grouped = with_tags(grouped.where(*conditions(db, self.asked, measure)), self.asked.by)
             parts.append(grouped.group_by(key, Sample.how) if self.asked.by else grouped.group_by(Sample.how))
         for name, raw, how, n in db.execute(union_all(*parts)):
             self._add(self._key(raw), name, how, int(n))
@@ -258,14 +263,14 @@ class _Lines:
 
     def read_waiting(self, db: Session) -> None:
         """Who waits for an answer now, since before the end of the period."""
-        if self.asked.by in (By.day, By.week, By.month):
+        if self.asked.by in DATED:
             key: ColumnElement[Any] = literal(None, Text())  # nobody waits on a day
         else:
-            key = _case_key(self.asked.by)
+            key = case_key(self.asked.by)
         found = select(key, func.count(), func.min(Case.waiting_since)).where(*waits(db, self.asked))
         if self.asked.by is By.tag:
             found = found.outerjoin(CaseTag, CaseTag.case_id == Case.id)
-        dated = self.asked.by in (By.day, By.week, By.month)
+        dated = self.asked.by in DATED
         for raw, n, oldest in db.execute(found.group_by(key) if not dated and self.asked.by else found):
             if n:
                 self.waiting[None if dated else raw] = (n, oldest)
@@ -274,7 +279,7 @@ class _Lines:
         return month_of(raw) if self.asked.by is By.month else raw
 
     def found(self) -> list[Any]:
-        waiting = set() if self.asked.by in (By.day, By.week, By.month) else self.waiting.keys()
+        waiting = set() if self.asked.by in DATED else self.waiting.keys()
         return list({*self.counts, *waiting})
 
     def into(self, total: _Lines) -> None:
@@ -346,14 +351,14 @@ def gathered(
     for measure, wanted in zip(measures, columns, strict=True):
         arrays: list[ColumnElement[str]] = [cast(gather(each), Text) for each in wanted]
         part: Select[Any] = select(literal(measure.value, Text()), *arrays).select_from(Sample)  # type: ignore[assignment]  # of a length it cannot know
-        parts.append(_tagged(part.where(*conditions(db, asked, measure)), asked.by))
+        parts.append(with_tags(part.where(*conditions(db, asked, measure)), asked.by))
     found = {
         row[0]: [[] if text is None else json.loads(text) for text in row[1:]] for row in db.execute(union_all(*parts))
     }
     return [found[measure.value] for measure in measures]
 
 
-def _tagged(asking: Select[Any], by: By | None) -> Select[Any]:
+def with_tags(asking: Select[Any], by: By | None) -> Select[Any]:
     return asking.outerjoin(CaseTag, CaseTag.case_id == Sample.case_id) if by is By.tag else asking
 
 
@@ -364,54 +369,43 @@ def conditions(db: Session, asked: Asked, measure: Measure) -> list[ColumnElemen
     if not asked.imported:
         found.append(Sample.imported.is_(False))
     person = Sample.user_id if measure in CREDITED else Sample.assignee_id
-    for column, names, ids in (
-        (Sample.channel, asked.channel, None),
-        (Sample.kind, asked.kind, None),
-        (Sample.category, asked.category, None),
-        (Sample.language, asked.language, None),
-        (Sample.source_id, asked.source, select(Source.id).where(Source.name.in_(asked.source))),
-        (Sample.team_id, asked.team, select(Team.id).where(Team.name.in_(asked.team))),
-        (person, asked.assignee, select(User.id).where(User.email.in_(asked.assignee))),
-    ):
-        if names:
-            found.append(_among(column, names, names if ids is None else ids))
-    if asked.tag:
-        tagged = select(CaseTag.case_id).where(CaseTag.tag.in_(asked.tag))
-        without = Sample.case_id.not_in(select(CaseTag.case_id)) if NONE in asked.tag else literal(False)
-        found.append(or_(Sample.case_id.in_(tagged), without))
-    return found
+    return [*found, *narrowed(asked, Sample, person), *tagged(asked, Sample.case_id)]
 
 
 def waits(db: Session, asked: Asked) -> list[ColumnElement[bool]]:
     """On ``Case``: those in which somebody waits for an answer now, since before the end of the period."""
     end = midnight(asked.end, policy.read(db).zone)
-    return [Case.status.in_(ALIVE), Case.waiting_since < end, *_case_conditions(db, asked)]
+    return [Case.status.in_(ALIVE), Case.waiting_since < end, *case_conditions(asked)]
 
 
-def _case_conditions(db: Session, asked: Asked) -> list[ColumnElement[bool]]:
+def case_conditions(asked: Asked) -> list[ColumnElement[bool]]:
     """The same on ``Case``, for what is read from living cases."""
-    found: list[ColumnElement[bool]] = [] if asked.imported else [Case.imported.is_(False)]
-    for column, names, ids in (
-        (Case.channel, asked.channel, None),
-        (Case.kind, asked.kind, None),
-        (Case.category, asked.category, None),
-        (Case.language, asked.language, None),
-        (Case.source_id, asked.source, select(Source.id).where(Source.name.in_(asked.source))),
-        (Case.team_id, asked.team, select(Team.id).where(Team.name.in_(asked.team))),
-        (Case.assignee_id, asked.assignee, select(User.id).where(User.email.in_(asked.assignee))),
-    ):
-        if names:
-            found.append(_among(column, names, names if ids is None else ids))
+    history = [] if asked.imported else [Case.imported.is_(False)]
+    return [*history, *narrowed(asked, Case, Case.assignee_id), *tagged(asked, Case.id)]
+
+
+def narrowed(asked: Asked, table: type[Base], person: Any) -> Iterator[ColumnElement[bool]]:
+    """What is asked for, but tags, on a table that has what a case is grouped by; ``person``: its column of people."""
+    for by in NARROWED:
+        names: tuple[str, ...] = getattr(asked, by.value)
+        if not names:
+            continue
+        column: Any = person if by is By.assignee else getattr(table, column_of(by))
+        known = {By.source: (Source.id, Source.name), By.team: (Team.id, Team.name), By.assignee: (User.id, User.email)}
+        values: Any = select(known[by][0]).where(known[by][1].in_(names)) if by in known else names
+        wanted: ColumnElement[bool] = column.in_(values)
+        yield or_(wanted, column.is_(None)) if NONE in names else wanted
+
+
+def tagged(asked: Asked, case_id: Any) -> Iterator[ColumnElement[bool]]:
     if asked.tag:
-        tagged = select(CaseTag.case_id).where(CaseTag.tag.in_(asked.tag))
-        without = Case.id.not_in(select(CaseTag.case_id)) if NONE in asked.tag else literal(False)
-        found.append(or_(Case.id.in_(tagged), without))
-    return found
+        one_of_them = case_id.in_(select(CaseTag.case_id).where(CaseTag.tag.in_(asked.tag)))
+        yield or_(one_of_them, case_id.not_in(select(CaseTag.case_id))) if NONE in asked.tag else one_of_them
 
 
-def _among(column: Any, names: Collection[str], values: Collection[Any] | Select[Any]) -> ColumnElement[bool]:
-    wanted: ColumnElement[bool] = column.in_(values)
-    return or_(wanted, column.is_(None)) if NONE in names else wanted
+def column_of(by: By) -> str:
+    """What it is called in the tables that have what a case is grouped by: ``Sample``, ``Case``, ``Backlog``."""
+    return {By.source: "source_id", By.team: "team_id", By.assignee: "assignee_id"}.get(by, by.value)
 
 
 def key_of(by: By | None, measure: Measure) -> ColumnElement[Any]:
@@ -424,22 +418,20 @@ def key_of(by: By | None, measure: Measure) -> ColumnElement[Any]:
         return (Sample.user_id if measure in CREDITED else Sample.assignee_id).expression
     if by is By.week:
         return Sample.day - (Sample.day - 1) % 7
-    name = {By.source: "source_id", By.team: "team_id", By.month: "day"}.get(by, by.value)
-    column: ColumnElement[Any] = getattr(Sample, name).expression
+    column: ColumnElement[Any] = getattr(Sample, "day" if by is By.month else column_of(by)).expression
     return column
 
 
-def _case_key(by: By | None) -> ColumnElement[Any]:
+def case_key(by: By | None) -> ColumnElement[Any]:
     if by is None:
         return literal(None, Text())
     if by is By.tag:
         return CaseTag.tag.expression
-    name = {By.source: "source_id", By.team: "team_id", By.assignee: "assignee_id"}.get(by, by.value)
-    column: ColumnElement[Any] = getattr(Case, name).expression
+    column: ColumnElement[Any] = getattr(Case, column_of(by)).expression
     return column
 
 
-def _names(db: Session, by: By | None) -> Callable[[Any], str]:
+def names_of(db: Session, by: By | None) -> Callable[[Any], str]:
     """From a key as it is stored to what it is called: a name, an e-mail, a date."""
     table: dict[By, Any] = {
         By.source: select(Source.id, Source.name),
@@ -451,7 +443,7 @@ def _names(db: Session, by: By | None) -> Callable[[Any], str]:
     def name(key: Any) -> str:
         if key is None:
             return NONE
-        if by in (By.day, By.week, By.month):
+        if by in DATED:
             return date.fromordinal(key).isoformat()
         return str(known.get(key, NONE)) if known is not None else str(key)
 

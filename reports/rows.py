@@ -17,11 +17,12 @@ from sqlalchemy import func, literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from models import Author, Case, CaseTag, Sample, Source, Team, User
-from reports import behind, figures
+from reports import behind
 from reports.behind import Wanted
 from reports.export import Field
 from reports.figures import Asked
 from reports.tables import Unit, Value
+from triage import sla
 from triage.measures import How, Measure
 
 PAGE = 500
@@ -123,7 +124,7 @@ def _next_late(line: _Line) -> Value:
 
 
 def _end_late(line: _Line) -> Value:
-    return line.late(Measure.resolution, line.case.resolution_due_at, line.case.status in figures.ALIVE)
+    return line.late(Measure.resolution, line.case.resolution_due_at, line.case.status in sla.ALIVE)
 
 
 COLUMNS: tuple[tuple[str, Unit, Get], ...] = (

@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, Executable, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from models import Author, Case, CaseStatus, Mention, Reply, ReplyStatus, SharedAnswerPart, Story
-from reports.figures import Asked, _case_conditions, midnight
+from reports.figures import Asked, case_conditions, midnight
 from triage import influence, policy
 
 COUNTED = tuple(status for status in CaseStatus if status is not CaseStatus.ignored)
@@ -153,7 +153,7 @@ def _chosen(db: Session, asked: Asked) -> Select[int]:
         Mention.story_id == Story.id, Mention.published_at >= start, Mention.published_at < end
     )
     wanted = [Story.merged_into_id.is_(None), Story.last_at >= start, Story.opened_at < end, told.exists()]
-    if narrowed := _case_conditions(db, asked):
+    if narrowed := case_conditions(asked):
         wanted.append(select(Case.id).where(Case.story_id == Story.id, *narrowed).exists())
     return select(Story.id).where(*wanted)
 

@@ -503,14 +503,16 @@ def test_cases_of_an_earlier_version_are_measured_after_the_upgrade(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     if kind == "sqlite":
-        _upgrade(f"sqlite:///{tmp_path}/old.db", empty=True)
-        return
-    server: PostgreSQL = request.getfixturevalue("postgresql")
-    with server.fresh() as url:
-        _upgrade(url, empty=False)
+        found = _upgraded(f"sqlite:///{tmp_path}/old.db", empty=True)
+    else:
+        server: PostgreSQL = request.getfixturevalue("postgresql")
+        with server.fresh() as url:
+            found = _upgraded(url, empty=False)
+    assert {(2, "first_response", 3600), (1, "received", None), (2, "answer", None)} <= found
 
 
-def _upgrade(url: str, *, empty: bool) -> None:
+def _upgraded(url: str, *, empty: bool) -> set[tuple[int, str, int | None]]:
+    """The samples (case, measure, seconds) after the upgrade of a database that had two cases."""
     database = Database(url)
     if not empty:
         with database.engine.begin() as connection:
@@ -527,7 +529,7 @@ def _upgrade(url: str, *, empty: bool) -> None:
         found = {(each.case_id, each.measure, each.seconds) for each in db.scalars(select(Sample))}
         assert db.scalar(select(func.count()).select_from(Unmeasured)) == 0
     database.close()
-    assert {(2, "first_response", 3600), (1, "received", None), (2, "answer", None)} <= found
+    return found
 
 
 FROM_0004 = [

@@ -378,8 +378,6 @@ def histories_of(db: Session, case_ids: Sequence[int], people: Mapping[str, int]
 
 # -- by night --------------------------------------------------------------------------------------------------------
 
-ALIVE = (CaseStatus.new, CaseStatus.open, CaseStatus.pending)
-
 
 def tick(database: Database, at: datetime) -> int:
     """The first time after midnight: store the backlog, and compare. Returns how many cases were compared."""
@@ -404,7 +402,7 @@ def store_backlog(db: Session, day: date, at: datetime) -> None:
     columns = [getattr(Case, name) for name in GROUPED_BY]
     living = select(Case.id, Case.status, Case.follow_up_at, Case.opened_at, *columns)
     groups: dict[tuple[Any, ...], list[tuple[int, datetime]]] = defaultdict(list)
-    rows = db.execute(living.where(Case.status.in_(ALIVE), ~Case.imported).order_by(Case.id))
+    rows = db.execute(living.where(Case.status.in_(sla.ALIVE), ~Case.imported).order_by(Case.id))
     for number, status, follow_up_at, opened_at, *keys in rows:
         put_away = follow_up_at is not None and follow_up_at > at
         state = "snoozed" if put_away else "waiting" if status == CaseStatus.pending else "open"

@@ -15,7 +15,7 @@ import audit
 import report_mails
 from errors import InvalidInput
 from models import ReportMail, Role, User
-from reports.figures import NONE, By, Clock
+from reports.figures import FILTERS, NONE, By, Clock
 from web import report_words, reports
 from web.context import house, is_at_least, now, safe_next, user
 from web.i18n import gettext as _
@@ -78,7 +78,7 @@ def _narrowed(query: str) -> str:
     found = []
     if args.get("by", [""])[0] in list(By):
         found.append(f"{_('Group by')}: {report_words.by(By(args['by'][0]))}")
-    for name in reports.FILTERS:
+    for name in FILTERS:
         if name in args:
             values = [_("Me") if each == "me" else report_words.key(By(name), each) for each in args[name]]
             found.append(f"{report_words.by(By(name))}: {', '.join(values)}")

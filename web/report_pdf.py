@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 from errors import GensvarError, InvalidInput
 from models import Role
 from reports import pdf, tables
-from reports.figures import Asked, By, Clock, Row
+from reports.figures import FILTERS, Asked, By, Clock, Row
 from reports.tables import Column, Table, Unit
 from triage import samples
 from triage.measures import VERSION
@@ -143,7 +143,7 @@ def _facts(asked: Asked, people: dict[str, str]) -> Iterator[tuple[str, str]]:
         yield _("Group by"), report_words.by(asked.by)
     if asked.seen:
         yield _("First response is counted from"), _("when we saw it")
-    for name in reports.FILTERS:
+    for name in FILTERS:
         if chosen := getattr(asked, name):
             yield report_words.by(By(name)), ", ".join(report_words.key(By(name), each, people) for each in chosen)
 

@@ -24,7 +24,7 @@ from errors import InvalidInput
 from models import Role, User
 from reports import behind, figures, tables
 from reports.backlog import STATES, midnight_of
-from reports.figures import NONE, Asked, By, Clock, Report, Row
+from reports.figures import FILTERS, NONE, Asked, By, Clock, Report, Row
 from reports.tables import Column, Table, Unit, Value
 from triage import samples
 from triage.measures import VERSION, Measure
@@ -39,7 +39,6 @@ pages = Blueprint("reports", __name__, url_prefix="/reports")
 CAUGHT_UP = 200  # cases measured before a page is drawn; the rest is said to be still counted
 MANY = 1000  # "more than"
 LINES = 200  # of a table on a page
-FILTERS = ("channel", "source", "team", "assignee", "kind", "tag", "category", "language")
 NAMED = ("by", "clock", "start", "imported", "compare", "period", "from", "to", "until", *FILTERS)
 FIRST_YEAR, LAST_YEAR = 2000, 2200
 
