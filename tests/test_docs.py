@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import configparser
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ import pytest
 import channels
 import cli
 import settings
+from reports.figures import Asked
+from reports.tables import REPORTS
+from triage.measures import Measure
+from web import report_words
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -27,8 +32,26 @@ def test_links_lead_somewhere(page: Path) -> None:
         there = (page.parent / target).resolve() if target else page
         assert there.exists(), f"{page.name} links to {link}, which is not there"
         if anchor:
-            headings = re.findall(r"^#+ (.*)$", there.read_text(), flags=re.MULTILINE)
-            assert anchor in {re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings}, link
+            assert anchor in anchors(there), link
+
+
+def anchors(page: Path) -> set[str]:
+    """Of its headings, as those who show Markdown make them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings}
+
+
+def test_every_figure_is_explained() -> None:
+    """Under one anchor on the page of definitions, where the heads of the tables lead, and in the documentation."""
+    told = {meaning.anchor for meaning in report_words.meanings()}
+    published = anchors(ROOT / "docs" / "figures.md")
+    asked = Asked(date(2026, 11, 2), date(2026, 11, 9))
+    heads = {report_words.anchor(column.name) for columns, _ in REPORTS.values() for column in columns(asked)}
+    assert heads <= told, f"a head of a table leads nowhere: {heads - told}"
+    assert told <= published, f"docs/figures.md says nothing of {told - published}"
+    measures = {measure.value.replace("_", "-") for measure in Measure}
+    assert measures <= published, f"docs/figures.md says nothing of {measures - published}"
+    assert measures <= told, f"the page of definitions says nothing of {measures - told}"
 
 
 def test_every_setting_is_explained() -> None:
