@@ -188,6 +188,29 @@ def compiled_templates() -> None:
     Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": InMemory()}
 
 
+@pytest.fixture(autouse=True, scope="session")
+def compiled_addresses() -> Iterator[None]:
+    """Likewise what an app knows of its addresses, which costs more than anything else in making one."""
+    from werkzeug.routing import Rule
+
+    compile_it = Rule.compile
+    kept: dict[Any, Any] = {}
+
+    def compiled(rule: Rule) -> None:
+        asked = (rule.rule, rule.subdomain, repr(rule.defaults))
+        if asked in kept:
+            rule._parts, rule._trace, rule._converters, build, build_unknown = kept[asked]
+            rule._build, rule._build_unknown = build.__get__(rule), build_unknown.__get__(rule)
+        else:
+            compile_it(rule)
+            builders: list[Any] = [rule._build, rule._build_unknown]
+            kept[asked] = (rule._parts, rule._trace, rule._converters, *(each.__func__ for each in builders))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "compile", compiled)
+        yield
+
+
 @pytest.fixture
 def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     """Passwords are hashed slowly on purpose; here only that they are."""
@@ -199,13 +222,25 @@ def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     passwords._nobody.cache_clear()
 
 
-@pytest.fixture
-def storby(make_house: MakeHouse, clock: FakeClock, quick_passwords: None) -> House:
-    """A house with people and a morning's cases."""
-    from tests import screens
+@pytest.fixture(scope="session")
+def mornings() -> dict[Any, Any]:
+    """What ``storby`` has made, by kind of database and time: it is made once and copied for each test."""
+    return {}
 
-    made = screens.storby(make_house, clock())
-    screens.a_morning(made, clock())
+
+@pytest.fixture
+def storby(make_house: MakeHouse, clock: FakeClock, quick_passwords: None, mornings: dict[Any, Any]) -> House:
+    """A house with people and a morning's cases."""
+    from tests import copies, screens
+
+    made = make_house(accounts=screens.ACCOUNTS, sources=screens.SOURCES)
+    kept = (made.database.sqlite, clock())
+    if kept in mornings:
+        copies.put(made.database, mornings[kept])
+    else:
+        screens.begin(made, clock())
+        screens.a_morning(made, clock())
+        mornings[kept] = copies.take(made.database)
     return made
 
 
@@ -230,8 +265,9 @@ def browser(storby: House, clock: FakeClock) -> Callable[[str | None], FlaskClie
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """One browser a worker: two at once cannot be driven from the same process."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=30_000)  # a machine that does other things is slow; how soon it shows: bench/windows.py
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])

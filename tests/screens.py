@@ -99,10 +99,15 @@ def collect(
 def storby(make_house: Callable[..., House], at: datetime, **parts: Any) -> House:
     """A house with accounts, sources and people, and nothing collected yet."""
     house = make_house(accounts=ACCOUNTS, sources=SOURCES, **parts)
+    begin(house, at)
+    return house
+
+
+def begin(house: House, at: datetime) -> None:
+    """What is declared is there, people are, and the collecting side is alive."""
     declare(house, at)
     people(house.database, at)
     beat(house.database, at)
-    return house
 
 
 def a_morning(house: House, at: datetime) -> list[int]:

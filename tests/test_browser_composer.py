@@ -58,7 +58,7 @@ def quarrels(here: Desk) -> list[str]:
 
 
 def saved(page: Page, form: str = "#reply-form") -> None:
-    expect(page.locator(f"{form} .saved")).to_contain_text("Saved", timeout=8000)
+    expect(page.locator(f"{form} .saved")).to_contain_text("Saved")
 
 
 # -- drafts -----------------------------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ def test_the_same_case_twice_the_other_text_is_offered_beside(desk: Open) -> Non
     saved(here.page)
     typed(other, "Andra fönstret")
     beside = other.locator("#reply-form .other")
-    expect(beside).to_contain_text("Första fönstret", timeout=8000)
+    expect(beside).to_contain_text("Första fönstret")
     expect(other.locator("#body")).to_have_value("Andra fönstret")
     assert drafts_of(here.house) == ["Första fönstret"]
     beside.get_by_role("button", name="Put it under mine").click()
@@ -140,7 +140,7 @@ def test_the_login_ends_while_one_writes(desk: Open) -> None:
     here.go(path)
     here.page.context.clear_cookies()
     typed(here.page, "Halvskrivet svar")
-    expect(here.page.locator("#reply-form .saved")).to_contain_text("Your login has ended", timeout=8000)
+    expect(here.page.locator("#reply-form .saved")).to_contain_text("Your login has ended")
     here.go("/login")
     here.page.get_by_label("E-mail").fill("anna@storby.example")
     here.page.get_by_label("Password").fill(screens.PASSWORD)
@@ -177,10 +177,10 @@ def test_the_server_is_killed_while_one_types(desk: Open) -> None:
         saved(page)
         kill()
         typed(page, " och efter")
-        expect(page.locator("#reply-form .saved")).to_contain_text("Kept in this browser", timeout=8000)
+        expect(page.locator("#reply-form .saved")).to_contain_text("Kept in this browser")
     assert drafts_of(here.house) == ["Skrivet före"]
     with served(here.house, int(base.rpartition(":")[2])):
-        expect(page.locator("#reply-form .saved")).to_contain_text("Saved", timeout=15000)
+        expect(page.locator("#reply-form .saved")).to_contain_text("Saved")
         assert drafts_of(here.house) == ["Skrivet före och efter"]
         page.reload()
         expect(page.locator("#body")).to_have_value("Skrivet före och efter")

@@ -61,10 +61,10 @@ def test_asked_for_followed_and_cancelled(
     here.page.get_by_role("button", name="Bring it in").click()
     expect(here.page.get_by_text("Begins in a moment")).to_be_visible()
     page_by_page(here)
-    expect(here.page.locator("#progress dd").first).to_have_text("5", timeout=6000)
+    expect(here.page.locator("#progress dd").first).to_have_text("5")
     expect(here.page.locator("#status")).to_have_text("Reading")
     page_by_page(here)
-    expect(here.page.locator("#progress dd").first).to_have_text("10", timeout=6000)
+    expect(here.page.locator("#progress dd").first).to_have_text("10")
     assert here.sideways() <= 0
     here.page.get_by_role("button", name="Cancel").click()
     expect(here.page.get_by_text("No more is read.")).to_be_visible()

@@ -293,6 +293,6 @@ def test_news_and_a_thread_drawn_anew_take_no_focus(hands: Hands) -> None:
     with hands.here.house.database.transaction() as db:
         cases.classify(db, number, kind="idea", actor="bo@storby.example", at=datetime.now(UTC))
     hands.type("lys")
-    expect(hands.page.locator("#judged-kind")).to_have_value("idea", timeout=8000)
+    expect(hands.page.locator("#judged-kind")).to_have_value("idea")
     expect(hands.page.locator("#add-tag")).to_be_focused()
     expect(hands.page.locator("#add-tag")).to_have_value("lys")

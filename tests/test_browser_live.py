@@ -47,15 +47,15 @@ def test_a_colleague_is_seen_reading_then_writing_then_no_more(desk: Open) -> No
     anna, mats = desk(), desk(who=MATS)
     number = screens.case_of(anna.house, "1003").id
     anna.go(f"/cases/{number}")
-    expect(row(mats, number).locator(".there")).to_have_text("Anna Åberg is reading", timeout=5000)
+    expect(row(mats, number).locator(".there")).to_have_text("Anna Åberg is reading")
     mats.go(f"/cases/{number}")
-    expect(anna.page.locator("#casehead .there")).to_have_text("Mats Øst is reading", timeout=5000)
+    expect(anna.page.locator("#casehead .there")).to_have_text("Mats Øst is reading")
     mats.page.locator("#body").press_sequentially("Strømmen")
-    expect(anna.page.locator("#casehead .there")).to_have_text("Mats Øst is writing", timeout=5000)
+    expect(anna.page.locator("#casehead .there")).to_have_text("Mats Øst is writing")
     expect(row(anna, number).locator(".there")).to_have_text("Mats Øst is writing")
     expect(mats.page.locator("#casehead .there")).to_have_text("Anna Åberg is reading")
     mats.page.context.close()
-    expect(anna.page.locator("#casehead .there")).to_have_text("", timeout=10_000)
+    expect(anna.page.locator("#casehead .there")).to_have_text("")
     assert anna.complaints == []
 
 
@@ -63,9 +63,9 @@ def test_another_case_in_the_pane_is_told_and_the_old_one_is_free(desk: Open) ->
     anna, mats = desk(), desk(who=MATS)
     one, two = (screens.case_of(anna.house, external_id).id for external_id in ("1003", "1004"))
     row(anna, one).locator("a.what").click()
-    expect(row(mats, one).locator(".there")).to_have_text("Anna Åberg is reading", timeout=5000)
+    expect(row(mats, one).locator(".there")).to_have_text("Anna Åberg is reading")
     row(anna, two).locator("a.what").click()
-    expect(row(mats, two).locator(".there")).to_have_text("Anna Åberg is reading", timeout=5000)
+    expect(row(mats, two).locator(".there")).to_have_text("Anna Åberg is reading")
     expect(row(mats, one).locator(".there")).to_have_text("")
 
 
@@ -90,14 +90,14 @@ def test_new_cases_wait_behind_a_button_and_rows_change_where_they_stand(desk: O
     before = anna.page.locator(".row").all_inner_texts()
     number = come_in(anna, 50, "Var är bussen?")
     news = anna.page.locator("#list button.news")
-    expect(news).to_have_text("1 new case", timeout=4000)
+    expect(news).to_have_text("1 new case")
     expect(anna.page.locator("#status")).to_have_text("1 new case")
     assert len(anna.page.locator(".row").all()) == len(before), "the list has moved under the hand"
-    expect(anna.page.locator('#nav a[href="/"] .count')).to_have_text("6", timeout=4000)
+    expect(anna.page.locator('#nav a[href="/"] .count')).to_have_text("6")
     known = screens.case_of(anna.house, "1004").id
     place = anna.page.locator(".row").nth(2).get_attribute("id")
     come_in(anna, 51, "Takk igjen, og hils!", in_reply_to="1004")
-    expect(row(anna, known)).to_contain_text("2 messages", timeout=4000)
+    expect(row(anna, known)).to_contain_text("2 messages")
     assert anna.page.locator(".row").nth(2).get_attribute("id") == place
     news.click()
     expect(row(anna, number).locator("a.what")).to_be_focused()
@@ -122,35 +122,35 @@ def test_the_list_stands_still_while_it_is_paused_also_after_a_reload(desk: Open
     expect(anna.page.locator('#nav a[href="/"] .count')).to_have_text("5")
     switch.check()
     expect(anna.page.locator("#list button.news")).to_have_text("1 new case")
-    expect(row(anna, known)).to_contain_text("2 messages", timeout=4000)
+    expect(row(anna, known)).to_contain_text("2 messages")
     expect(anna.page.locator('#nav a[href="/"] .count')).to_have_text("6")
 
 
 def test_a_lost_line_is_told_and_what_was_missed_comes_when_it_is_back(desk: Open) -> None:
     anna = desk()
     anna.page.context.set_offline(True)
-    expect(anna.page.locator("#trouble")).to_contain_text("Not connected since", timeout=8000)
+    expect(anna.page.locator("#trouble")).to_contain_text("Not connected since")
     come_in(anna, 50, "Var är bussen?")
     anna.page.context.set_offline(False)
     expect(anna.page.locator("#trouble")).to_be_hidden(timeout=8000)
-    expect(anna.page.locator("#list button.news")).to_have_text("1 new case", timeout=8000)
+    expect(anna.page.locator("#list button.news")).to_have_text("1 new case")
 
 
 def test_a_window_nobody_looks_at_is_nowhere_and_up_to_date_when_it_is_looked_at_again(desk: Open) -> None:
     anna, mats = desk(), desk(who=MATS)
     number = screens.case_of(anna.house, "1003").id
     anna.go(f"/cases/{number}")
-    expect(row(mats, number).locator(".there")).to_have_text("Anna Åberg is reading", timeout=5000)
+    expect(row(mats, number).locator(".there")).to_have_text("Anna Åberg is reading")
     asked: list[str] = []
     anna.page.evaluate(HIDE, True)
-    expect(row(mats, number).locator(".there")).to_have_text("", timeout=10_000)
+    expect(row(mats, number).locator(".there")).to_have_text("")
     anna.page.on("request", lambda request: asked.append(request.url))
     come_in(anna, 50, "Var är bussen?")
     anna.page.wait_for_timeout(2500)
     assert asked == [], "a hidden window asks rarely"
     anna.page.evaluate(HIDE, False)
-    expect(anna.page.locator("#list button.news")).to_have_text("1 new case", timeout=4000)
-    expect(row(mats, number).locator(".there")).to_have_text("Anna Åberg is reading", timeout=5000)
+    expect(anna.page.locator("#list button.news")).to_have_text("1 new case")
+    expect(row(mats, number).locator(".there")).to_have_text("Anna Åberg is reading")
 
 
 def test_without_a_stream_the_window_asks(desk: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,9 +158,9 @@ def test_without_a_stream_the_window_asks(desk: Open, monkeypatch: pytest.Monkey
     anna, mats = desk(), desk(who=MATS)
     number = screens.case_of(anna.house, "1003").id
     anna.go(f"/cases/{number}")
-    expect(row(mats, number).locator(".there")).to_have_text("Anna Åberg is reading", timeout=6000)
+    expect(row(mats, number).locator(".there")).to_have_text("Anna Åberg is reading")
     come_in(anna, 50, "Var är bussen?")
-    expect(anna.page.locator("#list button.news")).to_have_text("1 new case", timeout=6000)
+    expect(anna.page.locator("#list button.news")).to_have_text("1 new case")
     expect(anna.page.locator("#trouble")).to_be_hidden()
 
 
@@ -171,7 +171,7 @@ def test_what_one_should_know_arrives_and_stands_in_the_title(desk: Open) -> Non
         who = db.scalars(select(User).where(User.email == "anna@storby.example")).one()
         found = cases.assign(db, number, assignee=who, actor=MATS, at=at)
         notices.tell(db, who, "take", at, event=found)
-    expect(anna.page.locator("#notices")).to_contain_text("The case was assigned to you", timeout=5000)
+    expect(anna.page.locator("#notices")).to_contain_text("The case was assigned to you")
     expect(anna.page).to_have_title(re.compile(r"^\(1\) "))
     anna.page.locator("#notices").get_by_role("button", name="Seen").click()
     expect(anna.page).to_have_title(re.compile(r"^[^(]"))
@@ -208,7 +208,7 @@ def test_the_table_is_empty_when_all_have_gone(desk: Open) -> None:
             return len(db.scalars(select(Presence)).all())
 
     for wanted in (1, 0):
-        for _ in range(100):
+        for _ in range(400):  # a window whose stream was cut and that asked once more is there for ten seconds
             if rows() == wanted:
                 break
             anna.page.wait_for_timeout(100)

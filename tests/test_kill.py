@@ -1,4 +1,4 @@
-"""Kill -9 in the middle, ten times on SQLite and five on PostgreSQL.
+"""Kill -9 in the middle, four times on SQLite and three on PostgreSQL.
 
 Nothing is lost, nothing is there twice, every answer is settled or shown to a person.
 """
@@ -34,7 +34,7 @@ from tests.factories import user
 from triage.states import replay
 
 CLI = Path(__file__).parent.parent / "cli.py"
-ROUNDS = {"sqlite": 10, "postgresql": 5}
+ROUNDS = {"sqlite": 4, "postgresql": 3}
 MENTIONS = 200
 ANSWERS = 20
 
