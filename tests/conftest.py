@@ -50,18 +50,27 @@ def postgresql() -> PostgreSQL:
     """The run's own PostgreSQL server, started at first use."""
     server = PostgreSQL(Path(os.environ[SERVER]))
     server.start()
+    compile_once(server.url("postgres"))
     return server
+
+
+ENGINES: dict[str, Engine] = {}  # the one of each kind that has compiled for all others
+
+
+def compile_once(url: str) -> None:
+    engine = create_engine(url, query_cache_size=3000)
+    engine.connect().close()
+    ENGINES[engine.dialect.name] = engine
 
 
 @pytest.fixture(autouse=True, scope="session")
 def compiled_statements() -> Iterator[None]:
     """Every test has a database of its own; its SQL is compiled once for all of them, as in a process that lives on."""
-    first = create_engine("sqlite://")
-    first.connect().close()
+    compile_once("sqlite://")
 
     def shared(url: Any, **options: Any) -> Engine:
         made = create_engine(url, **options)
-        if made.dialect.name == "sqlite":
+        if first := ENGINES.get(made.dialect.name):
             made.dialect = made.pool._dialect = first.dialect
             made._compiled_cache = first._compiled_cache
         return made
