@@ -41,8 +41,9 @@ class Order(StrEnum):
 class Wanted:
     """One figure. ``key``: of ``asked.by``, else all. ``late``: those after their target, or those in time.
 
-    ``targeted``: those that had one. ``bucket``: how long it took, by ``figures.BUCKETS``. ``overdue``: promises whose
-    day has come. ``weekday`` (Monday is 0) and ``hour``: a cell of ``figures.heat``. ``night``: which midnight.
+    ``targeted``: those that had one. ``outside``: those wholly outside opening hours. ``bucket``: how long it took, by
+    ``figures.BUCKETS``. ``overdue``: promises whose day has come. ``weekday`` (Monday is 0) and ``hour``: a cell of
+    ``figures.heat``. ``night``: which midnight.
     """
 
     asked: Asked
@@ -51,6 +52,7 @@ class Wanted:
     hows: tuple[str, ...] = ()
     late: bool | None = None
     targeted: bool = False
+    outside: bool = False
     bucket: int | None = None
     overdue: bool = False
     weekday: int | None = None
@@ -84,7 +86,7 @@ def of_column(asked: Asked, key: str | None, column: Column, night: date | None 
     """What a column of ``reports.tables`` counts; None where it counts no cases."""
     name = column.name
     if column.measure is not None:
-        return Wanted(asked, column.measure, key, column.hows, column.late)
+        return Wanted(asked, column.measure, key, column.hows, column.late, outside=column.outside)
     if name in ("still_waiting", "oldest_waiting_since"):
         return Wanted(asked, Now.waiting, None if asked.by in DATED else key)
     if name == "late_now":
@@ -103,7 +105,8 @@ def as_args(wanted: Wanted) -> dict[str, Any]:
     """What distinguishes it beyond ``asked``."""
     found: dict[str, Any] = {"measure": wanted.what.value, "how": list(wanted.hows), "key": wanted.key}
     found |= {"late": None if wanted.late is None else "yes" if wanted.late else "no"}
-    found |= {"targeted": "yes" if wanted.targeted else None, "overdue": "yes" if wanted.overdue else None}
+    flags = {"targeted": wanted.targeted, "outside": wanted.outside, "overdue": wanted.overdue}
+    found |= {name: "yes" if value else None for name, value in flags.items()}
     found |= {"bucket": wanted.bucket, "weekday": wanted.weekday, "hour": wanted.hour}
     found |= {"night": wanted.night.isoformat() if wanted.night else None}
     return {name: value for name, value in found.items() if value not in (None, [])}
@@ -115,7 +118,8 @@ def wanted(asked: Asked, args: Mapping[str, str], hows: Sequence[str]) -> Wanted
     if name not in (*Measure, *Now):
         raise InvalidInput("There is no such figure.", {"measure": ", ".join((*Measure, *Now))})
     what = Now(name) if name in list(Now) else Measure(name)
-    for given, known in (("late", ("yes", "no")), ("targeted", ("yes",)), ("overdue", ("yes",))):
+    flags = dict.fromkeys(("targeted", "outside", "overdue"), ("yes",))
+    for given, known in (("late", ("yes", "no")), *flags.items()):
         if args.get(given) and args[given] not in known:
             raise InvalidInput("There is no such figure.", {given: ", ".join(known)})
     late = {"yes": True, "no": False}.get(args.get("late", ""))
@@ -133,6 +137,7 @@ def wanted(asked: Asked, args: Mapping[str, str], hows: Sequence[str]) -> Wanted
         tuple(filter(None, hows)),
         late,
         targeted=bool(args.get("targeted")),
+        outside=bool(args.get("outside")),
         bucket=_number(args, "bucket", len(BUCKETS) + 1),
         overdue=bool(args.get("overdue")),
         weekday=_number(args, "weekday", 7),
@@ -206,6 +211,8 @@ def _narrowed(db: Session, wanted: Wanted, measure: Measure, at: datetime) -> li
         found.append(Sample.late.is_(wanted.late))
     if wanted.targeted:
         found.append(Sample.late.is_not(None))
+    if wanted.outside:
+        found.append(figures.OUTSIDE_HOURS)
     if wanted.overdue:
         found.append(Sample.at < at)
     if wanted.bucket is not None:

@@ -95,6 +95,7 @@ def _timing(timing: Timing) -> dict[str, Any]:
         "mean_s": timing.mean_s,
         "within_target": timing.within_target,
         "with_target": None if timing.hidden else timing.targeted,
+        "outside_hours": None if timing.hidden else timing.outside_hours,
         "hidden": timing.hidden,
     }
 
@@ -277,7 +278,9 @@ def about(
 
 # -- a terminal ------------------------------------------------------------------------------------------------------
 
-TIMED = ("_n", "_median_s", "_p90_s", "_mean_s", "_within_target", "_with_target", "_met", "_missed")
+TIMED = (
+    "_n", "_median_s", "_p90_s", "_mean_s", "_within_target", "_outside_hours", "_with_target", "_met", "_missed",
+)  # fmt: skip
 HIDDEN = "-"
 
 
@@ -286,7 +289,8 @@ def as_text(sheet: Sheet) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
     rows = [*sheet.table.report.rows, sheet.table.report.total]
     first = sheet.asked.by.value.upper() if sheet.asked.by else ""
     for block, together in groupby(sheet.table.columns, key=lambda column: _block(column.name)):
-        columns = [column for column in together if not column.name.endswith("_mean_s")]
+        beside = ("_mean_s",) if sheet.asked.clock is Clock.business else ("_mean_s", "_outside_hours")
+        columns = [column for column in together if not column.name.endswith(beside)]
         names = [column.name.removeprefix(f"{block}_").removesuffix("_s").replace("_", " ") for column in columns]
         table = [(first, *(name.upper() for name in names))]
         for row in rows:

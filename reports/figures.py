@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, Text, case, cast, func, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, func, literal, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from errors import InvalidInput
@@ -128,6 +128,8 @@ def _months_back(day: date, months: int) -> date:
 class Timing:
     """How long something took, in seconds. ``targeted`` of ``n`` had a target, ``within`` of those were in time.
 
+    ``outside_hours`` of ``n`` lay wholly outside opening hours: these took no business time, though time passed.
+
     A figure that is kept back, since it would tell of one person or of too few, is None: ``hidden`` says so.
     """
 
@@ -137,6 +139,7 @@ class Timing:
     mean_s: int | None = None
     targeted: int = 0
     within: int = 0
+    outside_hours: int = 0
     hidden: bool = False
 
     @property
@@ -209,6 +212,7 @@ class _Lines:
         self.of_persons = asked.by is By.assignee or any(each != NONE for each in asked.assignee)
         self.seconds: dict[Measure, dict[Any, list[int]]] = {}
         self.targets: dict[Measure, Counter[tuple[Any, int]]] = {}
+        self.outside: dict[Measure, Counter[Any]] = {}
         self.counts: dict[Any, Counter[str]] = defaultdict(Counter)
         self.waiting: dict[Any, tuple[int, datetime]] = {}
 
@@ -250,8 +254,11 @@ class _Lines:
                 many = Counter(zip(raws, counted, strict=True))
             self.seconds[measure] = by_key
             targets = self.targets[measure] = Counter()
+            outside = self.outside[measure] = Counter()
             for (key, code), n in many.items():
-                how, late = divmod(code, 3)
+                rest, closed = divmod(code, 2)
+                how, late = divmod(rest, 3)
+                outside[key] += n * closed
                 self._add(key, measure, _HOWS[how], n)
                 if late:
                     targets[key, late == 2] += n
@@ -288,6 +295,7 @@ class _Lines:
             total.targets[measure] = Counter()
             for (_, late), n in self.targets[measure].items():
                 total.targets[measure][None, late] += n
+            total.outside[measure] = Counter({None: self.outside[measure].total()})
         for counts in self.counts.values():
             total.counts[None].update(counts)
         if self.waiting:
@@ -301,6 +309,7 @@ class _Lines:
                 by_key.get(key, []),
                 self.targets[measure][key, False],
                 self.targets[measure][key, True],
+                self.outside[measure][key],
                 FEW_OF_A_PERSON if self.of_persons and not nobody else 0,
             )
             for measure, by_key in self.seconds.items()
@@ -309,7 +318,7 @@ class _Lines:
         return Row(name, timings, dict(self.counts.get(key, {})), waiting, oldest)
 
 
-def _timing(values: list[int], within: int, late: int, few: int) -> Timing:
+def _timing(values: list[int], within: int, late: int, outside: int, few: int) -> Timing:
     n = len(values)
     if n == 0 or n < few:
         return Timing(n, hidden=0 < n < few)
@@ -321,6 +330,7 @@ def _timing(values: list[int], within: int, late: int, few: int) -> Timing:
         mean_s=round(sum(ordered) / n),
         targeted=within + late,
         within=within,
+        outside_hours=outside,
     )
 
 
@@ -333,9 +343,12 @@ def rank(ordered: Sequence[int], percent: int) -> int:
 
 
 _HOWS: tuple[str | None, ...] = (None, *How)
-_COUNTED = (  # of what took time: how it was done, and whether in time (1), late (2) or without a target, as one number
-    case({how: place * 3 for place, how in enumerate(_HOWS) if how is not None}, value=Sample.how, else_=0)
-    + case((Sample.late.is_(None), 0), (Sample.late.is_(True), 2), else_=1)
+OUTSIDE_HOURS = and_(Sample.business == 0, Sample.seconds > 0)  # it was closed all the time
+# Of what took time: how it was done; whether in time (1), late (2) or without a target; whether outside opening hours.
+_COUNTED = (
+    case({how: place * 6 for place, how in enumerate(_HOWS) if how is not None}, value=Sample.how, else_=0)
+    + case((Sample.late.is_(None), 0), (Sample.late.is_(True), 4), else_=2)
+    + case((OUTSIDE_HOURS, 1), else_=0)
 )
 
 

@@ -39,7 +39,7 @@ class Unit(Enum):
 class Column:
     """``measure``: which samples lie behind a figure, so that it can be opened; ``hows``: which of them, all if none.
 
-    ``late``: only those that were, or were not, after their target.
+    ``late``: only those that were, or were not, after their target. ``outside``: those wholly outside opening hours.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Column:
     measure: Measure | None = None
     hows: tuple[str, ...] = ()
     late: bool | None = None
+    outside: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,19 @@ class Table:
 
 
 def _timed(name: str, measure: Measure) -> tuple[Column, ...]:
-    """Number, median, p90, share in time; the mean only beside them."""
+    """Number, median, p90, share in time; the mean only beside them, and how many count as nothing in opening hours."""
+
+    def outside(row: Row) -> Value:
+        timing = row.timing(measure)
+        return None if timing.hidden else timing.outside_hours
+
     return (
         Column(f"{name}_n", Unit.count, lambda row: row.timing(measure).n, measure),
         Column(f"{name}_median_s", Unit.seconds, lambda row: row.timing(measure).median_s, measure),
         Column(f"{name}_p90_s", Unit.seconds, lambda row: row.timing(measure).p90_s, measure),
         Column(f"{name}_within_target", Unit.share, lambda row: row.timing(measure).within_target, measure, late=False),
         Column(f"{name}_mean_s", Unit.seconds, lambda row: row.timing(measure).mean_s, measure),
+        Column(f"{name}_outside_hours", Unit.count, outside, measure, outside=True),
     )
 
 

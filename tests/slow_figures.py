@@ -139,6 +139,10 @@ class Figure:
     started: datetime | None = None
     counted: list[datetime] | None = None
 
+    def outside(self, hours: Hours | None) -> bool:
+        """Somebody goes to the door each minute of it, and it is shut: that 0 has a mark."""
+        return bool(self.counted) and hours is not None and all(not hours.is_open(at) for at in self.counted or ())
+
     def key(self, hours: Hours | None) -> tuple[Any, ...]:
         """What is compared: everything, and both clocks in minutes."""
         took = None if self.counted is None else len(self.counted)

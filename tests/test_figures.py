@@ -483,22 +483,24 @@ TIMED = tuple(each.value for each in figures.TIMED)
 BY = [None, By.channel, By.source, By.team, By.assignee, By.kind, By.tag, By.day, By.week, By.month]
 
 
+Spent = tuple[Figure, int, int, bool]  # seconds around the clock, those in opening hours, wholly outside them
+
+
 class Slow:
     """A report from diaries: filter, group, sort, count."""
 
     def __init__(self, play: Play) -> None:
         self.names = {id: email for email, id in play.people.items()}
         self.rows = [
-            (diary, figure, *self._spent(diary, figure)) for diary in play.diaries.values()
-            for figure in diary.figures()
-        ]  # fmt: skip
+            (diary, self._spent(diary, figure)) for diary in play.diaries.values() for figure in diary.figures()
+        ]
         self.diaries = play.diaries
 
     @staticmethod
-    def _spent(diary: Diary, figure: Figure) -> tuple[int, int]:
+    def _spent(diary: Diary, figure: Figure) -> Spent:
         hours = TEAMS[diary.facts["team"]]
         counted = figure.counted or []
-        return 60 * len(counted), 60 * sum(1 for at in counted if hours.is_open(at))
+        return figure, 60 * len(counted), 60 * sum(1 for at in counted if hours.is_open(at)), figure.outside(hours)
 
     def keys(self, by: By | None, diary: Diary, figure: Figure) -> list[str | None]:
         day = local_day(figure.at)
@@ -517,31 +519,33 @@ class Slow:
         return [diary.facts[by.value] or "none"]
 
     def report(self, asked: Asked) -> tuple[dict[str | None, dict[str, Any]], dict[str, Any]]:
-        lines: dict[str | None, list[tuple[Figure, int, int]]] = defaultdict(list)
-        total: list[tuple[Figure, int, int]] = []
-        for diary, figure, took, opened in self.rows:
+        lines: dict[str | None, list[Spent]] = defaultdict(list)
+        total: list[Spent] = []
+        for diary, spent in self.rows:
+            figure = spent[0]
             if not asked.start <= local_day(figure.at) < asked.end or (diary.imported and not asked.imported):
                 continue
-            total.append((figure, took, opened))
+            total.append(spent)
             for key in self.keys(asked.by, diary, figure):
-                lines[key].append((figure, took, opened))
+                lines[key].append(spent)
         return {key: self.line(asked, rows, key) for key, rows in lines.items()}, self.line(asked, total, None)
 
     @staticmethod
-    def line(asked: Asked, rows: list[tuple[Figure, int, int]], key: str | None) -> dict[str, Any]:
+    def line(asked: Asked, rows: list[Spent], key: str | None) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for measure in Measure:
             mine = [row for row in rows if row[0].measure == measure.value]
-            counts = Counter(figure.how for figure, _, _ in mine)
+            counts = Counter(figure.how for figure, *_ in mine)
             found[measure.value] = (len(mine), {how: n for how, n in counts.items() if how})
             if measure.value in TIMED:
-                values = [opened if asked.clock is Clock.business else took for _, took, opened in mine]
+                values = [opened if asked.clock is Clock.business else took for _, took, opened, _ in mine]
                 few = asked.by is By.assignee and key not in (None, "none") and len(values) < 3
                 found[f"{measure.value} took"] = (
                     (None, None, None) if few or not values else
                     (percentile(values, 50), percentile(values, 90) if len(values) >= 10 else None,
                      round(sum(values) / len(values)))
                 )  # fmt: skip
+                found[f"{measure.value} outside hours"] = None if few and values else sum(row[3] for row in mine)
         return found
 
 
@@ -554,6 +558,7 @@ def told(row: figures.Row) -> dict[str, Any]:
             timing = row.timing(measure)
             assert timing.n == row.count(measure)
             found[f"{measure.value} took"] = (timing.median_s, timing.p90_s, timing.mean_s)
+            found[f"{measure.value} outside hours"] = None if timing.hidden else timing.outside_hours
     return found
 
 

@@ -80,7 +80,7 @@ def test_response_times_of_a_week_known_to_the_minute(ask: Ask) -> None:
     assert total["oldest_waiting_since"] == "2026-11-24T08:12:00Z"
     assert total["first_response"] == {
         "n": 12, "median_s": 6 * 1200, "p90_s": 11 * 1200, "mean_s": 7800, "within_target": 0.5, "with_target": 12,
-        "hidden": False,
+        "outside_hours": 0, "hidden": False,
     }  # fmt: skip
     assert (total["next_response"]["n"], total["next_response"]["median_s"]) == (1, 3600)
     assert (total["resolution"]["n"], total["resolution"]["within_target"]) == (2, 1.0)
@@ -182,7 +182,7 @@ def test_of_one_person_too_few_tell_nothing(ask: Ask) -> None:
     bo = by_key(ask("response-times", "by=assignee"))[BO]["first_response"]
     assert bo == {
         "n": 2, "median_s": None, "p90_s": None, "mean_s": None, "within_target": None, "with_target": None,
-        "hidden": True,
+        "outside_hours": None, "hidden": True,
     }  # fmt: skip
     assert by_key(ask("sla", "by=assignee"))[BO]["first_response_met"] is None
     for query in (f"assignee={BO}", f"assignee={BO}&by=team", f"assignee={BO}&by=day"):

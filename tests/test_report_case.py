@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -81,6 +82,24 @@ def test_a_response_over_christmas_is_followed_day_by_day(
     assert "holiday: Julafton" in text and "holiday: Juldagen" in text
     assert "Target: within 4 hrs of opening time, by standard. Due Mon 21 Dec 11:00. Late" in text
     assert "It counts on Mon 28 Dec 2026, to the credit of Eva, as: Written here." in text
+
+
+def test_what_lay_outside_opening_hours_is_marked_wherever_it_counts_as_nothing(
+    open_hours: House, browser: Browser, clock: FakeClock
+) -> None:
+    saturday, sunday = FRIDAY + timedelta(days=1), FRIDAY + timedelta(days=2)
+    number = asked_and_answered(open_hours, saturday, sunday)
+    clock.at = MONDAY_AFTER_CHRISTMAS
+    client = browser(ANNA)
+    text = page(client, number)
+    assert "First response: 24 hrs 0 mins in opening hours Outside opening hours" in text
+    assert "It was closed all the time. It counts as 0 in opening hours, and among those outside opening hours." in text
+    asked = f"from={saturday.date()}&to={sunday.date() + timedelta(days=1)}&clock=business"
+    shown = client.get(f"/reports/response-times?{asked}").get_data(as_text=True)
+    links = re.findall(r'href="([^"]*measure=first_response&amp;outside=yes[^"]*)">([^<]+)<', shown)
+    assert {words for _, words in links} == {"1"}, "beside the times, and it opens what it counts"
+    listed = client.get(html.unescape(links[0][0])).get_data(as_text=True)
+    assert f"/reports/case/{number}" in listed and "wholly outside opening hours" in listed
 
 
 def test_the_days_of_every_figure_add_up_to_it(open_hours: House, browser: Browser) -> None:

@@ -159,6 +159,11 @@ class Measured:
         return ((self.started_at, self.at),) if self.started_at is not None else ()
 
 
+def outside_hours(seconds: int | None, business: int | None) -> bool:
+    """Whether time passed, but none of it in opening hours: the mark of such a 0."""
+    return bool(seconds) and business == 0
+
+
 def measure(case: History) -> Iterator[Measured]:
     """Every sample of a case. A case that was merged into another has none: what was said in it is measured there."""
     if case.merged:

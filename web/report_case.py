@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from models import Case, CaseStatus, Sample, User
 from settings import Calendar, Sla
 from triage import clock, policy, samples
-from triage.measures import DONE, Measure, Stretch, rests
+from triage.measures import DONE, Measure, Stretch, outside_hours, rests
 from triage.measures import Step as Happened
 from triage.samples import Taken
 from web import report_words, reports
@@ -77,7 +77,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Figure:
-    """A time that was measured. ``version``: since when its calendar has been as it is here."""
+    """A time that was measured. ``version``: since when its calendar has been as it is here.
+
+    ``outside_hours``: it was closed from its beginning to its end, which is why it took no time in opening hours.
+    """
 
     measure: Measure
     name: str
@@ -92,6 +95,7 @@ class Figure:
     counted: Sequence[Counted]
     left_out: Sequence[LeftOut]
     target: Target | None
+    outside_hours: bool
     credited: str | None
     how: str | None
     day: date
@@ -166,6 +170,7 @@ class _Told:
             [Counted(since, until, _days(taken.calendar, since, until)) for since, until in stretches],
             [LeftOut(*gap, self._why(*gap)) for gap in _gaps(stretches, measured.started_at, measured.at)],
             self._target(taken),
+            outside_hours(row["seconds"], row["business"]),
             self._names.get(row["user_id"]),
             report_words.how(measured.how) if measured.how else None,
             date.fromordinal(row["day"]),

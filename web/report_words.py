@@ -182,6 +182,7 @@ PARTS: Mapping[str, Callable[[], str]] = {  # of a time: the ends of its columns
     "_missed": lambda: _("Late"),
     "_within_target": lambda: _("Share in time"),
     "_mean_s": lambda: _("Mean"),
+    "_outside_hours": lambda: _("Outside opening hours"),
 }
 COLUMNS: Mapping[str, Callable[[], str]] = {  # the others
     "received": lambda: _("Received"),
@@ -248,6 +249,8 @@ def anchor(name: str) -> str:
     timed, part = split(name)
     if part in ("_with_target", "_met", "_missed", "_within_target"):
         return "within-target"
+    if part == "_outside_hours":
+        return "opening-hours"
     return (timed or ABOUT.get(name, name)).replace("_", "-")
 
 
@@ -319,6 +322,8 @@ def behind(wanted: Wanted, people: Mapping[str, str]) -> list[tuple[str, str]]:
         found.append((_("Target"), _("had one")))
     if wanted.late is not None:
         found.append((_("Target"), _("late") if wanted.late else _("in time")))
+    if wanted.outside:
+        found.append((_("Only"), _("wholly outside opening hours")))
     if wanted.overdue:
         found.append((_("Promises"), _("late now")))
     if wanted.bucket is not None:
@@ -508,6 +513,7 @@ def meanings() -> list[Meaning]:
             (
                 _("In opening hours: only time within the opening hours of the team, without holidays."),
                 _("What came and was answered outside them took no time."),
+                _("Outside opening hours: so many of the times are 0 for that reason."),
                 _("The calendar a time was measured with stays with it."),
             ),
         ),

@@ -254,7 +254,10 @@ class EventsShape(TypedDict):
 
 
 class TimingShape(TypedDict):
-    """In seconds. `within_target`: from 0 to 1, of the `with_target` that had one. `hidden`: too few of one person."""
+    """In seconds. `within_target`: from 0 to 1, of the `with_target` that had one. `hidden`: too few of one person.
+
+    `outside_hours`: so many took no time in opening hours, since all of it lay outside them.
+    """
 
     n: int
     median_s: int | None
@@ -262,6 +265,7 @@ class TimingShape(TypedDict):
     mean_s: int | None
     within_target: float | None
     with_target: int | None
+    outside_hours: int | None
     hidden: bool
 
 
