@@ -39,7 +39,7 @@ from house import House
 from models import Account, Case, Mention, Reply, ReplyOrigin, ReplyStatus, Then, User
 from money import spend
 from replies.base import Enclosed, Outgoing, Receipt, Replier
-from triage import cases
+from triage import answering, cases
 
 log = logging.getLogger("gensvar.outbox")
 
@@ -99,7 +99,7 @@ def submit(
     replier(house, mention.channel, account).check(outgoing(mention, body, private, at))
     takes = None if private else channels.capabilities(mention.channel).pictures
     enclosed = pictures.chosen(db, case_id, user.id, picture_ids, takes)
-    made = cases.reply(
+    made = answering.reply(
         db,
         case_id,
         body=body,
@@ -128,7 +128,7 @@ def approve(db: Session, house: House, reply_id: int, *, user: User, at: datetim
     if version is not None:
         cases.check_nothing_said_since(db, waiting.case_id, version)
     hold = house.settings.replies.hold_for(waiting.channel)
-    return cases.approve_reply(db, reply_id, hold=hold, user=user, at=at)
+    return answering.approve_reply(db, reply_id, hold=hold, user=user, at=at)
 
 
 def answered_mention(db: Session, case: Case, mention_id: int | None, private: bool) -> Mention:
@@ -285,7 +285,7 @@ class Outbox:
     def _send(self, reply_id: int) -> Delivered | None:
         house = self.house
         with house.database.transaction() as db:  # committed before the call: from here on it may be out
-            if not cases.reply_called(db, reply_id, worker=self.name, at=self.now()):
+            if not answering.reply_called(db, reply_id, worker=self.name, at=self.now()):
                 return None  # another worker was first
             reply = db.get_one(Reply, reply_id)
             mention = db.get_one(Mention, reply.to_mention_id)
@@ -349,7 +349,7 @@ class Outbox:
         """At growing intervals for a day; after that a person decides."""
         at = self.now()
         with self.house.database.transaction() as db:
-            cases.reply_in_doubt(db, reply_id, actor=ACTOR, at=at)
+            answering.reply_in_doubt(db, reply_id, actor=ACTOR, at=at)
             reply = db.get_one(Reply, reply_id)
             reply.lookups += 1
             due = at + min(FIRST_RETRY * 2 ** min(reply.lookups, 12), LONGEST_RETRY)
@@ -359,7 +359,7 @@ class Outbox:
     def _sent(self, reply_id: int, account_id: int, receipt: Receipt) -> None:
         at = self.now()
         with self.house.database.transaction() as db:
-            cases.reply_sent(
+            answering.reply_sent(
                 db,
                 reply_id,
                 external_id=receipt.external_id,
@@ -382,19 +382,21 @@ class Outbox:
             self._failed(reply.id, error.reason, str(error))
             return
         with self._settling(reply.id) as db:
-            cases.reply_postponed(db, reply.id, until=until, reason=error.reason, error=str(error), actor=ACTOR, at=at)
+            answering.reply_postponed(
+                db, reply.id, until=until, reason=error.reason, error=str(error), actor=ACTOR, at=at
+            )
         if error.reason == Reason.rate_limited:
             with self.house.database.transaction() as db:
                 _hold_back(db, reply, until)
 
     def _failed(self, reply_id: int, reason: str, error: str) -> None:
         with self._settling(reply_id) as db:
-            cases.reply_failed(db, reply_id, reason=reason, error=error, actor=ACTOR, at=self.now())
+            answering.reply_failed(db, reply_id, reason=reason, error=error, actor=ACTOR, at=self.now())
 
     def _uncertain(self, reply_id: int, error: str) -> None:
         at = self.now()
         with self._settling(reply_id) as db:
-            cases.reply_uncertain(db, reply_id, error=error, lookup_at=at, actor=ACTOR, at=at)
+            answering.reply_uncertain(db, reply_id, error=error, lookup_at=at, actor=ACTOR, at=at)
 
     @contextmanager
     def _settling(self, reply_id: int) -> Iterator[Session]:

@@ -33,7 +33,7 @@ from models import (
 from money import MICRO, spent
 from replies import outbox
 from replies import texts as prepared
-from triage import cases
+from triage import answering, cases
 
 OPEN = (SharedAnswerPart.reply_id.is_(None), SharedAnswerPart.skipped.is_(None))  # still to be queued
 _UNSENT = (ReplyStatus.held, ReplyStatus.queued, ReplyStatus.calling)
@@ -324,7 +324,7 @@ def stop(db: Session, answer_id: int, *, actor: str, at: datetime) -> int:
     stopped = 0
     for reply_id in list(db.scalars(unsent.order_by(Reply.case_id))):
         with suppress(InvalidTransition):  # claimed at this very moment: it is on its way
-            cases.cancel_reply(db, reply_id, queued=True, actor=actor, at=at)
+            answering.cancel_reply(db, reply_id, queued=True, actor=actor, at=at)
             stopped += 1
     return stopped
 

@@ -17,7 +17,7 @@ from house import House, declare
 from models import Case, Mention, Team, TeamMember, User
 from settings import Calendar, Sla
 from tests.factories import MORNING, said, source, take, user
-from triage import cases, policy, reactions, samples
+from triage import answering, cases, policy, reactions, samples
 
 CALENDAR = {"name": "office", "timezone": "Europe/Stockholm", "hours": {"mon-fri": ["09:00-17:00"]}}
 TARGETS = {"name": "standard", "calendar": "office", "first_response": "2h", "next_response": "4h", "resolution": "5h"}
@@ -94,7 +94,7 @@ def answer(database: Database, external_id: str, at: datetime, number: int) -> N
     with database.transaction() as db:
         who = db.scalars(select(User).where(User.email == (EVA if number <= 10 else BO))).one()
         to = db.scalars(select(Mention.id).where(Mention.external_id == external_id)).one()
-        cases.answered_elsewhere(db, number, to_mention_id=to, url=None, replied_at=at, user=who, at=at)
+        answering.answered_elsewhere(db, number, to_mention_id=to, url=None, replied_at=at, user=who, at=at)
 
 
 def published(database: Database, external_id: str) -> datetime:

@@ -28,7 +28,7 @@ from replies import shared
 from settings import Calendar, CannedReply, Category, RuleSettings, Sla, TeamSettings
 from tests import accessibility, screens
 from tests.conftest import Desk, Open
-from triage import cases, policy, reactions
+from triage import answering, cases, policy, reactions
 from web import create_app
 
 pytestmark = pytest.mark.browser
@@ -135,9 +135,9 @@ def answered(db: Session, case: Case, user: User, status: ReplyStatus, at: datet
     db.add(written)
     db.flush()
     if status == ReplyStatus.uncertain:
-        cases.reply_uncertain(db, written.id, error="cut", lookup_at=None, actor="outbox", at=at)
+        answering.reply_uncertain(db, written.id, error="cut", lookup_at=None, actor="outbox", at=at)
     elif status == ReplyStatus.failed:
-        cases.reply_failed(db, written.id, reason="forbidden", error="403", actor="outbox", at=at)
+        answering.reply_failed(db, written.id, reason="forbidden", error="403", actor="outbox", at=at)
 
 
 def check(here: Desk, name: str) -> list[str]:

@@ -36,7 +36,7 @@ from models import (
     User,
 )
 from tests.factories import MORNING, account, said, take, user
-from triage import batches, cases, reactions
+from triage import answering, batches, cases, merging, reactions
 from triage.cases import Following
 from triage.states import replay
 
@@ -122,7 +122,7 @@ def _answer(db: Session, me: User, number: int, at: datetime) -> object:
     mention = db.scalars(select(Mention).where(Mention.case_id == number, ~Mention.ours).order_by(Mention.id)).first()
     if mention is None:
         raise NotFoundError("everything has moved away")
-    return cases.reply(
+    return answering.reply(
         db, number, body="svar", to_mention_id=mention.id, user=me, then=Then.resolve, private=False,
         hold=timedelta(minutes=5), idempotency_key=None, account_id=mention.account_id, at=at,
     )  # fmt: skip
@@ -132,7 +132,7 @@ def _split(db: Session, me: User, number: int, at: datetime) -> object:
     last = db.scalar(select(Mention.id).where(Mention.case_id == number).order_by(Mention.id.desc()).limit(1))
     if last is None:
         raise NotFoundError("everything has moved away")
-    return cases.split(db, number, mention_id=last, actor=me.email, at=at)
+    return merging.split(db, number, mention_id=last, actor=me.email, at=at)
 
 
 STEPS: dict[str, Step] = {
@@ -150,10 +150,10 @@ STEPS: dict[str, Step] = {
     "follow": _follow(Following.follow),
     "mute": _follow(Following.mute),
     "unfollow": _follow(None),
-    "link": lambda db, me, n, at: cases.link(db, n, other=_other(db, n), actor=me.email, at=at),
-    "unlink": lambda db, me, n, at: cases.link(db, n, other=_other(db, n), linked=False, actor=me.email, at=at),
-    "merge": lambda db, me, n, at: cases.merge(db, n, into=_other(db, n), actor=me.email, at=at),
-    "absorb": lambda db, me, n, at: cases.merge(db, _other(db, n), into=n, actor=me.email, at=at),
+    "link": lambda db, me, n, at: merging.link(db, n, other=_other(db, n), actor=me.email, at=at),
+    "unlink": lambda db, me, n, at: merging.link(db, n, other=_other(db, n), linked=False, actor=me.email, at=at),
+    "merge": lambda db, me, n, at: merging.merge(db, n, into=_other(db, n), actor=me.email, at=at),
+    "absorb": lambda db, me, n, at: merging.merge(db, _other(db, n), into=n, actor=me.email, at=at),
     "split": _split,
     "answer": _answer,
 }
@@ -294,7 +294,7 @@ def test_what_has_been_written_under_a_merged_message_goes_back_with_it(database
         note = cases.note(db, first.id, body="obs", user=me, at=MORNING)
         draft = Draft(case_id=first.id, user_id=me.id, kind="reply", body="x", case_version=1, updated_at=MORNING)
         db.add(draft)
-        batch = did(db, me, MORNING, lambda: cases.merge(db, first.id, into=second.id, actor=me.email, at=MORNING))
+        batch = did(db, me, MORNING, lambda: merging.merge(db, first.id, into=second.id, actor=me.email, at=MORNING))
         db.refresh(draft)
         assert draft.case_id == second.id
         take(db, said("b", to="a"), said("c", to="other"))
@@ -311,8 +311,8 @@ def test_what_has_been_written_under_a_merged_message_goes_back_with_it(database
 def test_a_merge_that_was_merged_on_stays(database: Database) -> None:
     with database.transaction() as db:
         me, first, second, third = user(db), opened(db, "a"), opened(db, "other"), opened(db, "third")
-        batch = did(db, me, MORNING, lambda: cases.merge(db, first.id, into=second.id, actor=me.email, at=MORNING))
-        cases.merge(db, second.id, into=third.id, actor="bo@storby.example", at=MORNING)
+        batch = did(db, me, MORNING, lambda: merging.merge(db, first.id, into=second.id, actor=me.email, at=MORNING))
+        merging.merge(db, second.id, into=third.id, actor="bo@storby.example", at=MORNING)
         assert batches.undo(db, batch, me, MORNING) == batches.Undone(
             0, [(second.id, "merged_into"), (first.id, "merged_into")]
         )
@@ -325,7 +325,7 @@ def test_a_split_goes_back_unless_a_colleague_has_taken_it_up(database: Database
 
         def split() -> tuple[int, Case]:
             with batches.begin(db, me, "split", MORNING) as batch:
-                made = cases.split(db, case.id, mention_id=top, actor=me.email, at=MORNING)
+                made = merging.split(db, case.id, mention_id=top, actor=me.email, at=MORNING)
             assert batch.id is not None
             return batch.id, made
 
@@ -479,7 +479,7 @@ def test_a_story_that_a_merge_ended_is_one_again(database: Database) -> None:
     with database.transaction() as db:
         before = [db.get_one(Case, number).story_id for number in (one, two)]
         assert before[0] is not None and before[0] == before[1]
-        batch = did(db, me, MORNING, lambda: cases.merge(db, one, into=two, actor=me.email, at=MORNING))
+        batch = did(db, me, MORNING, lambda: merging.merge(db, one, into=two, actor=me.email, at=MORNING))
     reactions.react(database, MORNING)
     with database.transaction() as db:
         batches.undo(db, batch, me, MORNING)

@@ -13,7 +13,7 @@ from models import CaseStatus, Reply, ReplyStatus, User
 from settings import CannedReply
 from tests import screens
 from tests.conftest import Desk, Open
-from triage import cases, policy
+from triage import answering, cases, policy
 
 pytestmark = pytest.mark.browser
 
@@ -191,7 +191,7 @@ def uncertain_answer(house: House, number: int) -> None:
         )  # fmt: skip
         db.add(made)
         db.flush()
-        cases.reply_uncertain(db, made.id, error="cut", lookup_at=None, actor="outbox", at=datetime.now(UTC))
+        answering.reply_uncertain(db, made.id, error="cut", lookup_at=None, actor="outbox", at=datetime.now(UTC))
         db.execute(update(Reply).where(Reply.id == made.id).values(attempts=1))
     assert number == mention.id
 

@@ -17,7 +17,7 @@ from models import Draft, Reply, User
 from settings import CannedReply
 from tests import screens
 from tests.conftest import Desk, Open
-from triage import cases, policy
+from triage import cases, merging, policy
 from web import create_app
 
 pytestmark = pytest.mark.browser
@@ -208,7 +208,7 @@ def test_it_is_merged_away_under_the_hands(desk: Open) -> None:
     typed(here.page, "Om strömmen")
     saved(here.page)
     with here.house.database.transaction() as db:
-        cases.merge(db, one, into=other, actor="mats@storby.example", at=datetime.now(UTC))
+        merging.merge(db, one, into=other, actor="mats@storby.example", at=datetime.now(UTC))
     typed(here.page, " i Fjellveien")
     expect(here.page.locator("#body")).to_have_value("Om strömmen i Fjellveien")
     here.go("/")

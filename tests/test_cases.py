@@ -31,7 +31,7 @@ from models import (
     Then,
 )
 from tests.factories import MORNING, account, living_cases, ours, said, take, user
-from triage import cases
+from triage import answering, cached, cases, merging
 from triage.states import TRANSITIONS, Action, replay
 
 HOLD = timedelta(seconds=10)
@@ -55,7 +55,9 @@ def answer(db: Session, case: Case, *, then: Then = Then.keep, hold: timedelta =
         "account_id": case.account_id,
         "at": MORNING,
     } | more
-    return cases.reply(db, case.id, body="svar", to_mention_id=mention.id, user=user(db), then=then, hold=hold, **given)
+    return answering.reply(
+        db, case.id, body="svar", to_mention_id=mention.id, user=user(db), then=then, hold=hold, **given
+    )
 
 
 def events(db: Session, case: Case) -> list[CaseEvent]:
@@ -84,23 +86,25 @@ STEPS: dict[str, Callable[[Session, int, datetime], object]] = {
     "close": lambda db, n, at: cases.close(db, n, actor="t", at=at),
     "author writes": lambda db, n, at: take(db, said(f"m{at.timestamp()}", to=_some(db, n))),
     "we write outside": lambda db, n, at: take(db, ours(f"o{at.timestamp()}", to=_some(db, n))),
-    "elsewhere": lambda db, n, at: cases.answered_elsewhere(
+    "elsewhere": lambda db, n, at: answering.answered_elsewhere(
         db, n, to_mention_id=_some_id(db, n), url=None, replied_at=at, user=user(db), at=at
     ),
     **{f"reply then {then}": partial(_answer, then) for then in Then},
-    "undo": lambda db, n, at: cases.cancel_reply(db, _reply(db, n), actor="t", at=at),
+    "undo": lambda db, n, at: answering.cancel_reply(db, _reply(db, n), actor="t", at=at),
     "call": lambda db, n, at: _call(db, n, at),
-    "sent": lambda db, n, at: cases.reply_sent(
+    "sent": lambda db, n, at: answering.reply_sent(
         db, _reply(db, n), external_id=f"r{at.timestamp()}", url=None, sent_at=at, actor="t", at=at
     ),
-    "failed": lambda db, n, at: cases.reply_failed(db, _reply(db, n), reason="forbidden", error="no", actor="t", at=at),
-    "uncertain": lambda db, n, at: cases.reply_uncertain(
+    "failed": lambda db, n, at: answering.reply_failed(
+        db, _reply(db, n), reason="forbidden", error="no", actor="t", at=at
+    ),
+    "uncertain": lambda db, n, at: answering.reply_uncertain(
         db, _reply(db, n), error="?", lookup_at=None, actor="t", at=at
     ),
-    "it is there": lambda db, n, at: cases.confirm_sent(db, _reply(db, n), url=None, actor="t", at=at),
-    "send again": lambda db, n, at: cases.send_again(db, _reply(db, n), actor="t", at=at),
-    "merge": lambda db, n, at: cases.merge(db, n, into=opened(db, f"x{at.timestamp()}").id, actor="t", at=at),
-    "absorb": lambda db, n, at: cases.merge(db, opened(db, f"y{at.timestamp()}").id, into=n, actor="t", at=at),
+    "it is there": lambda db, n, at: answering.confirm_sent(db, _reply(db, n), url=None, actor="t", at=at),
+    "send again": lambda db, n, at: answering.send_again(db, _reply(db, n), actor="t", at=at),
+    "merge": lambda db, n, at: merging.merge(db, n, into=opened(db, f"x{at.timestamp()}").id, actor="t", at=at),
+    "absorb": lambda db, n, at: merging.merge(db, opened(db, f"y{at.timestamp()}").id, into=n, actor="t", at=at),
 }
 
 
@@ -128,7 +132,7 @@ def _call(db: Session, number: int, at: datetime) -> None:
         .where(Reply.id == _reply(db, number), Reply.status == "held")
         .values(status="queued", not_before=at)
     )
-    cases.reply_called(db, _reply(db, number), worker="w", at=at)
+    answering.reply_called(db, _reply(db, number), worker="w", at=at)
 
 
 @pytest.mark.slow
@@ -166,7 +170,7 @@ def check_walk(db: Session, steps: list[str]) -> None:
                 assert TRANSITIONS[CaseStatus(event.from_status), Action(event.action)] == event.to_status
         assert (case.closed_at is not None) == (case.status == "closed")
         assert (case.resolved_at is not None) == (case.status in ("resolved", "closed")) or case.merged_into_id
-        recounted = cases._counted(db, case)
+        recounted = cached.counted(db, case)
         for field in ("mention_count", "reply_count", "first_response_at"):
             assert getattr(case, field) == recounted[field], f"{field} after {step}"
 
@@ -229,11 +233,11 @@ def test_undo_puts_the_status_back(database: Database, then: Then) -> None:
         case = opened(db)
         reply = answer(db, case, then=then)
         assert (reply.status, reply.not_before) == ("held", MORNING + HOLD)
-        cases.cancel_reply(db, reply.id, actor="t", at=MORNING)
+        answering.cancel_reply(db, reply.id, actor="t", at=MORNING)
         db.refresh(case)
         assert (case.status, reply.status) == ("new", "cancelled")
         with pytest.raises(InvalidTransition, match="cancelled"):
-            cases.cancel_reply(db, reply.id, actor="t", at=MORNING)
+            answering.cancel_reply(db, reply.id, actor="t", at=MORNING)
 
 
 def test_undo_leaves_a_status_that_has_changed_since(database: Database) -> None:
@@ -241,7 +245,7 @@ def test_undo_leaves_a_status_that_has_changed_since(database: Database) -> None
         case = opened(db)
         reply = answer(db, case, then=Then.resolve)
         take(db, said("b", to="a"))
-        cases.cancel_reply(db, reply.id, actor="t", at=MORNING)
+        answering.cancel_reply(db, reply.id, actor="t", at=MORNING)
         db.refresh(case)
         assert case.status == "open"
 
@@ -250,11 +254,11 @@ def test_a_failed_answer_brings_the_case_back_with_a_flag(database: Database) ->
     with database.transaction() as db:
         case = opened(db)
         reply = answer(db, case, then=Then.resolve, hold=timedelta(0))
-        cases.reply_called(db, reply.id, worker="w", at=MORNING)
-        cases.reply_failed(db, reply.id, reason="forbidden", error="not allowed", actor="outbox", at=MORNING)
+        answering.reply_called(db, reply.id, worker="w", at=MORNING)
+        answering.reply_failed(db, reply.id, reason="forbidden", error="not allowed", actor="outbox", at=MORNING)
         db.refresh(case)
         assert (case.status, case.flag, case.reply_count, case.first_response_at) == ("open", "reply_failed", 0, None)
-        cases.send_again(db, reply.id, actor="t", at=MORNING)
+        answering.send_again(db, reply.id, actor="t", at=MORNING)
         db.refresh(case)
         db.refresh(reply)
         assert (case.flag, reply.status) == (None, ReplyStatus.queued)
@@ -264,8 +268,8 @@ def test_a_private_answer_does_not_stop_the_clock(database: Database) -> None:
     with database.transaction() as db:
         case = opened(db)
         reply = answer(db, case, private=True, hold=timedelta(0))
-        cases.reply_called(db, reply.id, worker="w", at=MORNING)
-        cases.reply_sent(db, reply.id, external_id="r", url=None, sent_at=MORNING, actor="t", at=MORNING)
+        answering.reply_called(db, reply.id, worker="w", at=MORNING)
+        answering.reply_sent(db, reply.id, external_id="r", url=None, sent_at=MORNING, actor="t", at=MORNING)
         db.refresh(case)
         assert (case.reply_count, case.first_response_at) == (1, None)
 
@@ -276,7 +280,7 @@ def test_merge_moves_everything_said_and_closes_the_first(database: Database) ->
         cases.note(db, first.id, body="obs", user=user(db), at=MORNING)
         cases.classify(db, first.id, actor="t", at=MORNING, tags=["snö"])
         cases.change_status(db, second.id, target=CaseStatus.resolved, actor="t", at=MORNING)
-        cases.merge(db, first.id, into=second.id, actor="t", at=MORNING)
+        merging.merge(db, first.id, into=second.id, actor="t", at=MORNING)
         db.refresh(first)
         db.refresh(second)
         assert (first.status, first.merged_into_id, first.mention_count) == ("closed", second.id, 0)
@@ -284,7 +288,7 @@ def test_merge_moves_everything_said_and_closes_the_first(database: Database) ->
         with pytest.raises(InvalidTransition, match="merged"):
             cases.change_status(db, first.id, target=CaseStatus.open, actor="t", at=MORNING)
         with pytest.raises(InvalidTransition, match="merged"):
-            cases.merge(db, opened(db, "c").id, into=first.id, actor="t", at=MORNING)
+            merging.merge(db, opened(db, "c").id, into=first.id, actor="t", at=MORNING)
         take(db, said("d", to="a"))
         db.refresh(second)
         assert second.mention_count == 3
@@ -295,14 +299,14 @@ def test_split_takes_a_mention_and_what_is_under_it(database: Database) -> None:
         case = opened(db)
         take(db, said("b", "bo", to="a"), said("c", "cia", to="b"), said("d", "dan", to="a"))
         mention = db.scalars(select(Mention).where(Mention.external_id == "b")).one()
-        new = cases.split(db, case.id, mention_id=mention.id, actor="t", at=MORNING)
+        new = merging.split(db, case.id, mention_id=mention.id, actor="t", at=MORNING)
         db.refresh(case)
         assert (case.mention_count, new.mention_count, new.subject) == (2, 2, "text of b")
         take(db, said("e", to="c"))
         assert db.scalars(select(Mention).where(Mention.external_id == "e")).one().case_id == new.id
         root = db.scalars(select(Mention).where(Mention.external_id == "a")).one()
         with pytest.raises(InvalidInput, match="left"):
-            cases.split(db, case.id, mention_id=root.id, actor="t", at=MORNING)
+            merging.split(db, case.id, mention_id=root.id, actor="t", at=MORNING)
 
 
 def test_answered_elsewhere_stops_the_clock_and_is_joined_with_what_is_then_seen(database: Database) -> None:
@@ -310,13 +314,13 @@ def test_answered_elsewhere_stops_the_clock_and_is_joined_with_what_is_then_seen
         case = opened(db)
         mention = db.scalars(select(Mention)).one()
         at = mention.published_at + timedelta(minutes=4)
-        cases.answered_elsewhere(
+        answering.answered_elsewhere(
             db, case.id, to_mention_id=mention.id, url="https://net.example/o", replied_at=at, user=user(db), at=at
         )
         db.refresh(case)
         assert (case.status, case.first_response_at, case.reply_count) == ("open", at, 1)
         with pytest.raises(InvalidInput, match="future"):
-            cases.answered_elsewhere(
+            answering.answered_elsewhere(
                 db, case.id, to_mention_id=mention.id, url=None, replied_at=at + HOLD, user=user(db), at=at
             )
         take(db, ours("o", to="a"))
@@ -355,8 +359,8 @@ def test_doubt_about_an_answer_outlives_other_actions(database: Database) -> Non
     with database.transaction() as db:
         case = opened(db)
         reply = answer(db, case, then=Then.resolve, hold=timedelta(0))
-        cases.reply_called(db, reply.id, worker="w", at=MORNING)
-        cases.reply_uncertain(db, reply.id, error="cut", lookup_at=None, actor="t", at=MORNING)
+        answering.reply_called(db, reply.id, worker="w", at=MORNING)
+        answering.reply_uncertain(db, reply.id, error="cut", lookup_at=None, actor="t", at=MORNING)
         assert (case.status, case.flag) == ("resolved", "reply_uncertain")
         answer(db, case)
         db.refresh(case)
@@ -364,11 +368,11 @@ def test_doubt_about_an_answer_outlives_other_actions(database: Database) -> Non
         cases.change_status(db, case.id, target=CaseStatus.resolved, actor="t", at=MORNING)
         db.refresh(case)
         assert case.flag == "reply_uncertain"
-        cases.reply_in_doubt(db, reply.id, actor="t", at=MORNING)
+        answering.reply_in_doubt(db, reply.id, actor="t", at=MORNING)
         db.refresh(case)
         assert (case.status, case.flag) == ("open", "reply_uncertain")
         target = opened(db, "z")
-        cases.merge(db, case.id, into=target.id, actor="t", at=MORNING)
+        merging.merge(db, case.id, into=target.id, actor="t", at=MORNING)
         db.refresh(target)
         assert target.flag == "reply_uncertain"
 
@@ -378,12 +382,12 @@ def test_a_merged_case_takes_its_urgency_along(database: Database) -> None:
         grave, other, third = (opened(db, id) for id in "abc")
         cases.classify(db, grave.id, urgency="danger", priority="urgent", wants_answer=True, actor="t", at=MORNING)
         cases.want_review(db, grave.id, wanted=True, actor="rule:law", at=MORNING)
-        cases.merge(db, grave.id, into=other.id, actor="intake", at=MORNING)
+        merging.merge(db, grave.id, into=other.id, actor="intake", at=MORNING)
         assert (other.urgency, other.priority, other.review_wanted) == ("danger", "urgent", True)
         assert other.wants_answer is True
         assert events(db, other)[-1].changes["priority"] == ["normal", "urgent"]
         cases.classify(db, third.id, priority="low", actor="t", at=MORNING)
-        cases.merge(db, other.id, into=third.id, actor="t", at=MORNING)
+        merging.merge(db, other.id, into=third.id, actor="t", at=MORNING)
         assert (third.priority, third.urgency) == ("low", "danger"), "somebody had set its priority"
 
 
@@ -392,8 +396,8 @@ def test_undo_in_a_case_it_was_merged_into_leaves_that_ones_status(database: Dat
         first, second = opened(db, "a"), opened(db, "b")
         cases.change_status(db, second.id, target=CaseStatus.open, actor="t", at=MORNING)
         reply = answer(db, first, then=Then.resolve)
-        cases.merge(db, first.id, into=second.id, actor="t", at=MORNING)
-        cases.cancel_reply(db, reply.id, actor="t", at=MORNING)
+        merging.merge(db, first.id, into=second.id, actor="t", at=MORNING)
+        answering.cancel_reply(db, reply.id, actor="t", at=MORNING)
         db.refresh(second)
         assert second.status == "open"
 
@@ -401,9 +405,9 @@ def test_undo_in_a_case_it_was_merged_into_leaves_that_ones_status(database: Dat
 def test_what_was_put_off_is_not_claimed_from_a_stale_list(database: Database) -> None:
     with database.transaction() as db:
         reply = answer(db, opened(db), hold=timedelta(0))
-        cases.reply_called(db, reply.id, worker="one", at=MORNING)
-        cases.reply_postponed(
+        answering.reply_called(db, reply.id, worker="one", at=MORNING)
+        answering.reply_postponed(
             db, reply.id, until=MORNING + HOLD, reason="rate_limited", error="429", actor="t", at=MORNING
         )
-        assert not cases.reply_called(db, reply.id, worker="two", at=MORNING)
-        assert cases.reply_called(db, reply.id, worker="two", at=MORNING + HOLD)
+        assert not answering.reply_called(db, reply.id, worker="two", at=MORNING)
+        assert answering.reply_called(db, reply.id, worker="two", at=MORNING + HOLD)

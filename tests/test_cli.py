@@ -27,7 +27,7 @@ from house import RUNNING
 from models import Account, ApiToken, Case, CaseEvent, CaseStatus, Mention, Reply, Source, Then, User
 from sandbox.base import serving
 from tests.conftest import config
-from triage import cases
+from triage import answering, cases
 
 FEED = """<?xml version="1.0" encoding="utf-8"?><rss version="2.0"><channel><title>Kim i Storby</title>
 <link>https://kim.example/</link>
@@ -230,7 +230,7 @@ def test_send_fails_when_a_reply_did_not_go_out(gensvar: Gensvar, database: Data
         account = Account(name="gone", channel="blog")
         db.add(account)
         db.flush()
-        cases.reply(
+        answering.reply(
             db, mention.case_id, body="Hej", to_mention_id=mention.id, user=user, then=Then.keep, private=False,
             hold=timedelta(0), idempotency_key=None, account_id=account.id, at=datetime(2026, 11, 20, tzinfo=UTC),
         )  # fmt: skip

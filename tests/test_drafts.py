@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from database import Database
 from models import Case, CaseStatus, Draft, Mention
 from tests.factories import MORNING, case_of, said, take, user
-from triage import cases, drafts
+from triage import cases, drafts, merging
 
 
 def opened(db: Session, id: str = "a") -> Case:
@@ -123,7 +123,7 @@ def test_merging_moves_drafts_along_and_joins_two_of_one_person(database: Databa
         keep(db, one, "Om snön")
         version = keep(db, other, "Om isen")
         keep(db, one, "Bos", who="bo")
-        cases.merge(db, one.id, into=other.id, actor="bo@storby.example", at=MORNING + timedelta(hours=2))
+        merging.merge(db, one.id, into=other.id, actor="bo@storby.example", at=MORNING + timedelta(hours=2))
         assert text(db, other) == "Om isen\n\nOm snön"
         assert text(db, other, "bo") == "Bos"
         assert db.scalars(select(Draft).where(Draft.case_id == one.id)).all() == []
@@ -138,7 +138,7 @@ def test_splitting_moves_what_was_being_written_to_the_message(database: Databas
         inner = db.scalars(select(Mention.id).where(Mention.external_id == "b")).one()
         keep(db, case, "Till Bosse", to_mention_id=inner)
         keep(db, case, "Till Anna", who="bo")
-        made = cases.split(db, case.id, mention_id=inner, actor="x", at=MORNING + timedelta(hours=2))
+        made = merging.split(db, case.id, mention_id=inner, actor="x", at=MORNING + timedelta(hours=2))
         assert (text(db, made), text(db, case)) == ("Till Bosse", None)
         assert text(db, case, "bo") == "Till Anna"
 

@@ -32,7 +32,7 @@ from models import (
     Story,
 )
 from tests.factories import MORNING, said, source, take, user
-from triage import cases, examples, policy, reactions, upkeep
+from triage import answering, cases, examples, merging, policy, reactions, upkeep
 
 LANGUAGES = ("sv", "nb", "fi")
 
@@ -97,9 +97,9 @@ def worked_on(database: Database) -> None:
         cases.assign(db, one, assignee=bo, **who)
         cases.classify(db, one, tags=["a", "b"], kind="idea", **who)
         cases.note(db, one, body="@bo", user=eva, at=MORNING)
-        cases.merge(db, two, into=one, **who)
+        merging.merge(db, two, into=one, **who)
         cases.change_status(db, three, target=CaseStatus.resolved, **who)
-        cases.answered_elsewhere(
+        answering.answered_elsewhere(
             db, four, to_mention_id=db.scalars(select(Mention.id).where(Mention.case_id == four)).first() or 0,
             url=None, replied_at=MORNING, user=eva, at=MORNING,
         )  # fmt: skip
@@ -158,7 +158,7 @@ def test_what_real_people_wrote_stays(database: Database) -> None:
         theirs = db.scalars(select(Case.id).where(Case.source_id == real.id)).one()
         invented = db.scalars(select(Case.id).where(Case.source_id != real.id).order_by(Case.id)).first()
         assert invented is not None
-        cases.merge(db, theirs, into=invented, actor=eva.email, at=MORNING)  # a real message among invented ones
+        merging.merge(db, theirs, into=invented, actor=eva.email, at=MORNING)  # a real message among invented ones
         cases.note(db, invented, body="x", user=eva, at=MORNING)
     remove(database)
     with database.read() as db:

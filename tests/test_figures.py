@@ -52,7 +52,7 @@ from tests.slow_figures import (
     percentile,
     wall,
 )
-from triage import cases, reactions, samples
+from triage import answering, cases, merging, reactions, samples, undoing
 from triage.measures import Measure
 
 HOURS = {"first_response": 4, "next_response": 8, "resolution": 30}
@@ -253,14 +253,14 @@ class Play:
             cases.want_review(db, number, wanted=review, actor=by.email, at=self.now)
         hold = timedelta(minutes=30) if held else timedelta()
         private = self.chance.random() < 0.15
-        reply = cases.reply(
+        reply = answering.reply(
             db, number, body=f"Svar {next(self.ids)}", to_mention_id=self.mentions[to], user=by, then=then,
             private=private, hold=hold, idempotency_key=None, account_id=None, at=self.now,
         )  # fmt: skip
         decides, at = by, self.now
         if review:
             decides = next(each for each in db.scalars(select(User).order_by(User.id)) if each.id != by.id)
-            cases.approve_reply(db, reply.id, hold=hold, user=decides, at=self.now)
+            answering.approve_reply(db, reply.id, hold=hold, user=decides, at=self.now)
         event = db.scalars(
             select(CaseEvent).where(CaseEvent.reply_id == reply.id, CaseEvent.to_status.is_not(None))
         ).one()
@@ -295,8 +295,8 @@ class Play:
         id = self._under_way("queued", "uncertain")
         each = self.waiting[id]
         if each["state"] == "queued":
-            assert cases.reply_called(db, id, worker="w", at=self.now)
-        cases.reply_sent(db, id, external_id=f"r{id}", url=None, sent_at=self.now, actor="outbox", at=self.now)
+            assert answering.reply_called(db, id, worker="w", at=self.now)
+        answering.reply_sent(db, id, external_id=f"r{id}", url=None, sent_at=self.now, actor="outbox", at=self.now)
         each["state"] = "sent"
         if not each["private"]:
             diary = self.diaries[each["case"]]
@@ -307,13 +307,13 @@ class Play:
         id = self._under_way("queued")
         each = self.waiting[id]
         diary = self.diaries[each["case"]]
-        assert cases.reply_called(db, id, worker="w", at=self.now)
+        assert answering.reply_called(db, id, worker="w", at=self.now)
         if self.chance.random() < 0.5:
-            event: CaseEvent | None = cases.reply_failed(db, id, reason="r", error="e", actor="outbox", at=self.now)
+            event: CaseEvent | None = answering.reply_failed(db, id, reason="r", error="e", actor="outbox", at=self.now)
             each["state"] = "failed"
         else:
-            cases.reply_uncertain(db, id, error="e", lookup_at=None, actor="outbox", at=self.now)
-            event = cases.reply_in_doubt(db, id, actor="outbox", at=self.now)
+            answering.reply_uncertain(db, id, error="e", lookup_at=None, actor="outbox", at=self.now)
+            event = answering.reply_in_doubt(db, id, actor="outbox", at=self.now)
             each["state"] = "uncertain"
         if event is not None:
             diary.strike(id)
@@ -322,7 +322,7 @@ class Play:
 
     def cancels(self, db: Session) -> None:
         id = self._under_way("queued", held=True)
-        cases.cancel_reply(db, id, actor=self.who(db).email, at=self.now)
+        answering.cancel_reply(db, id, actor=self.who(db).email, at=self.now)
         self.waiting[id]["state"] = "cancelled"
         self.diaries[self.waiting[id]["case"]].strike(id)
         self.undo = None
@@ -341,7 +341,7 @@ class Play:
         number, diary, case = self.some(db)
         by, to, was = self.who(db), self.chance.choice(diary.said), case.status
         at = max(to.at, self.ago())
-        cases.answered_elsewhere(
+        answering.answered_elsewhere(
             db, number, to_mention_id=self.mentions[to.id], url=f"https://there.example/{next(self.ids)}",
             replied_at=at, user=by, at=self.now,
         )  # fmt: skip
@@ -359,7 +359,7 @@ class Play:
             return
         before = {one: gone.copy(), other: diary.copy()}
         unanswered = case.status in ("new", "open")
-        cases.merge(db, one, into=other, actor=self.who(db).email, at=self.now)
+        merging.merge(db, one, into=other, actor=self.who(db).email, at=self.now)
         gone.merged = True
         diary.said += gone.said
         diary.answers += gone.answers
@@ -385,7 +385,7 @@ class Play:
         above = select(Mention.external_id).where(Mention.in_reply_to == to.id)
         if db.scalars(above).all() or any(reply["to"] == to.id for reply in self.waiting.values()):
             return
-        made = cases.split(db, number, mention_id=self.mentions[to.id], actor=self.who(db).email, at=self.now)
+        made = merging.split(db, number, mention_id=self.mentions[to.id], actor=self.who(db).email, at=self.now)
         diary.said.remove(to)
         answers = [each for each in diary.answers if each.to == to.id]
         diary.answers = [each for each in diary.answers if each.to != to.id]
@@ -398,7 +398,7 @@ class Play:
         if self.undo is None:
             return
         event, before = self.undo
-        done = cases.undo(db, event, actor=self.who(db).email, at=self.now)
+        done = undoing.undo(db, event, actor=self.who(db).email, at=self.now)
         assert done.events and not done.kept, done
         self.diaries |= before
         self.undo = None
@@ -678,7 +678,7 @@ def test_of_few_answers_of_one_person_nothing_is_told_however_it_is_asked(house:
                 take(db, said(id, minutes=0), at=MORNING)
                 mention = db.scalars(select(Mention).where(Mention.external_id == id)).one()
                 assert mention.case_id is not None
-                cases.answered_elsewhere(
+                answering.answered_elsewhere(
                     db, mention.case_id, to_mention_id=mention.id, url=None, user=user(db, name),
                     replied_at=MORNING + (number + 1) * MINUTE, at=MORNING + timedelta(hours=1),
                 )  # fmt: skip
@@ -712,7 +712,7 @@ def test_a_line_of_a_person_is_kept_back_and_the_total_is_that_of_all(house: Hou
             take(db, said(id, minutes=0), at=MORNING)
             mention = db.scalars(select(Mention).where(Mention.external_id == id)).one()
             assert mention.case_id is not None
-            cases.answered_elsewhere(
+            answering.answered_elsewhere(
                 db, mention.case_id, to_mention_id=mention.id, url=None, user=user(db), replied_at=MORNING + MINUTE,
                 at=MORNING + MINUTE,
             )  # fmt: skip

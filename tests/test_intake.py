@@ -29,7 +29,7 @@ from models import (
     Then,
 )
 from tests.factories import MORNING, account, case_of, grouping, living_cases, ours, said, source, take, user
-from triage import cases, intake
+from triage import answering, cases, intake, merging
 
 
 def test_a_thread_of_others_is_one_case(database: Database) -> None:
@@ -220,8 +220,8 @@ def test_the_echo_of_an_answer_sent_from_here_is_that_answer(database: Database)
         (case,) = living_cases(db)
         mention = db.scalars(select(Mention)).one()
         reply = _queued(db, case.id, mention.id, eva, us.id)
-        assert cases.reply_called(db, reply.id, worker="w", at=MORNING)
-        cases.reply_sent(
+        assert answering.reply_called(db, reply.id, worker="w", at=MORNING)
+        answering.reply_sent(
             db, reply.id, external_id="r", url=None, sent_at=MORNING + timedelta(minutes=3), actor="t", at=MORNING
         )
         take(db, ours("r", to="a", text="the answer", minutes=3))
@@ -239,9 +239,9 @@ def test_an_answer_whose_fate_was_unknown_is_recognised_when_it_is_seen(database
         take(db, said("a", minutes=0), account_id=us.id)
         (case,) = living_cases(db)
         reply = _queued(db, case.id, db.scalars(select(Mention)).one().id, eva, us.id)
-        assert cases.reply_called(db, reply.id, worker="w", at=MORNING)
+        assert answering.reply_called(db, reply.id, worker="w", at=MORNING)
         if status == "uncertain":
-            cases.reply_uncertain(db, reply.id, error="cut", lookup_at=MORNING, actor="t", at=MORNING)
+            answering.reply_uncertain(db, reply.id, error="cut", lookup_at=MORNING, actor="t", at=MORNING)
         take(db, ours("other", to="a", text="something else", minutes=2))
         db.refresh(reply)
         assert reply.status == status
@@ -258,8 +258,8 @@ def test_an_answer_of_ours_is_known_by_its_id_where_the_network_tells_no_author(
         take(db, said("a"), account_id=us.id)
         (case,) = living_cases(db)
         reply = _queued(db, case.id, db.scalars(select(Mention)).one().id, eva, us.id)
-        assert cases.reply_called(db, reply.id, worker="w", at=MORNING)
-        cases.reply_sent(db, reply.id, external_id="r", url=None, sent_at=MORNING, actor="t", at=MORNING)
+        assert answering.reply_called(db, reply.id, worker="w", at=MORNING)
+        answering.reply_sent(db, reply.id, external_id="r", url=None, sent_at=MORNING, actor="t", at=MORNING)
         status = case.status
         take(db, said("r", None, to="a", minutes=3), account_id=us.id)
         assert grouping(db) == {frozenset("ar")}
@@ -268,7 +268,7 @@ def test_an_answer_of_ours_is_known_by_its_id_where_the_network_tells_no_author(
 
 
 def _queued(db, case_id, mention_id, eva, account_id) -> Reply:  # type: ignore[no-untyped-def]
-    return cases.reply(
+    return answering.reply(
         db, case_id, body="the answer", to_mention_id=mention_id, user=eva, then=Then.keep, private=False,
         hold=timedelta(0), idempotency_key=None, account_id=account_id, at=MORNING,
     )  # fmt: skip
@@ -368,7 +368,7 @@ def test_a_case_that_was_followed_reopened_and_absorbed_its_follower_leads_nowhe
         second = case_of(db, "b")
         assert second is not None
         cases.change_status(db, first.id, target=CaseStatus.open, actor="t", at=MORNING)
-        cases.merge(db, second, into=first.id, actor="t", at=MORNING)
+        merging.merge(db, second, into=first.id, actor="t", at=MORNING)
         cases.change_status(db, first.id, target=CaseStatus.resolved, actor="t", at=MORNING)
         cases.close(db, first.id, actor="t", at=MORNING)
         take(db, said("c", to="b"))
@@ -386,7 +386,7 @@ def test_what_is_unanswered_is_never_joined_to_a_closed_case(database: Database)
         take(db, ours("m", to="a", thread="a"))
         assert db.get_one(Case, case_of(db, "c")).status == "new"
         with pytest.raises(InvalidTransition, match="Reopen it first"):
-            cases.merge(db, case_of(db, "c") or 0, into=first.id, actor="t", at=MORNING)
+            merging.merge(db, case_of(db, "c") or 0, into=first.id, actor="t", at=MORNING)
 
 
 def test_context_of_a_closed_case_that_concerns_us_after_all_opens_a_new_one(database: Database) -> None:
@@ -447,7 +447,7 @@ def test_an_echo_hung_elsewhere_in_the_thread_is_still_ours(database: Database) 
         (case,) = living_cases(db)
         below = db.scalars(select(Mention).where(Mention.external_id == "b")).one()
         reply = _queued(db, case.id, below.id, eva, us.id)
-        assert cases.reply_called(db, reply.id, worker="w", at=MORNING)
+        assert answering.reply_called(db, reply.id, worker="w", at=MORNING)
         take(db, ours("r", to="a", text="the answer", minutes=3))  # hung under the top
         db.refresh(case)
         db.refresh(reply)
@@ -460,9 +460,9 @@ def test_an_echo_taken_for_another_is_absorbed_when_the_call_returns(database: D
         take(db, said("a", minutes=0), account_id=us.id)
         (case,) = living_cases(db)
         reply = _queued(db, case.id, db.scalars(select(Mention)).one().id, eva, us.id)
-        assert cases.reply_called(db, reply.id, worker="w", at=MORNING)
+        assert answering.reply_called(db, reply.id, worker="w", at=MORNING)
         take(db, ours("r", to="a", text="shortened by the network", minutes=3))
-        cases.reply_sent(
+        answering.reply_sent(
             db, reply.id, external_id="r", url=None, sent_at=MORNING + timedelta(minutes=3), actor="t", at=MORNING
         )
         db.refresh(case)
@@ -475,9 +475,9 @@ def test_what_a_person_found_there_is_not_counted_again_when_it_is_seen(database
         take(db, said("a", minutes=0), account_id=us.id)
         (case,) = living_cases(db)
         reply = _queued(db, case.id, db.scalars(select(Mention)).one().id, eva, us.id)
-        assert cases.reply_called(db, reply.id, worker="w", at=MORNING)
-        cases.reply_uncertain(db, reply.id, error="cut", lookup_at=None, actor="t", at=MORNING)
-        cases.confirm_sent(db, reply.id, url=None, actor="eva", at=MORNING)
+        assert answering.reply_called(db, reply.id, worker="w", at=MORNING)
+        answering.reply_uncertain(db, reply.id, error="cut", lookup_at=None, actor="t", at=MORNING)
+        answering.confirm_sent(db, reply.id, url=None, actor="eva", at=MORNING)
         take(db, ours("r", to="a", text="the answer", minutes=3))
         db.refresh(case)
         db.refresh(reply)

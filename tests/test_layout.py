@@ -165,6 +165,7 @@ def test_only_a_channels_own_files_and_the_registry_know_its_name() -> None:
 # -- the one door -----------------------------------------------------------------------------------------------------
 
 DOOR = Path("triage/cases.py")
+AT_THE_DOOR = {Path("triage/answering.py"), Path("triage/merging.py"), Path("triage/undoing.py")}
 
 
 def status_writes(text: str) -> list[int]:
@@ -224,6 +225,32 @@ def test_a_status_is_written_by_one_door_only() -> None:
     }
     assert not past, f"a status is written past {DOOR}: {past}"
     assert status_writes((ROOT / DOOR).read_text()), "the guard no longer sees how the door itself writes"
+
+
+def test_only_the_rooms_at_the_door_write_through_it() -> None:
+    """All others ask for an action by its name: what ``cases.write`` is given to write, it writes."""
+    known = {DOOR, *AT_THE_DOOR}
+    past = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in sources("sandbox", "bench", "migrations")
+        if path.relative_to(ROOT) not in known
+        for line in writes_through(path.read_text())
+    ]
+    assert not past, f"a case is written past the actions of {', '.join(map(str, sorted(known)))}: {past}"
+    for path in AT_THE_DOOR:
+        assert writes_through((ROOT / path).read_text()), f"{path} writes no case: it needs no leave"
+
+
+def writes_through(text: str) -> list[int]:
+    """Lines that use the door's own ``write`` or ``act``."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Attribute(value=ast.Name(id="cases"), attr="write" | "act"):
+                found.append(node.lineno)
+            case ast.ImportFrom(module="triage.cases", names=names) if {"write", "act"} & {each.name for each in names}:
+                found.append(node.lineno)
+    return found
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from errors import InvalidInput, InvalidTransition, NotFoundError
 from house import House, declare
 from models import Case, CaseEvent, CaseStatus, Mention, Notice, Promise, Reply, Team, Then
 from tests.factories import MORNING, case_of, ours, said, take, user
-from triage import cases, ledger, reactions, upkeep
+from triage import answering, cases, ledger, merging, reactions, upkeep
 
 # MORNING is Tuesday 24 November 2026, 09:00 in Stockholm.
 FRIDAY = datetime(2026, 11, 27, 14, 0, tzinfo=UTC)  # 15:00 there, when the office closes
@@ -45,7 +45,7 @@ def answer(database: Database, body: str, *, then: Then = Then.keep, at: datetim
     with database.transaction() as db:
         mention = db.scalars(select(Mention).where(Mention.external_id == "a")).one()
         assert mention.case_id is not None
-        reply = cases.reply(
+        reply = answering.reply(
             db, mention.case_id, body=body, to_mention_id=mention.id, user=user(db), then=then, private=False,
             hold=timedelta(minutes=1), idempotency_key=None, account_id=None, at=at,
         )  # fmt: skip
@@ -92,7 +92,7 @@ def test_what_we_promised_in_the_networks_own_app_counts_too(storby: Database) -
 def test_an_answer_that_never_went_out_promised_nothing(storby: Database) -> None:
     reply = answer(storby, "Vi lagar den på fredag.")
     with storby.transaction() as db:
-        cases.cancel_reply(db, reply, actor="eva@storby.example", at=MORNING)
+        answering.cancel_reply(db, reply, actor="eva@storby.example", at=MORNING)
     follow(storby)
     with storby.read() as db:
         assert the_promise(db).state == "dropped"
@@ -171,11 +171,11 @@ def test_promises_go_where_their_answer_goes(storby: Database) -> None:
         into, old = case_of(db, "z"), case_of(db, "a")
         assert into is not None
         assert old is not None
-        cases.merge(db, old, into=into, actor="eva@storby.example", at=MORNING)
+        merging.merge(db, old, into=into, actor="eva@storby.example", at=MORNING)
         assert the_promise(db).case_id == into
         assert db.get_one(Case, into).follow_up_at == BACK
         mention = db.scalars(select(Mention).where(Mention.external_id == "a")).one()
-        apart = cases.split(db, into, mention_id=mention.id, actor="eva@storby.example", at=MORNING)
+        apart = merging.split(db, into, mention_id=mention.id, actor="eva@storby.example", at=MORNING)
         assert the_promise(db).case_id == apart.id
         assert db.scalars(select(Reply)).one().case_id == apart.id
 
@@ -226,17 +226,17 @@ def test_split_off_a_promise_still_brings_its_case_back(storby: Database) -> Non
         number = case_of(db, "a")
         assert number is not None
         top = db.scalars(select(Mention).where(Mention.external_id == "b")).one()
-        apart = cases.split(db, number, mention_id=top.id, actor="eva@storby.example", at=MORNING)
+        apart = merging.split(db, number, mention_id=top.id, actor="eva@storby.example", at=MORNING)
         assert (db.get_one(Case, number).follow_up_at, apart.follow_up_at) == (BACK, None)
     with storby.transaction() as db:
-        cases.merge(db, apart.id, into=number, actor="eva@storby.example", at=MORNING)
+        merging.merge(db, apart.id, into=number, actor="eva@storby.example", at=MORNING)
         mention = db.scalars(select(Mention).where(Mention.external_id == "a")).one()
         assert mention.case_id == number
         mention.in_reply_to = None
     with storby.transaction() as db:
         top = db.scalars(select(Mention).where(Mention.external_id == "b")).one()
         top.in_reply_to = None  # so that the one with the promise can go alone
-        again = cases.split(db, number, mention_id=mention.id, actor="eva@storby.example", at=MORNING)
+        again = merging.split(db, number, mention_id=mention.id, actor="eva@storby.example", at=MORNING)
         assert (db.get_one(Case, number).follow_up_at, again.follow_up_at) == (None, BACK)
 
 
@@ -244,12 +244,12 @@ def test_what_is_sent_after_all_promises_after_all(storby: Database) -> None:
     reply = answer(storby, "Vi lagar den på fredag.")
     with storby.transaction() as db:
         db.get_one(Reply, reply).status = "queued"
-        cases.reply_called(db, reply, worker="w", at=MORNING + timedelta(minutes=1))
-        cases.reply_failed(db, reply, reason="gone", error="no", actor="outbox", at=MORNING)
+        answering.reply_called(db, reply, worker="w", at=MORNING + timedelta(minutes=1))
+        answering.reply_failed(db, reply, reason="gone", error="no", actor="outbox", at=MORNING)
     follow(storby)
     with storby.transaction() as db:
         assert [promise.state for promise in db.scalars(select(Promise))] == ["dropped"]
-        cases.send_again(db, reply, actor="eva@storby.example", at=MORNING)
+        answering.send_again(db, reply, actor="eva@storby.example", at=MORNING)
     follow(storby)
     with storby.read() as db:
         assert [promise.state for promise in db.scalars(select(Promise).order_by(Promise.id))] == [
@@ -264,11 +264,11 @@ def test_a_promise_goes_where_its_answer_has_gone(storby: Database) -> None:
         mention = db.scalars(select(Mention).where(Mention.external_id == "a")).one()
         first, other = mention.case_id, case_of(db, "b")
         assert first is not None and other is not None
-        cases.reply(
+        answering.reply(
             db, first, body="Vi lagar den på fredag.", to_mention_id=mention.id, user=user(db), then=Then.keep,
             private=False, hold=timedelta(minutes=1), idempotency_key=None, account_id=None, at=MORNING,
         )  # fmt: skip
-        cases.merge(db, first, into=other, actor="eva@storby.example", at=MORNING)
+        merging.merge(db, first, into=other, actor="eva@storby.example", at=MORNING)
     follow(storby)
     with storby.read() as db:
         assert the_promise(db).case_id == other, "the promise stays behind in a case that nobody opens again"

@@ -13,7 +13,7 @@ from house import House
 from models import Draft, Note, User
 from tests import screens
 from tests.conftest import FakeClock
-from triage import cases, drafts
+from triage import cases, drafts, merging
 
 pytestmark = [pytest.mark.screens, pytest.mark.one_database]
 Browser = Callable[[str], FlaskClient]
@@ -80,7 +80,7 @@ def merged(storby: House, clock: FakeClock) -> tuple[int, int]:
         anna = db.scalars(select(User).where(User.email == ANNA)).one()
         for kind in drafts.KINDS:
             drafts.keep(db, cases.get(db, into), kind, body="Since yesterday", user=anna, version=0, at=clock())
-        cases.merge(db, gone, into=into, actor="mats@storby.example", at=clock())
+        merging.merge(db, gone, into=into, actor="mats@storby.example", at=clock())
     return gone, into
 
 

@@ -18,7 +18,7 @@ from models import Mention, Reply, Then
 from replies.outbox import Outbox
 from sandbox.base import Fault
 from tests.town import Town, town
-from triage import cases
+from triage import answering
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_what_is_not_found_stays_with_a_person(storby: Town, asked: str) -> None
     assert (found.status, found.next_lookup_at) == ("uncertain", None)
     assert storby.seen_outside() == []
     with storby.house.database.transaction() as db:
-        cases.send_again(db, reply, actor="eva@storby.example", at=storby.at)
+        answering.send_again(db, reply, actor="eva@storby.example", at=storby.at)
     assert storby.send()[0].status == "sent"
     assert storby.seen_outside() == ["Ja"]
 
@@ -142,7 +142,7 @@ def test_a_person_who_has_looked_says_it_is_there(storby: Town, asked: str) -> N
     storby.forward(seconds=11)
     storby.send()
     with storby.house.database.transaction() as db:
-        cases.confirm_sent(db, reply, url="https://x.com/storby/status/1", actor="eva@storby.example", at=storby.at)
+        answering.confirm_sent(db, reply, url="https://x.com/storby/status/1", actor="eva@storby.example", at=storby.at)
     assert storby.reply(reply).status == "sent"
     assert storby.case(asked).first_response_at == storby.reply(reply).called_at
     assert storby.send() == []
@@ -230,7 +230,7 @@ def test_a_call_whose_worker_died_becomes_uncertain_and_only_then(storby: Town, 
     with Outbox(storby.house, storby.now) as living:
         with storby.house.database.transaction() as db:
             db.execute(update(Reply).values(status="queued", not_before=storby.at))
-            cases.reply_called(db, reply, worker=living.name, at=storby.at)
+            answering.reply_called(db, reply, worker=living.name, at=storby.at)
         storby.send()
         assert storby.reply(reply).status == "calling"
     storby.send()  # another worker, after the first is gone
@@ -315,7 +315,7 @@ def test_its_own_worker_finds_what_it_left_calling(storby: Town, asked: str, mon
             def locked(*_: object, **__: object) -> None:
                 raise OperationalError("UPDATE", {}, Exception("database is locked"))
 
-            patched.setattr("triage.cases.reply_sent", locked)
+            patched.setattr("triage.answering.reply_sent", locked)
             assert outbox.run() == []
         assert storby.reply(reply).status == "calling"
         assert [delivered.status for delivered in outbox.run()] == ["sent"]

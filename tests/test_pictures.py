@@ -24,7 +24,7 @@ from sandbox.base import Fault
 from tests.factories import user
 from tests.test_imports import facebook_town
 from tests.town import Town, town
-from triage import cases
+from triage import answering, merging
 
 HERE = b"59.3293 N 18.0686 E"  # what must not leave the house
 
@@ -225,7 +225,7 @@ def test_where_the_upload_fails_nothing_is_out_and_that_is_certain(storby: Town,
     assert storby.seen_outside() == []
     if fault is Fault.unauthorized:
         with storby.house.database.transaction() as db:
-            cases.send_again(db, reply, actor="eva@storby.example", at=storby.at)
+            answering.send_again(db, reply, actor="eva@storby.example", at=storby.at)
     storby.forward(hours=1)
     storby.send()
     sent = storby.reply(reply)
@@ -250,7 +250,7 @@ def test_undone_they_are_in_the_draft_again_and_go_with_the_next(storby: Town) -
     picture = add(storby, number, jpeg(), "En plogbil")
     reply = storby.answer(post, "Så här:", picture_ids=[picture])
     with storby.house.database.transaction() as db:
-        cases.cancel_reply(db, reply, queued=True, actor="eva@storby.example", at=storby.at)
+        answering.cancel_reply(db, reply, queued=True, actor="eva@storby.example", at=storby.at)
     with storby.house.database.read() as db:
         assert [each.id for each in pictures.of_draft(db, number, user(db).id)] == [picture]
     storby.answer(post, "Nej, så här:", picture_ids=[picture])
@@ -308,7 +308,7 @@ def test_they_follow_a_merged_case(storby: Town) -> None:
     _, other = asked(storby)
     picture = add(storby, one, jpeg(), "En plogbil")
     with storby.house.database.transaction() as db:
-        cases.merge(db, one, into=other, actor="eva@storby.example", at=storby.at)
+        merging.merge(db, one, into=other, actor="eva@storby.example", at=storby.at)
     with storby.house.database.read() as db:
         assert db.get_one(Picture, picture).case_id == other
 

@@ -18,7 +18,7 @@ from settings import Calendar, Sla
 from tests.conftest import FakeClock
 from tests.factories import MORNING, case_of, said, take
 from tests.test_report_stories import answer, come
-from triage import cases, policy, reactions, samples
+from triage import cases, merging, policy, reactions, samples
 from web import report_case
 
 pytestmark = [pytest.mark.screens, pytest.mark.one_database]
@@ -147,7 +147,7 @@ def test_a_case_that_has_no_figures_says_why(storby: House, browser: Browser, cl
         spam, old, one, other = (come(db, id, n) for n, id in enumerate("abcd"))
         cases.change_status(db, spam, target=CaseStatus.ignored, actor="t", at=MORNING)
         db.execute(update(Case).where(Case.id == old).values(imported=True))
-        cases.merge(db, one, into=other, actor="t", at=MORNING)
+        merging.merge(db, one, into=other, actor="t", at=MORNING)
     clock.at = MORNING + timedelta(hours=5)
     client = browser(ANNA)
     assert "This case was ignored: it has no response times" in page(client, spam)

@@ -21,7 +21,7 @@ from tests import mailserver, screens
 from tests.factories import user
 from tests.mailserver import DROP, HANG, MailServer
 from tests.test_mail import FROM, body
-from triage import cases
+from triage import answering, cases
 from web import create_app
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
@@ -142,7 +142,7 @@ def test_the_median_is_left_out_where_it_may_be_one_persons(
             later = TUESDAY + timedelta(minutes=90)
             said_in = db.scalars(select(Mention.id).where(Mention.case_id == number)).one()
             by: dict[str, Any] = {"user": user(db, "anna"), "replied_at": later, "at": later}
-            cases.answered_elsewhere(db, number, to_mention_id=said_in, url=None, **by)
+            answering.answered_elsewhere(db, number, to_mention_id=said_in, url=None, **by)
     mail.deliver(house, at(MONDAY))
     assert ("* Time to the first answer, median: 1 hr 30 min" in body(server.letters[0])) == told
     assert f"* First answers: {answers} (0)" in body(server.letters[0])

@@ -26,7 +26,7 @@ from reports.figures import Asked, By
 from reports.pdf import Bars, Block, Paper
 from reports.tables import Unit, Value
 from tests.conftest import FakeClock
-from triage import cases
+from triage import answering, cases
 from web import i18n, report_pdf, report_words
 
 pytestmark = [pytest.mark.screens, pytest.mark.one_database]
@@ -174,7 +174,7 @@ def mats(browser: Callable[..., FlaskClient], storby: House, clock: FakeClock) -
             said = db.scalars(select(Mention.id).where(Mention.case_id == number).order_by(Mention.id)).first()
             assert said is not None
             by: dict[str, Any] = {"user": anna, "replied_at": clock(), "at": clock()}
-            cases.answered_elsewhere(db, number, to_mention_id=said, url=None, **by)
+            answering.answered_elsewhere(db, number, to_mention_id=said, url=None, **by)
         cases.classify(db, 1, tags=["❄ #snö $1"], actor="test", at=clock())
     clock.forward(hours=1)
     return browser("mats@storby.example")

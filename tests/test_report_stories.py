@@ -19,7 +19,7 @@ from reports.figures import Asked
 from reports.stories import Stories, Told, stories
 from tests.conftest import FakeClock
 from tests.factories import MORNING, case_of, said, take, user
-from triage import cases, storyteller
+from triage import answering, cases, storyteller
 from web import create_app, report_stories
 from web.access import look_as
 
@@ -55,12 +55,12 @@ def answer(db: Session, number: int, minutes: float, body: str = "Vi plogar nu."
     """An answer that is out."""
     at = MORNING + timedelta(minutes=minutes)
     mention = db.scalars(select(Mention.id).where(Mention.case_id == number).limit(1)).one()
-    reply = cases.reply(
+    reply = answering.reply(
         db, number, body=body, to_mention_id=mention, user=user(db), then=Then.resolve, private=private,
         hold=timedelta(), idempotency_key=None, account_id=None, at=at,
     )  # fmt: skip
-    cases.reply_called(db, reply.id, worker="w", at=at)
-    cases.reply_sent(db, reply.id, external_id=f"r{reply.id}", url=None, sent_at=at, actor="outbox", at=at)
+    answering.reply_called(db, reply.id, worker="w", at=at)
+    answering.reply_sent(db, reply.id, external_id=f"r{reply.id}", url=None, sent_at=at, actor="outbox", at=at)
     return reply.id
 
 

@@ -16,7 +16,7 @@ from models import CaseEvent, LoginSession, Note, Notice, Role, Team, TeamMember
 from replies import outbox
 from tests.factories import user
 from tests.town import Town, town
-from triage import cases, reactions
+from triage import answering, cases, reactions
 from web import create_app, login
 from web.api import tokens
 
@@ -44,7 +44,7 @@ def approve(storby: Town, reply_id: int, name: str = "bo", **more: Any) -> None:
 
 def give_back(storby: Town, reply_id: int, comment: str, name: str = "bo") -> None:
     with storby.house.database.transaction() as db:
-        cases.return_reply(db, reply_id, comment=comment, user=user(db, name), at=storby.at)
+        answering.return_reply(db, reply_id, comment=comment, user=user(db, name), at=storby.at)
 
 
 def actions(storby: Town, number: int) -> list[str]:
@@ -111,7 +111,7 @@ def test_it_can_be_withdrawn_and_leaves_no_trace_on_the_status(storby: Town, ask
         approve(storby, reply)
     assert storby.reply(reply).status == status
     with storby.house.database.transaction() as db:
-        cases.cancel_reply(db, reply, actor="eva@storby.example", at=storby.at)
+        answering.cancel_reply(db, reply, actor="eva@storby.example", at=storby.at)
     assert (storby.reply(reply).status, storby.case(asked).status) == ("cancelled", "new")
     storby.forward(minutes=1)
     assert storby.send() == []

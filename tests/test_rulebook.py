@@ -23,7 +23,7 @@ from models import Case, CaseEvent, CaseStatus, Mention, Notice, PendingReaction
 from settings import RuleSettings
 from tests.conftest import config
 from tests.factories import MORNING, case_of, said, take, user
-from triage import cases, reactions, rehearsal, upkeep
+from triage import answering, cases, reactions, rehearsal, upkeep
 
 OFFICE = {"name": "office", "timezone": "Europe/Stockholm", "hours": {"mon-fri": ["08:00-17:00"]}}
 TEAMS = [{"name": "Gata", "members": ["eva@storby.example"], "routing": "round_robin"}, {"name": "Vatten"}]
@@ -261,12 +261,12 @@ def answer(house: House, number: int, hours: float) -> None:
     at = MORNING + timedelta(hours=hours)
     with house.database.transaction() as db:
         mention = db.scalars(select(Mention.id).where(Mention.case_id == number).limit(1)).one()
-        reply = cases.reply(
+        reply = answering.reply(
             db, number, body="Ja", to_mention_id=mention, user=user(db), then=Then.keep, private=False,
             hold=timedelta(), idempotency_key=None, account_id=None, at=at,
         )  # fmt: skip
-        cases.reply_called(db, reply.id, worker="w", at=at)
-        cases.reply_sent(db, reply.id, external_id=f"r{hours}", url=None, sent_at=at, actor="outbox", at=at)
+        answering.reply_called(db, reply.id, worker="w", at=at)
+        answering.reply_sent(db, reply.id, external_id=f"r{hours}", url=None, sent_at=at, actor="outbox", at=at)
     follow(house.database, at)
 
 

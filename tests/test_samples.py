@@ -35,7 +35,7 @@ from settings import Calendar, Sla, TeamSettings
 from tests.factories import MORNING, case_of, ours, said, take, user
 from tests.postgres import PostgreSQL
 from tests.slow_figures import wall
-from triage import cases, policy, reactions, samples
+from triage import answering, cases, policy, reactions, samples
 from triage.measures import Measure
 
 OFFICE = {"name": "office", "timezone": "Europe/Stockholm", "hours": {"mon-fri": ["08:00-12:00", "13:00-17:00"]}}
@@ -81,7 +81,7 @@ def answered(house: House, id: str, at: datetime) -> None:
     with house.database.transaction() as db:
         mention = db.scalars(select(Mention).where(Mention.external_id == id)).one()
         assert mention.case_id is not None
-        cases.answered_elsewhere(
+        answering.answered_elsewhere(
             db, mention.case_id, to_mention_id=mention.id, url=None, replied_at=at, user=user(db), at=at
         )
 

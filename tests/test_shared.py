@@ -19,7 +19,7 @@ from money import spend
 from replies import shared
 from tests.factories import MORNING, case_of, ours, said, take, user
 from tests.screens import ACCOUNTS
-from triage import cases
+from triage import answering, cases
 
 X = "twitter"
 PACE = channels.capabilities(X).pace
@@ -225,8 +225,8 @@ def test_stopped_in_the_middle_undoes_what_has_not_left(storby: House) -> None:
         one = replies(db)[0]
         one.status = "queued"
         db.flush()
-        cases.reply_called(db, one.id, worker="w", at=one.not_before or MORNING)
-        cases.reply_sent(db, one.id, external_id="r", url=None, sent_at=MORNING, actor="outbox", at=MORNING)
+        answering.reply_called(db, one.id, worker="w", at=one.not_before or MORNING)
+        answering.reply_sent(db, one.id, external_id="r", url=None, sent_at=MORNING, actor="outbox", at=MORNING)
     with storby.database.transaction() as db:
         assert shared.stop(db, number, actor="eva@storby.example", at=MORNING) == 2
     with storby.database.read() as db:

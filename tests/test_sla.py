@@ -13,7 +13,7 @@ from house import House, declare
 from models import Case, CaseEvent, CaseStatus, Team, Then
 from settings import Calendar, Sla
 from tests.factories import MORNING, case_of, said, take, user
-from triage import cases, policy, reactions, sla, targets, upkeep
+from triage import answering, cases, policy, reactions, sla, targets, upkeep
 
 OFFICE = {
     "name": "office",
@@ -181,12 +181,12 @@ def test_an_answer_in_time_ends_it(make_house: Callable[..., House]) -> None:
     at = MORNING + timedelta(hours=1)
     with house.database.transaction() as db:
         mention = db.get_one(Case, number)
-        reply = cases.reply(
+        reply = answering.reply(
             db, number, body="Klockan nio.", to_mention_id=_first_mention(db, mention), user=user(db), then=Then.keep,
             private=False, hold=timedelta(), idempotency_key=None, account_id=None, at=at,
         )  # fmt: skip
-        cases.reply_called(db, reply.id, worker="w", at=at)
-        cases.reply_sent(db, reply.id, external_id="r", url=None, sent_at=at, actor="outbox", at=at)
+        answering.reply_called(db, reply.id, worker="w", at=at)
+        answering.reply_sent(db, reply.id, external_id="r", url=None, sent_at=at, actor="outbox", at=at)
     follow(house.database, at)
     with house.database.read() as db:
         case = db.get_one(Case, number)

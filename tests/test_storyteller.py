@@ -25,7 +25,7 @@ from models import (
     TeamMember,
 )
 from tests.factories import MORNING, case_of, ours, said, take, user
-from triage import cases, reactions, story_alarm, story_memory, storycraft, storyteller, upkeep
+from triage import cases, merging, reactions, story_alarm, story_memory, storycraft, storyteller, upkeep
 
 SNOW = "Oplogat på hela Björkdalsvägen, tredje snöfallet i rad"
 ICE = "Det forsar vatten ur gatan vid Sågverksgränd, hela korsningen är översvämmad"
@@ -159,13 +159,13 @@ def test_cases_that_are_merged_or_split_keep_to_one_story(database: Database) ->
         one, two = case_of(db, "1"), case_of(db, "4")
         assert one is not None
         assert two is not None
-        cases.merge(db, two, into=one, actor="eva@storby.example", at=MORNING + timedelta(hours=1))
+        merging.merge(db, two, into=one, actor="eva@storby.example", at=MORNING + timedelta(hours=1))
     react(database)
     check(database)
     assert grouping(database) == {frozenset("1234")}, "what is left of the other is no story any more"
     with database.transaction() as db:
         four = db.scalars(select(Mention.id).where(Mention.external_id == "4")).one()
-        cases.split(db, one, mention_id=four, actor="eva@storby.example", at=MORNING + timedelta(hours=2))
+        merging.split(db, one, mention_id=four, actor="eva@storby.example", at=MORNING + timedelta(hours=2))
     react(database)
     check(database)
     assert grouping(database) == {frozenset("1234")}

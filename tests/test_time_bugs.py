@@ -15,7 +15,7 @@ from models import Case, CaseEvent, CaseStatus, Mention, Sample
 from reports.figures import Asked, By, Clock, Timing, report
 from tests.factories import MORNING, case_of, said, take, user
 from tests.slow_figures import STOCKHOLM, wall
-from triage import cases, reactions, samples, snoozing, upkeep
+from triage import answering, cases, reactions, samples, snoozing, upkeep
 from triage.measures import How, Measure
 
 # What a clock says does not hang on the kind of database; that both count the same is test_figures' to show.
@@ -41,7 +41,7 @@ def asked_and_answered(made: House, id: str, asked: datetime, answered: datetime
         number = case_of(db, id)
         assert number is not None
         mention = db.scalars(select(Mention.id).where(Mention.external_id == id)).one()
-        cases.answered_elsewhere(
+        answering.answered_elsewhere(
             db,
             number,
             to_mention_id=mention,
@@ -282,7 +282,7 @@ def test_opened_again_after_time_alone_had_closed_it(make_house: Make) -> None:
         )
         mention = db.scalars(select(Mention.id)).one()
         at = start + timedelta(days=16, hours=1)
-        cases.answered_elsewhere(db, number, to_mention_id=mention, url=None, replied_at=at, user=user(db), at=at)
+        answering.answered_elsewhere(db, number, to_mention_id=mention, url=None, replied_at=at, user=user(db), at=at)
     measured(made, at)
     assert timing(made, start, days=30).median_s == 3600
     with made.database.read() as db:

@@ -28,7 +28,7 @@ from models import (
 )
 from tests import screens
 from tests.conftest import FakeClock
-from triage import cases, notices
+from triage import cases, merging, notices
 from web import create_app, queries
 from web.api import tokens
 from web.login import new_user
@@ -132,7 +132,7 @@ def test_whatever_the_route_a_change_of_it_is_refused_and_giving_it_away_is_not(
         for act in (
             lambda db: cases.classify(db, number, tags=["x"], actor=anna.email, at=clock()),
             lambda db: cases.assign_team(db, number, team=None, actor=anna.email, at=clock()),
-            lambda db: cases.merge(db, other, into=number, actor=anna.email, at=clock()),
+            lambda db: merging.merge(db, other, into=number, actor=anna.email, at=clock()),
         ):
             with pytest.raises(NotFoundError), storby.database.transaction() as db:
                 act(db)

@@ -34,7 +34,7 @@ from models import (
 from sandbox.base import serving
 from tests import screens
 from tests.conftest import FakeClock
-from triage import cases, dispatch, reactions, targets
+from triage import answering, cases, dispatch, reactions, targets
 from triage.states import Action
 from web import STATIC, create_app, labels, panes
 from web.i18n import LANGUAGES, catalogue
@@ -611,7 +611,9 @@ def test_a_case_with_a_failed_answer_stands_on_top(anna: FlaskClient, storby: Ho
     answer(anna, blog)
     with storby.database.transaction() as db:
         db.execute(update(Reply).values(status=ReplyStatus.calling))
-        cases.reply_failed(db, replies(storby)[0].id, reason="auth_expired", error="401", actor="outbox", at=clock())
+        answering.reply_failed(
+            db, replies(storby)[0].id, reason="auth_expired", error="401", actor="outbox", at=clock()
+        )
     page = text_of(anna.get("/"))
     assert numbers(page)[0] == blog
     assert "Answer not sent" in page
@@ -737,7 +739,7 @@ def test_an_uncertain_answer_asks_a_person_and_takes_either_word(
         reply = replies(storby)[-1]
         with storby.database.transaction() as db:
             db.execute(update(Reply).where(Reply.id == reply.id).values(status=ReplyStatus.calling))
-            cases.reply_uncertain(db, reply.id, error="cut", lookup_at=None, actor="outbox", at=clock())
+            answering.reply_uncertain(db, reply.id, error="cut", lookup_at=None, actor="outbox", at=clock())
         page = text_of(anna.get(f"/cases/{number}"))
         assert "We do not know whether this was posted." in page
         assert "Look on x.com" in page

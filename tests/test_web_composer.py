@@ -22,7 +22,7 @@ from sandbox.facebook import Graph
 from settings import CannedReply
 from tests import screens
 from tests.conftest import FakeClock
-from triage import cases, policy
+from triage import merging, policy
 from web import create_app, labels
 
 pytestmark = [pytest.mark.screens, pytest.mark.one_database]
@@ -171,7 +171,7 @@ def test_what_is_typed_after_a_merge_lands_where_work_goes_on(anna: Anna, clock:
     other = screens.case_of(anna.house, "1004").id
     version = anna.keep("Om strømmen").json["version"]
     with anna.house.database.transaction() as db:
-        cases.merge(db, anna.number, into=other, actor="mats@storby.example", at=clock())
+        merging.merge(db, anna.number, into=other, actor="mats@storby.example", at=clock())
     later = anna.keep("Om strømmen igjen", version)
     assert (later.status_code, later.json["case"]) == (200, other)
     assert area(anna.page(f"/cases/{other}")) == "Om strømmen igjen"

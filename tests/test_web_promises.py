@@ -12,7 +12,7 @@ from sqlalchemy import select
 from house import House
 from models import Mention, Promise, Then, User
 from tests.conftest import FakeClock
-from triage import cases, reactions
+from triage import answering, reactions
 
 pytestmark = [pytest.mark.screens, pytest.mark.one_database]
 
@@ -27,7 +27,7 @@ def promised(house: House, clock: FakeClock, body: str = "Vi lagar det på freda
         assert mention is not None
         assert mention.case_id is not None
         user = db.scalars(select(User).where(User.email == f"{who}@storby.example")).one()
-        cases.reply(
+        answering.reply(
             db, mention.case_id, body=body, to_mention_id=mention.id, user=user, then=Then.keep, private=False,
             hold=timedelta(), idempotency_key=None, account_id=None, at=clock(),
         )  # fmt: skip

@@ -20,7 +20,7 @@ from tests.conftest import FakeClock
 from tests.factories import user
 from tests.screens import collect, mention
 from tests.test_api import Api
-from triage import cases
+from triage import answering, cases
 from web import create_app
 from web.api import tokens
 
@@ -161,7 +161,7 @@ def test_only_what_was_looked_at_is_sent(storby: House, browser: Browser, snow: 
 
     with storby.database.transaction() as db:  # somebody answers between looking and sending
         asked = db.scalars(select(Mention).where(Mention.case_id == numbers(storby)[0])).one()
-        cases.reply(
+        answering.reply(
             db, numbers(storby)[0], body="Vi kommer", to_mention_id=asked.id, user=user(db), then=Then.keep,
             private=False, hold=timedelta(), idempotency_key=None, account_id=None, at=clock(),
         )  # fmt: skip

@@ -4,7 +4,7 @@
         cases.assign(db, number, assignee=anna, actor=user.email, at=at)
 
 Every event the person wrote in the block belongs to the batch. ``undo`` takes them back, the last one first, each by
-``triage.cases.undo``; large batches a part at a time, so that nobody waits long for the database.
+``triage.undoing.undo``; large batches a part at a time, so that nobody waits long for the database.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from errors import NotFoundError
 from models import Batch, BatchEvent, CaseEvent, User
-from triage import cases
+from triage import cases, undoing
 
 
 @dataclass
@@ -100,7 +100,7 @@ def undo(db: Session, batch_id: int, user: User, at: datetime, *, at_most: int |
     changed: set[int] = set()
     kept: dict[tuple[int, str], None] = {}
     for event_id, case_id in now:
-        done = cases.undo(db, event_id, actor=user.email, at=at)
+        done = undoing.undo(db, event_id, actor=user.email, at=at)
         changed |= {event.case_id for event in done.events}
         kept |= dict.fromkeys((case_id, name) for name in done.kept)
     left = len(todo) - len(now)

@@ -39,7 +39,7 @@ from models import (
     SetAsideItem,
     Source,
 )
-from triage import cases, school, subject, watch
+from triage import answering, cases, merging, school, subject, watch
 
 log = logging.getLogger("gensvar.intake")
 
@@ -516,7 +516,7 @@ class _Intake:
             if reply.status == ReplyStatus.sent and reply.external_id is None:
                 reply.external_id, reply.url = mention.external_id, mention.url
             self.db.flush()
-            cases.reply_sent(
+            answering.reply_sent(
                 self.db,
                 reply.id,
                 external_id=mention.external_id,
@@ -531,7 +531,7 @@ class _Intake:
     def _answered(self, mention: Mention, case_id: int, parent: Mention | None) -> None:
         known = parent is not None and parent.case_id is not None
         case = cases.get(self.db, case_id) if known else self._goes_on_in(case_id)
-        cases.reply_seen(
+        answering.reply_seen(
             self.db,
             case.id,
             mention,
@@ -609,7 +609,7 @@ class _Intake:
             return  # put apart by a person, or one of them history: stays as it is
         if CaseStatus.closed in (case.status, target.status) and not case.imported:
             return  # closed by a person or by age
-        cases.merge(self.db, case.id, into=target.id, actor=ACTOR, at=self.at)
+        merging.merge(self.db, case.id, into=target.id, actor=ACTOR, at=self.at)
 
     # -- set aside, deleted -------------------------------------------------------------------------------------
 

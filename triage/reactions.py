@@ -31,6 +31,7 @@ from triage import (
     story_memory,
     storyteller,
     targets,
+    undoing,
 )
 from triage.cases import Following
 from triage.states import Action
@@ -205,7 +206,7 @@ def _tell_followers(db: Session, event: CaseEvent, at: datetime) -> None:
 REACTIONS: Mapping[str, tuple[Reaction, ...]] = {
     "opened": (storyteller.tell, _sort_in),  # stories first: they lock many cases, and nothing is locked yet
     "classify": (school.learn,),
-    cases.UNDO: (_take_back,),
+    undoing.UNDO: (_take_back,),
     "note": (_tell_named, _tell_followers),
     Action.take: (_tell_assignee,),
     Action.author_wrote: (storyteller.tell, _tell_assignee, _tell_followers),

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from errors import InvalidInput
 from models import Case, CaseLink, CaseStatus, CaseTag, Kind, Priority, Role, Team, User
-from triage import cases, policy, snoozing
+from triage import cases, merging, policy, snoozing
 from triage.cases import Following
 from triage.snoozing import Preset
 from web import labels
@@ -74,17 +74,17 @@ def _snooze(db: Session, number: int, value: str, me: User, at: datetime) -> Non
 def _merge(db: Session, number: int, value: str, me: User, at: datetime) -> None:
     into = _number(value)
     if number != into and get_case(db, number).merged_into_id != into:
-        cases.merge(db, number, into=get_case(db, into).id, actor=me.email, at=at)
+        merging.merge(db, number, into=get_case(db, into).id, actor=me.email, at=at)
 
 
 def _link(db: Session, number: int, value: str, me: User, at: datetime) -> None:
     other = _number(value)
     if other != number:
-        cases.link(db, number, other=get_case(db, other).id, actor=me.email, at=at)
+        merging.link(db, number, other=get_case(db, other).id, actor=me.email, at=at)
 
 
 def _unlink(db: Session, number: int, value: str, me: User, at: datetime) -> None:
-    cases.link(db, number, other=get_case(db, _number(value)).id, linked=False, actor=me.email, at=at)
+    merging.link(db, number, other=get_case(db, _number(value)).id, linked=False, actor=me.email, at=at)
 
 
 def _follow(db: Session, number: int, value: str, me: User, at: datetime) -> None:

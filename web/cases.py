@@ -32,7 +32,7 @@ from models import (
     User,
 )
 from replies import outbox
-from triage import cases, drafts, policy, states
+from triage import answering, cases, drafts, policy, states
 from web import acts, enclosed, judgements, labels, panes, people, promises, review, rows, shared, stories, targets
 from web import composer as composing
 from web.acts import local_time
@@ -315,7 +315,7 @@ def cancel(number: int, reply_id: int) -> BaseResponse | Response:
     try:
         with house().database.transaction() as db:
             undone = _reply_of(db, number, reply_id)
-            cases.cancel_reply(db, reply_id, actor=user().email, at=now())
+            answering.cancel_reply(db, reply_id, actor=user().email, at=now())
             where: dict[str, Any] = {"to_mention_id": undone.to_mention_id, "private": undone.private}
             drafts.add(db, cases.get(db, number), "reply", body=undone.body, user=user(), at=now(), **where)
     except (InvalidTransition, StaleCase):
@@ -336,7 +336,7 @@ def there(number: int, reply_id: int) -> BaseResponse | Response:
     with house().database.transaction() as db:
         if _reply_of(db, number, reply_id).status == ReplyStatus.sent:
             return back(number, f"reply-{reply_id}")
-        cases.confirm_sent(db, reply_id, url=url, actor=user().email, at=now())
+        answering.confirm_sent(db, reply_id, url=url, actor=user().email, at=now())
     return back(number, f"reply-{reply_id}")
 
 
@@ -346,7 +346,7 @@ def again(number: int, reply_id: int) -> BaseResponse | Response:
     with house().database.transaction() as db:
         if _reply_of(db, number, reply_id).status not in (ReplyStatus.failed, ReplyStatus.uncertain):
             return back(number, f"reply-{reply_id}")
-        cases.send_again(db, reply_id, actor=user().email, at=now())
+        answering.send_again(db, reply_id, actor=user().email, at=now())
     return back(number, f"reply-{reply_id}")
 
 
@@ -377,7 +377,7 @@ def answered(number: int) -> BaseResponse | Response:
             Reply.created_at > now() - TWICE,
         )
         if db.scalar(told) is None:  # else the form was sent twice
-            cases.answered_elsewhere(
+            answering.answered_elsewhere(
                 db, number, to_mention_id=to_mention, url=url, replied_at=at, user=user(), at=now()
             )
     return back(number, "end")

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from errors import InvalidInput, InvalidTransition, StaleCase
 from models import Case, CaseEvent, Mention, Note, Reply, ReplyStatus, Role, User
 from replies import outbox
-from triage import cases
+from triage import answering, cases
 from triage.states import Action
 from web.context import house, is_at_least, now, user, whole_number
 from web.i18n import gettext as _
@@ -121,7 +121,7 @@ def give_back(number: int, reply_id: int) -> BaseResponse:
         with house().database.transaction() as db:
             _check(db, number, reply_id)
             me = db.get_one(User, user().id)
-            cases.return_reply(db, reply_id, comment=comment, user=me, at=now())
+            answering.return_reply(db, reply_id, comment=comment, user=me, at=now())
     except InvalidTransition:
         flash(_("The answer no longer waits for you: somebody else was first, or it was withdrawn."))
     else:

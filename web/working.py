@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from errors import InvalidInput
 from models import CaseStatus, Mention, User
-from triage import batches, cases
+from triage import batches, cases, merging
 from triage.batches import Recorded
 from web import acts, labels
 from web.cases import back, to_list
@@ -139,7 +139,7 @@ def split(number: int) -> BaseResponse | Response:
             abort(404)
         made = mention.case_id or number
         if made == number:  # else the form was sent twice: it has moved already
-            made = cases.split(db, number, mention_id=mention_id, actor=user().email, at=now()).id
+            made = merging.split(db, number, mention_id=mention_id, actor=user().email, at=now()).id
     flash(done(_("The message has a case of its own now."), batch))
     return back(made)
 

@@ -24,7 +24,7 @@ from house import House
 from models import CaseStatus, Mention, Reply, Role, SharedAnswer, Story, Team, User
 from replies import outbox, shared
 from reports import export, tables
-from triage import cases, intake, policy, samples, school, storyteller
+from triage import answering, cases, intake, merging, policy, samples, school, storyteller
 from web import access, queries, safe_html, story_facts
 from web.api import bodies, shapes
 from web.operators import Asker
@@ -233,7 +233,7 @@ def create_reply(call: Call, number: int) -> tuple[shapes.ReplyShape, int]:
 )
 def cancel_reply(call: Call, reply_id: int) -> tuple[None, int]:
     _known(reply_id, "reply")
-    cases.cancel_reply(call.db, reply_id, actor=call.user.email, at=call.at)
+    answering.cancel_reply(call.db, reply_id, actor=call.user.email, at=call.at)
     return None, 204
 
 
@@ -261,7 +261,7 @@ def approve_reply(call: Call, reply_id: int) -> tuple[shapes.ReplyShape, int]:
 )
 def return_reply(call: Call, reply_id: int) -> tuple[shapes.ReplyShape, int]:
     _known(reply_id, "reply")
-    cases.return_reply(call.db, reply_id, comment=call.body.comment, user=call.user, at=call.at)
+    answering.return_reply(call.db, reply_id, comment=call.body.comment, user=call.user, at=call.at)
     return _reply(call, reply_id), 200
 
 
@@ -290,7 +290,7 @@ def create_note(call: Call, number: int) -> tuple[shapes.NoteShape, int]:
 )
 def merge_case(call: Call, number: int) -> tuple[shapes.CaseShape, int]:
     _known(number, "case")
-    cases.merge(call.db, number, into=call.body.into, actor=call.user.email, at=call.at)
+    merging.merge(call.db, number, into=call.body.into, actor=call.user.email, at=call.at)
     return _case(call, number), 200
 
 
@@ -304,7 +304,7 @@ def merge_case(call: Call, number: int) -> tuple[shapes.CaseShape, int]:
 )
 def split_case(call: Call, number: int) -> tuple[shapes.CaseShape, int]:
     _known(number, "case")
-    opened = cases.split(call.db, number, mention_id=call.body.mention, actor=call.user.email, at=call.at)
+    opened = merging.split(call.db, number, mention_id=call.body.mention, actor=call.user.email, at=call.at)
     return _case(call, opened.id), 201
 
 
@@ -324,7 +324,7 @@ def answered_elsewhere(call: Call, number: int) -> tuple[shapes.ReplyShape, int]
         raise InvalidInput(
             "There is no such mention in this case.", {"to_mention": "give the id of one of its mentions"}
         )
-    reply = cases.answered_elsewhere(
+    reply = answering.answered_elsewhere(
         call.db,
         number,
         to_mention_id=asked.to_mention,
