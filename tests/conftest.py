@@ -208,12 +208,13 @@ def compiled_addresses() -> Iterator[None]:
     def compiled(rule: Rule) -> None:
         asked = (rule.rule, rule.subdomain, repr(rule.defaults))
         if asked in kept:
-            rule._parts, rule._trace, rule._converters, build, build_unknown = kept[asked]
+            rule._parts, rule._trace, rule._converters, rule.arguments, build, build_unknown = kept[asked]
             rule._build, rule._build_unknown = build.__get__(rule), build_unknown.__get__(rule)
         else:
             compile_it(rule)
             builders: list[Any] = [rule._build, rule._build_unknown]
-            kept[asked] = (rule._parts, rule._trace, rule._converters, *(each.__func__ for each in builders))
+            known = (rule._parts, rule._trace, rule._converters, rule.arguments)
+            kept[asked] = (*known, *(each.__func__ for each in builders))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Rule, "compile", compiled)
