@@ -46,7 +46,7 @@ from models import (
     User,
 )
 from triage import samples
-from triage.states import Action
+from triage.states import ALIVE, Action
 
 AT = datetime(2026, 11, 24, 8, tzinfo=UTC)
 YEARS = 3
@@ -59,7 +59,6 @@ CATEGORIES = (None, "Gata", "Skola", "Vård", "Vatten", "Bygge", "Kultur")
 LANGUAGES = ("sv", "sv", "sv", "en", "fi", "ar")
 HOURS = (1, 1, 1, 1, 1, 2, 4, 8, 9, 9, 8, 8, 8, 7, 7, 7, 7, 7, 6, 6, 5, 4, 3, 2)
 WEEKDAYS = (10, 10, 9, 9, 8, 5, 4)
-ALIVE = (CaseStatus.new, CaseStatus.open, CaseStatus.pending)
 _GROUPED = [getattr(Case, name) for name in (*samples.GROUPED_BY, "imported")]
 POLICY = {
     "organisation": {"name": "Storby kommun", "timezone": "Europe/Stockholm", "languages": ["sv"]},

@@ -26,7 +26,7 @@ from errors import InvalidInput
 from models import Base, Case, CaseTag, Sample, Source, Team, User
 from triage import policy
 from triage.measures import VERSION, How, Measure
-from triage.sla import ALIVE
+from triage.states import ALIVE
 
 FEW_OF_A_PERSON = 3  # below, nothing is said of how long one person took
 FEW_FOR_P90 = 10

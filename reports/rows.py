@@ -22,8 +22,8 @@ from reports.behind import Wanted
 from reports.export import Field
 from reports.figures import Asked
 from reports.tables import Unit, Value
-from triage import sla
 from triage.measures import How, Measure
+from triage.states import ALIVE
 
 PAGE = 500
 Read = Callable[[], AbstractContextManager[Session]]
@@ -124,7 +124,7 @@ def _next_late(line: _Line) -> Value:
 
 
 def _end_late(line: _Line) -> Value:
-    return line.late(Measure.resolution, line.case.resolution_due_at, line.case.status in sla.ALIVE)
+    return line.late(Measure.resolution, line.case.resolution_due_at, line.case.status in ALIVE)
 
 
 COLUMNS: tuple[tuple[str, Unit, Get], ...] = (

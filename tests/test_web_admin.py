@@ -16,6 +16,7 @@ from house import House
 from models import Account, ApiToken, Case, CaseEvent, CaseTag, Source, TeamMember, User
 from tests.conftest import FakeClock
 from triage import cases
+from triage.states import ALIVE
 from web import tags, users
 from web.api import tokens
 from web.login import new_user
@@ -42,7 +43,7 @@ def give_all(house: House, who: str, clock: FakeClock) -> list[int]:
     """All open cases are theirs."""
     with house.database.transaction() as db:
         person = db.get_one(User, number_of(house, who))
-        numbers = list(db.scalars(select(Case.id).where(Case.status.in_(users.ALIVE))))
+        numbers = list(db.scalars(select(Case.id).where(Case.status.in_(ALIVE))))
         for number in numbers:
             cases.assign(db, number, assignee=person, actor="admin@storby.example", at=clock())
         return numbers

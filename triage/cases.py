@@ -39,7 +39,7 @@ from models import (
     User,
 )
 from triage import cached
-from triage.states import TRANSITIONS, Action, action_to, after
+from triage.states import ALIVE, TRANSITIONS, Action, action_to, after
 
 RISING = list(Priority)
 URGENT = {  # what a case's priority becomes when one of its mentions is urgent
@@ -579,7 +579,7 @@ def set_targets(db: Session, case_id: int, targets: Mapping[str, Any]) -> None:
 
 def look_again(db: Session) -> None:
     """What targets rest on has changed: at the next tick those of every living case are computed anew."""
-    living = (Case.status.in_((CaseStatus.new, CaseStatus.open, CaseStatus.pending)), ~Case.imported)
+    living = (Case.status.in_(ALIVE), ~Case.imported)
     for channel in sorted(db.scalars(select(Case.channel).where(*living).distinct())):
         lock(db, f"intake:{channel}")  # as in ``merge``
     db.execute(select(Case.id).where(*living).order_by(Case.id).with_for_update())  # in the order in which all lock

@@ -13,13 +13,12 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from database import Database, lock
-from models import Absence, Case, CaseStatus, Mention, Role, Team, TeamMember, User
+from models import Absence, Case, Mention, Role, Team, TeamMember, User
 from triage import cases, clock, notices, policy, routing, subject
+from triage.states import ALIVE, OUR_TURN
 
 ACTOR = "routing"
 QUEUE_ALARM = "queue_alarm"
-WAITING = (CaseStatus.new, CaseStatus.open)
-ALIVE = (*WAITING, CaseStatus.pending)
 AT_ONCE = 200
 
 
@@ -42,7 +41,7 @@ def give(db: Session, case_id: int, at: datetime) -> None:
     """Give a case that nobody has to whoever's turn it is in its team."""
     case = cases.get(db, case_id)
     team = case.team
-    if team is None or team.routing is None or case.assignee_id is not None or case.status not in WAITING:
+    if team is None or team.routing is None or case.assignee_id is not None or case.status not in OUR_TURN:
         return
     if case.noise or case.imported:
         return
@@ -85,7 +84,7 @@ def tick(database: Database, at: datetime) -> int:
 
 
 def _queue(team_id: int) -> tuple[ColumnElement[bool], ...]:
-    return (Case.team_id == team_id, Case.assignee_id.is_(None), Case.status.in_(WAITING), ~Case.imported)
+    return (Case.team_id == team_id, Case.assignee_id.is_(None), Case.status.in_(OUR_TURN), ~Case.imported)
 
 
 def _work_off(database: Database, team_id: int, at: datetime) -> int:

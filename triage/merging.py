@@ -28,7 +28,7 @@ from models import (
 )
 from triage import cached, cases, drafts
 from triage.cases import RISING
-from triage.states import Action, after
+from triage.states import OUR_TURN, Action, after
 
 
 def merge(db: Session, case_id: int, *, into: int, actor: str, at: datetime) -> Case:
@@ -46,7 +46,7 @@ def merge(db: Session, case_id: int, *, into: int, actor: str, at: datetime) -> 
         raise InvalidTransition(f"Case {into} is closed: what is merged into it would not be seen. Reopen it first.")
     if target.merged_into_id is not None:
         raise InvalidTransition(f"Case {into} was itself merged into case {target.merged_into_id}.")
-    unanswered, flag = case.status in (CaseStatus.new, CaseStatus.open), case.flag
+    unanswered, flag = case.status in OUR_TURN, case.flag
     put_away = history and case.status == CaseStatus.closed
     to = None if put_away else after(CaseStatus(case.status), Action.merge)
     graver = _graver(case, target)

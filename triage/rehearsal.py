@@ -18,7 +18,7 @@ from models import Case, CaseEvent, Mention, Reply, ReplyStatus
 from settings import RuleSettings
 from triage import dispatch, policy, rulebook, rules
 from triage.rules import Fired, Known, Situation, Trigger
-from triage.states import Action
+from triage.states import ALIVE, Action
 
 LOOKED_AT = 20_000  # events, and cases for rules on time
 SHOWN = 100
@@ -206,7 +206,7 @@ def _compare_waits(stage: _Stage, past: _Past, case: Case) -> Iterator[Differenc
             at = _act_at(rule, wait, stage)
             if rule is not None and at is not None:
                 now = past.situation(case, at, lambda later, at=at: later.at > at)  # type: ignore[misc]
-                if now.status in (rule.conditions.status or rulebook.ALIVE):
+                if now.status in (rule.conditions.status or ALIVE):
                     moments[name] = (at, next(rules.decide([rule], now, stage.known), None))
         if moments:
             at = max(at for at, _ in moments.values())

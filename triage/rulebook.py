@@ -34,10 +34,10 @@ from settings import Calendar, RuleConditions, RuleSettings
 from triage import cases, notices, policy, rules, subject
 from triage.policy import Policy
 from triage.rules import Fired, Known, Situation
+from triage.states import ALIVE
 
 BY_RULE = "rule:"  # how the actor of what a rule does begins
 UNANSWERED, NOTIFIED, CALLED, REFUSED = "unanswered", "notified", "webhook", "rule_refused"
-ALIVE = (CaseStatus.new, CaseStatus.open, CaseStatus.pending)
 AT_ONCE = 200  # cases looked at in one query
 ASKS_AGAIN = timedelta(days=7)  # so long after its time was up a rule still looks whether the rest has come to hold
 ON_THE_CASE = ("channel", "kind", "priority", "language", "sentiment", "urgency", "noise", "category")

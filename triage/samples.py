@@ -43,6 +43,7 @@ from models import (
 from settings import Calendar, Sla
 from triage import clock, policy, sla
 from triage.measures import Answer, History, How, Measure, Measured, Promised, Said, Step, measure, rests
+from triage.states import ALIVE
 
 AT_ONCE = 200  # cases measured in one transaction
 CHECKED_A_NIGHT = 20_000  # cases, going round: the work of a night does not grow with the archive
@@ -402,7 +403,7 @@ def store_backlog(db: Session, day: date, at: datetime) -> None:
     columns = [getattr(Case, name) for name in GROUPED_BY]
     living = select(Case.id, Case.status, Case.follow_up_at, Case.opened_at, *columns)
     groups: dict[tuple[Any, ...], list[tuple[int, datetime]]] = defaultdict(list)
-    rows = db.execute(living.where(Case.status.in_(sla.ALIVE), ~Case.imported).order_by(Case.id))
+    rows = db.execute(living.where(Case.status.in_(ALIVE), ~Case.imported).order_by(Case.id))
     for number, status, follow_up_at, opened_at, *keys in rows:
         put_away = follow_up_at is not None and follow_up_at > at
         state = "snoozed" if put_away else "waiting" if status == CaseStatus.pending else "open"

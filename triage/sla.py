@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from models import CaseStatus
 from settings import Calendar, Conditions, OpeningTime, Sla
 from triage import clock
+from triage.states import ALIVE
 
 FIRST, NEXT, RESOLUTION = "first_response", "next_response", "resolution"
-ALIVE = (CaseStatus.new, CaseStatus.open, CaseStatus.pending)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from errors import InvalidTransition
 from models import CaseStatus
 
 new, open_, pending, resolved, closed, ignored = CaseStatus
+ALIVE = (new, open_, pending)  # it is not done with
+OUR_TURN = (new, open_)  # nobody but us is waited for
 
 
 class Action(StrEnum):

@@ -17,7 +17,7 @@ from errors import InvalidTransition, NotFoundError
 from models import Case, CaseEvent, CaseStatus, Draft, Mention, Team, User
 from triage import answering, cached, cases, merging
 from triage.cases import Following
-from triage.states import Action, after
+from triage.states import OUR_TURN, Action, after
 
 UNDO = "undo"
 
@@ -198,7 +198,7 @@ def _unsplit(db: Session, split_out: CaseEvent, opened: CaseEvent, *, actor: str
     taken_up = db.scalar(select(CaseEvent.id).where(*others, CaseEvent.id > opened.id).limit(1)) is not None
     if taken_up or made.merged_into_id is not None or case.status == CaseStatus.closed:
         return Undone(kept=("split",))
-    unanswered = made.status in (CaseStatus.new, CaseStatus.open)
+    unanswered = made.status in OUR_TURN
     moved = merging.move_everything(db, made.id, case.id)
     there = _Back(CaseStatus.closed if made.status != CaseStatus.closed else None)
     there.values = {"merged_into_id": case.id, **cached.counted(db, made)}

@@ -11,14 +11,14 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, joinedload
 
-from models import Case, CaseEvent, CaseStatus, Draft, Mention, Notice, Read, User
+from models import Case, CaseEvent, Draft, Mention, Notice, Read, User
+from triage.states import ALIVE
 from web.finding import hits
 from web.preview import Marked
 
 PREVIEW = 220  # characters
 LEAD = 90  # characters
 SENTENCE = re.compile(r"(?<=\w{3})[.!?…]+ ")  # not after an abbreviation of a letter or two
-UNFINISHED = (CaseStatus.new, CaseStatus.open, CaseStatus.pending)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def rows(db: Session, cases: Sequence[Case], me: User, q: str | None = None) -> 
         Row(
             each,
             **_said(each, text),
-            unread=each.status in UNFINISHED and _is_news(at, looked.get(each.id)),
+            unread=each.status in ALIVE and _is_news(at, looked.get(each.id)),
             draft=any(who.id == me.id for who in begun.get(each.id, ())),
             drafts=sorted({who.name for who in begun.get(each.id, ()) if who.id != me.id}),
             hit=found.get(each.id),

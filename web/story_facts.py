@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session, joinedload
 import channels
 from models import Author, Case, CaseStatus, Fingerprint, Mention, Story, StoryLesson, UTCDateTime
 from triage import influence, story_alarm
+from triage.states import OUR_TURN
 from triage.stories import Growth, Item, Timeline, growth, timeline
 
 TOLD = 5_000  # mentions a timeline is made of, the first ones
 SPREADERS = 5
 SAMPLE = 201  # authors of a channel, the latest seen, that say how many followers are usual there
 HOUR = timedelta(hours=1)
-WAITING = (CaseStatus.new, CaseStatus.open)
 # Channels whose mentions are articles and comments below them.
 SITES = frozenset(name for name, channel in channels.CHANNELS.items() if "feed" in (channel.collects or ()))
 
@@ -39,7 +39,7 @@ class Glance:
 def glances(db: Session, found: Sequence[Story], at: datetime) -> list[Glance]:
     ids = [story.id for story in found]
     facts = (Case.story_id, Case.channel, Case.language)
-    waits = func.count(Case.waiting_since).filter(Case.status.in_(WAITING))
+    waits = func.count(Case.waiting_since).filter(Case.status.in_(OUR_TURN))
     counted = db.execute(
         select(*facts, func.count(), waits)
         .where(Case.story_id.in_(ids), Case.status != CaseStatus.ignored, Case.merged_into_id.is_(None))

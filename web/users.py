@@ -13,9 +13,10 @@ from werkzeug.wrappers import Response as BaseResponse
 import audit
 from errors import InvalidInput
 from house import House
-from models import ApiToken, Case, CaseStatus, LoginSession, Role, Team, TeamMember, User
+from models import ApiToken, Case, LoginSession, Role, Team, TeamMember, User
 from settings import TeamSettings
 from triage import cases, policy
+from triage.states import ALIVE
 from web.context import as_number, house, now, only_admins, user, whole_number
 from web.i18n import gettext as _
 from web.login import new_user, welcome_link
@@ -25,7 +26,6 @@ pages.before_request(only_admins)
 
 PAGE = 50
 AT_ONCE = 100  # cases that change hands in one transaction
-ALIVE = (CaseStatus.new, CaseStatus.open, CaseStatus.pending)
 SHOWN = ("active", "disabled", "all")
 
 
