@@ -1,18 +1,20 @@
 """What is unfinished: at each midnight, as it was stored then, and what is late by now. Read-only.
 
 A stock, not a flow: days are never added up. By day, week or month a line is the midnight with which that began; by
-anything else it is the last midnight of the period, and so is the total. A midnight that was not stored has no line.
+anything else it is the last midnight of the period, and so is the total. A midnight at which nothing ran was not stored
+and is never made up: by day its line is empty, and ``Report.missing`` has it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from itertools import groupby
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, Text, and_, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, Table, Text, and_, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from models import Backlog, Case, CaseTag, Sample
@@ -33,6 +35,7 @@ from reports.figures import (
     waits,
     with_tags,
 )
+from triage import policy
 from triage.measures import How, Measure
 
 STATES = ("open", "waiting", "snoozed")  # waiting: for the author
@@ -99,28 +102,53 @@ def midnights(db: Session, asked: Asked, days: Collection[int]) -> dict[int, Mid
     return found
 
 
-def report(db: Session, asked: Asked) -> Report:
-    """In each line ``counts`` of ``STATES``, ``oldest``, and ``midnight_of``."""
+def report(db: Session, asked: Asked, at: datetime) -> Report:
+    """In each line ``counts`` of ``STATES``, ``oldest`` and ``midnight_of``; a line without a midnight is not known."""
     days = _days(db, asked)
-    if not days:
-        return Report(asked, (), Row(None))
+    missing = _missing(db, asked, days, at)
     begun: dict[str, int] = {}
+    absent: dict[str, None] = {}
     if asked.by is not None and asked.by in DATED:
         for day in days:
             begun.setdefault(_begins(asked.by, date.fromordinal(day)), day)
-    nights = midnights(db, asked, {*begun.values(), days[-1]})
-    last = nights[days[-1]]
-    rows = [_row(key, nights[day].day, nights[day].total) for key, day in begun.items()]
-    rows += [_row(key, last.day, lying) for key, lying in last.by.items()]
+        absent = {key: None for day in missing if (key := _begins(asked.by, day)) not in begun}
+    rows = [Row(key) for key in absent]
+    total = Row(None)
+    if days:
+        nights = midnights(db, asked, {*begun.values(), days[-1]})
+        last = nights[days[-1]]
+        rows += [_row(key, nights[day].day, nights[day].total) for key, day in begun.items()]
+        rows += [_row(key, last.day, lying) for key, lying in last.by.items()]
+        total = _row(None, last.day, last.total)
     rows.sort(key=lambda row: (row.key == NONE, (row.key or "").casefold(), row.key or ""))
-    return Report(asked, tuple(rows), _row(None, last.day, last.total))
+    return Report(asked, tuple(rows), total, missing=missing)
+
+
+_STORED = cast(Table, Backlog.__table__).c.day  # the table: that something was stored is known to all who see reports
 
 
 def _days(db: Session, asked: Asked) -> list[int]:
     """Which midnights of the period were stored, in order."""
     first, last = asked.start.toordinal(), asked.end.toordinal() - 1
-    stored = select(Backlog.day).where(Backlog.day.between(first, last)).distinct().order_by(Backlog.day)
+    stored = select(_STORED).where(_STORED.between(first, last)).distinct().order_by(_STORED)
     return list(db.scalars(stored))
+
+
+def _missing(db: Session, asked: Asked, days: Collection[int], at: datetime) -> tuple[date, ...]:
+    """The midnights at which nothing ran: none before the first that was ever stored, and none that may still be."""
+    first = db.scalar(select(func.min(_STORED)))
+    if first is None:
+        return ()
+    today = at.astimezone(policy.read(db).zone).date().toordinal()  # stored whenever something runs on that day
+    whole = range(max(first, asked.start.toordinal()), min(today, asked.end.toordinal()))
+    return tuple(date.fromordinal(day) for day in sorted(set(whole).difference(days)))
+
+
+def runs(days: Iterable[date]) -> Iterator[tuple[date, date]]:
+    """Days in order, as the first and the last of those that follow one another."""
+    for _, run in groupby(enumerate(days), key=lambda one: one[1].toordinal() - one[0]):
+        together = [day for _, day in run]
+        yield together[0], together[-1]
 
 
 def numbers(db: Session, asked: Asked, states: Collection[str] = (), key: str | None = None) -> list[int]:

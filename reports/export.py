@@ -10,12 +10,13 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import IO, Any
 from zoneinfo import ZoneInfo
 
 from events import rfc3339
+from reports import backlog
 from reports.figures import FEW_FOR_P90, FEW_OF_A_PERSON, FILTERS, Asked, Clock, Row, Timing
 from reports.tables import Column, Table, Unit, Value
 from triage.measures import VERSION, Measure
@@ -68,6 +69,8 @@ def as_json(sheet: Sheet) -> dict[str, Any]:
         "filters": filters(asked),
         "not_yet_counted": sheet.waiting,
     }
+    if sheet.name == "backlog":
+        told["missing_midnights"] = [day.isoformat() for day in sheet.table.report.missing]
     write = _times if sheet.name == "response-times" else _plain(sheet.table)
     if sheet.name != "response-times":
         told["columns"] = [{"name": column.name, "unit": column.unit.value} for column in sheet.table.columns]
@@ -327,6 +330,14 @@ def spelled(seconds: int) -> str:
     return " ".join(part for part in (f"{hours} h" if hours else "", f"{rest} min" if rest else "") if part)
 
 
+def spans_of(days: Sequence[date]) -> str:
+    """2026-11-03, 2026-11-05 – 2026-11-09."""
+    return ", ".join(
+        first.isoformat() if first == last else f"{first.isoformat()} – {last.isoformat()}"
+        for first, last in backlog.runs(days)
+    )
+
+
 def footnote(sheet: Sheet) -> list[str]:
     """Under a table: what it counts, and what it does not."""
     asked = sheet.asked
@@ -334,10 +345,12 @@ def footnote(sheet: Sheet) -> list[str]:
     clock = "in opening hours" if asked.clock is Clock.business else "around the clock"
     start = "from when we saw it" if asked.seen else "from publication"
     imported = "Imported history is counted too." if asked.imported else "Imported history is left out."
+    missing = sheet.table.report.missing
     return [
         f"From {asked.start.isoformat()} to {(asked.end - timedelta(days=1)).isoformat()}, days of {sheet.zone.key}; "
         f"times {clock}, the first response {start}. {imported} Definitions {sheet.table.report.definitions}.",
         *([f"Only {narrowed}."] if narrowed else []),
         f"{HIDDEN}: nothing, or too few to tell: p90 from {FEW_FOR_P90} on, of one person from {FEW_OF_A_PERSON} on.",
         *([f"{sheet.waiting} cases are not counted yet."] if sheet.waiting else []),
+        *([f"Not stored, since nothing ran: the midnights {spans_of(missing)}."] if missing else []),
     ]

@@ -174,6 +174,7 @@ class Report:
     rows: tuple[Row, ...]
     total: Row
     definitions: str = VERSION
+    missing: tuple[date, ...] = ()  # of the backlog: the midnights of which nothing is known
 
 
 EVERYTHING = tuple(Measure)

@@ -197,14 +197,21 @@ def _backlog(asked: Asked) -> tuple[Column, ...]:
     """No measure: what lay there then is in ``Backlog.cases``."""
     return (
         Column("midnight", Unit.text, backlog.midnight_of),
-        Column("unfinished", Unit.count, lambda row: sum(row.counts.get(state, 0) for state in backlog.STATES)),
+        Column("unfinished", Unit.count, lambda row: _lying(row, *backlog.STATES)),
         *(Column(state, Unit.count, partial(_state, state)) for state in backlog.STATES),
         Column("oldest_since", Unit.instant, lambda row: row.oldest),
     )
 
 
 def _state(state: str, row: Row) -> Value:
-    return row.counts.get(state, 0)
+    return _lying(row, state)
+
+
+def _lying(row: Row, *states: str) -> Value:
+    """None where nothing was stored: nobody knows what lay there then."""
+    if backlog.midnight_of(row) is None:
+        return None
+    return sum(row.counts.get(state, 0) for state in states)
 
 
 def _promises(asked: Asked) -> tuple[Column, ...]:
@@ -251,7 +258,7 @@ def build(db: Session, name: str, asked: Asked, at: datetime) -> Table:
     if name == "sla":  # targets run from publication, whatever else is looked at
         asked = replace(asked, seen=False)
     if name == "backlog":
-        return Table(columns(asked), backlog.report(db, asked))
+        return Table(columns(asked), backlog.report(db, asked, at))
     found = report(db, asked, measures)
     if name == "sla":
         found = _also(found, LATE_NOW, backlog.late_now(db, asked, at))

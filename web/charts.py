@@ -7,12 +7,12 @@ and outline, never by colour alone; the table of the same figures goes with ever
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from math import ceil, floor, log10
 
 from web.i18n import gettext as _
-from web.i18n import number
+from web.i18n import ngettext, number
 from web.report_words import took
 
 HEADROOM = 0.92  # of the height: above is room for what is written over a bar
@@ -82,6 +82,7 @@ class Chart:
     named: Sequence[Named]
     hits: Sequence[Hit]
     labelled: bool  # each bar bears its value
+    unknown: Sequence[str] = ()  # the places of which nothing is known, which is not that nothing was there
 
     @property
     def empty(self) -> bool:
@@ -149,6 +150,16 @@ def lines(
                 drawn.append((n, " ".join(f"{x:.2f},{y:.2f}" for x, y, _words in points)))
                 marks += [Mark(n, f"{x:.2f}%", f"{y:.2f}%", "", "", words) for x, y, words in points]
     return _chart(id, title, head, labels, series, top, marks, drawn, short, tick)
+
+
+def with_unknown(chart: Chart, places: Sequence[int]) -> Chart:
+    """These places bear a question mark, and the description says how many they are."""
+    if not places:
+        return chart
+    room = 100 / max(len(chart.labels), 1)
+    said = ngettext("Of %(n)s nothing is known.", "Of %(n)s nothing is known.", len(places))
+    middles = [f"{place * room + room / 2:.2f}%" for place in places]
+    return replace(chart, unknown=middles, description=f"{chart.description} {said}")
 
 
 def _bar(n: int, x: float, width: float, under: float, share: float, words: str) -> Mark:

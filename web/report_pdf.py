@@ -159,6 +159,8 @@ def _notes(table: Table, uncounted: int) -> Iterator[str]:
             shown=number(LINES),
             all=number(len(table.report.rows)),
         )
+    if table.report.missing:
+        yield report_words.not_stored(table.report.missing)
     if uncounted:
         yield ngettext("%(n)s case is still being counted.", "%(n)s cases are still being counted.", uncounted)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 from models import Kind, Sentiment
+from reports.backlog import runs
 from reports.behind import Now, Wanted
 from reports.figures import BUCKETS, NONE, By, Clock
 from reports.tables import Unit, Value
@@ -94,6 +95,14 @@ def dated(grouped: By, on: date) -> str:
 def dated_short(grouped: By, on: date) -> str:
     """The same under a chart."""
     return month(on) if grouped is By.month else day_of_month(on)
+
+
+def not_stored(days: Sequence[date]) -> str:
+    """Which midnights nothing is known of; empty where there are none."""
+    if not days:
+        return ""
+    listed = ", ".join(span(first, last + timedelta(days=1)) for first, last in runs(days))
+    return _("Gensvar did not run at midnight, so that what was unfinished then is not known: %(days)s.", days=listed)
 
 
 def span(start: date, end: date) -> str:

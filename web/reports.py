@@ -500,13 +500,16 @@ def over_time(
             row = rows.get(day.isoformat())
             given = column.value(row or blank[day.isoformat()]) if row or not timed else None
             values.append(given if isinstance(given, int | float) else None)
-            words.append(_written(column, given, row or blank[day.isoformat()]) or _("none"))
+            nothing = _("not stored") if row and nights else _("none")
+            words.append(_written(column, given, row or blank[day.isoformat()]) or nothing)
             night = night_of(row) if row and nights else None
             addresses.append(behind_address(asked, day.isoformat(), column, night) if given else None)
         series.append(charts.Series(name, values, words, addresses))
     labels = [report_words.dated(by, day) for day in days]
     short = [report_words.dated_short(by, day) for day in days]
-    return draw(id, title, report_words.by(by), labels, series, short=short, tick=tick)
+    chart = draw(id, title, report_words.by(by), labels, series, short=short, tick=tick)
+    absent = {key for key, row in rows.items() if nights and night_of(row) is None}
+    return charts.with_unknown(chart, [place for place, day in enumerate(days) if day.isoformat() in absent])
 
 
 # -- the pages -------------------------------------------------------------------------------------------------------
@@ -678,7 +681,7 @@ def _draw_backlog(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
         charts.stacked, "midnights", _("Unfinished at midnight"), times,
         *((report_words.column(state), one(state)) for state in STATES), nights=True,
     )  # fmt: skip
-    return {"charts": [chart]}
+    return {"charts": [chart], "missing": table.report.missing}
 
 
 def _draw_promises(db: Session, asked: Asked, table: Table) -> dict[str, Any]:

@@ -328,6 +328,7 @@ ReportShape = TypedDict(
         "filters": dict[str, list[str]],
         "not_yet_counted": int,
         "columns": list[ColumnShape],
+        "missing_midnights": NotRequired[list[str]],  # of the backlog: nothing ran then, and nothing is known
         "rows": list[dict[str, Figure]],
         "total": dict[str, Figure],
     },
