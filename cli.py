@@ -620,7 +620,7 @@ def report(given: argparse.Namespace) -> int:
             table = tables.build(db, given.name, asked, now)
             sheet = export.Sheet(given.name, table, zone, samples.waiting(db, 10**6))
         if given.format == "xlsx":
-            about = export.about(given.name, asked, now, zone, sheet.waiting)
+            about = export.about(given.name, sheet.asked, now, zone, sheet.waiting)
             with _written(given.output) as file:
                 export.as_xlsx(file, export.fields(sheet), export.lines(sheet), about, zone)
             return OK
@@ -833,7 +833,8 @@ def _parser() -> argparse.ArgumentParser:
     it.add_argument("--limit", type=_count, default=50, metavar="N")
 
     it = add("report", report, "the figures of a period, as a table or a file")
-    it.add_argument("name", metavar="NAME", help="response-times, volume, team, sla, resolution, backlog or promises")
+    names = "response-times, volume, team, sla, resolution, backlog, promises, stories, value"
+    it.add_argument("name", metavar="NAME", help=f"{names}, or cases: a line for each")
     it.add_argument("--from", dest="begin", type=_day, metavar="D", help="the first day (the first of this month)")
     it.add_argument("--to", type=_day, metavar="D", help="the day after the last (tomorrow)")
     by = "channel, source, team, assignee, kind, tag, category, language, sentiment, day, week or month"

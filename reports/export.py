@@ -122,7 +122,7 @@ def fields(sheet: Sheet) -> list[Field]:
     """The columns of the file: the key, the figures, and what they mean without the page they came from."""
     figures = [(column.name, column.unit) for column in sheet.table.columns]
     texts = [(name, Unit.text) for name in ("from", "to", "clock", "definitions")]
-    return [(sheet.asked.by.value if sheet.asked.by else "key", Unit.text), *figures, *texts]
+    return [(sheet.table.key, Unit.text), *figures, *texts]
 
 
 def lines(sheet: Sheet) -> Iterator[list[Value]]:
@@ -180,6 +180,8 @@ def harmless(text: str) -> str:
 def _clock(seconds: Value) -> str | None:
     if not isinstance(seconds, int):
         return None
+    if seconds < 0:
+        return f"-{_clock(-seconds)}"
     return f"{seconds // 3600}:{seconds % 3600 // 60:02}:{seconds % 60:02}"
 
 
@@ -243,7 +245,10 @@ def _new_page(book: Any, columns: Sequence[Field], bold: Any) -> Any:
 def _write(page: Any, line: int, column: int, unit: Unit, value: Any, shown: Any, zone: ZoneInfo) -> None:
     if unit is Unit.seconds:
         page.write_number(line, column, value)
-        page.write_number(line, column + 1, value / 86400, shown)
+        if value < 0:  # Excel shows no time below nothing
+            page.write_string(line, column + 1, _clock(value))
+        else:
+            page.write_number(line, column + 1, value / 86400, shown)
     elif isinstance(value, bool):
         page.write_boolean(line, column, value)
     elif isinstance(value, datetime):
@@ -281,31 +286,25 @@ def about(
 
 # -- a terminal ------------------------------------------------------------------------------------------------------
 
-TIMED = (
-    "_n", "_median_s", "_p90_s", "_mean_s", "_within_target", "_outside_hours", "_with_target", "_met", "_missed",
-)  # fmt: skip
 HIDDEN = "-"
 
 
 def as_text(sheet: Sheet) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
-    """The tables of a report, each with its title and headings: one for what is counted, one for each time."""
-    rows = [*sheet.table.report.rows, sheet.table.report.total]
-    first = sheet.asked.by.value.upper() if sheet.asked.by else ""
-    for block, together in groupby(sheet.table.columns, key=lambda column: _block(column.name)):
+    """The tables of a report, each with its title and headings: one for what is counted, one for each time.
+
+    A line of which nothing is known in one of them is left out there.
+    """
+    report = sheet.table.report
+    first = "" if sheet.table.key == "key" else sheet.table.key.upper()
+    for block, together in groupby(sheet.table.figures, key=lambda column: column.block):
         beside = ("_mean_s",) if sheet.asked.clock is Clock.business else ("_mean_s", "_outside_hours")
         columns = [column for column in together if not column.name.endswith(beside)]
         names = [column.name.removeprefix(f"{block}_").removesuffix("_s").replace("_", " ") for column in columns]
         table = [(first, *(name.upper() for name in names))]
-        for row in rows:
+        for row in (*sheet.table.lines_of(columns), report.total):
             shown = (_shown(column, row, sheet.zone) for column in columns)
-            table.append((TOTAL if row.key is None else row.key, *shown))
+            table.append((TOTAL if row.key is None else sheet.table.named(row) or row.key, *shown))
         yield (block or sheet.name).replace("_", " ").replace("-", " ").capitalize(), table
-
-
-def _block(name: str) -> str:
-    """Which of the times a column belongs to; empty for what is counted."""
-    ending = next((each for each in TIMED if name.endswith(each)), None)
-    return name.removesuffix(ending) if ending else ""
 
 
 def _shown(column: Column, row: Row, zone: ZoneInfo) -> str:
@@ -320,7 +319,9 @@ def _shown(column: Column, row: Row, zone: ZoneInfo) -> str:
 
 
 def spelled(seconds: int) -> str:
-    """40 s, 12 min, 1 h 20 min, 130 h."""
+    """40 s, 12 min, 1 h 20 min, 130 h, -5 min."""
+    if seconds < 0:
+        return f"-{spelled(-seconds)}"
     if seconds < 60:
         return f"{seconds} s"
     minutes = round(seconds / 60)

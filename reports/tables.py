@@ -7,18 +7,19 @@ columns with and never change; a screen puts words for them, and formats by unit
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import Enum
 from functools import partial
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from errors import InvalidInput
 from models import Source, Team, User
-from reports import backlog
-from reports.figures import NONE, Asked, By, Report, Row, report
+from reports import backlog, stories, value
+from reports.figures import NONE, Asked, By, Clock, Report, Row, report
 from triage.measures import How, Measure
 
 Value = int | float | str | datetime | None
@@ -40,6 +41,7 @@ class Column:
     """``measure``: which samples lie behind a figure, so that it can be opened; ``hows``: which of them, all if none.
 
     ``late``: only those that were, or were not, after their target. ``outside``: those wholly outside opening hours.
+    ``block``: of the columns that go together; the name of what was timed, where it is a time.
     """
 
     name: str
@@ -49,12 +51,36 @@ class Column:
     hows: tuple[str, ...] = ()
     late: bool | None = None
     outside: bool = False
+    block: str = ""
 
 
 @dataclass(frozen=True)
 class Table:
+    """``lines``, ``label``: as ``Kind`` has them."""
+
     columns: Sequence[Column]
     report: Report
+    lines: str | None = None
+    label: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What the keys of the lines are."""
+        return self.lines or (self.report.asked.by.value if self.report.asked.by else "key")
+
+    @property
+    def figures(self) -> list[Column]:
+        """The columns without the one that only names the line."""
+        return [column for column in self.columns if column.name != self.label]
+
+    def lines_of(self, columns: Sequence[Column]) -> list[Row]:
+        """Those of which something is known in these columns."""
+        return [row for row in self.report.rows if any(column.value(row) is not None for column in columns)]
+
+    def named(self, row: Row) -> str | None:
+        """What a line is called by its own column; None: by its key."""
+        found = next((column.value(row) for column in self.columns if column.name == self.label), None)
+        return found if isinstance(found, str) else None
 
     def values(self, row: Row) -> list[Value]:
         return [column.value(row) for column in self.columns]
@@ -67,13 +93,14 @@ def _timed(name: str, measure: Measure) -> tuple[Column, ...]:
         timing = row.timing(measure)
         return None if timing.hidden else timing.outside_hours
 
+    of = partial(Column, measure=measure, block=name)
     return (
-        Column(f"{name}_n", Unit.count, lambda row: row.timing(measure).n, measure),
-        Column(f"{name}_median_s", Unit.seconds, lambda row: row.timing(measure).median_s, measure),
-        Column(f"{name}_p90_s", Unit.seconds, lambda row: row.timing(measure).p90_s, measure),
-        Column(f"{name}_within_target", Unit.share, lambda row: row.timing(measure).within_target, measure, late=False),
-        Column(f"{name}_mean_s", Unit.seconds, lambda row: row.timing(measure).mean_s, measure),
-        Column(f"{name}_outside_hours", Unit.count, outside, measure, outside=True),
+        of(f"{name}_n", Unit.count, lambda row: row.timing(measure).n),
+        of(f"{name}_median_s", Unit.seconds, lambda row: row.timing(measure).median_s),
+        of(f"{name}_p90_s", Unit.seconds, lambda row: row.timing(measure).p90_s),
+        of(f"{name}_within_target", Unit.share, lambda row: row.timing(measure).within_target, late=False),
+        of(f"{name}_mean_s", Unit.seconds, lambda row: row.timing(measure).mean_s),
+        of(f"{name}_outside_hours", Unit.count, outside, outside=True),
     )
 
 
@@ -95,11 +122,18 @@ def _targets(name: str, measure: Measure) -> tuple[Column, ...]:
     def targeted(row: Row) -> Value:
         return None if row.timing(measure).hidden else row.timing(measure).targeted
 
+    of = partial(Column, block=name)
     return (
-        Column(f"{name}_with_target", Unit.count, targeted),
-        Column(f"{name}_met", Unit.count, met, measure, late=False),
-        Column(f"{name}_missed", Unit.count, missed, measure, late=True),
-        Column(f"{name}_within_target", Unit.share, lambda row: row.timing(measure).within_target, measure, late=False),
+        of(f"{name}_with_target", Unit.count, targeted),
+        of(f"{name}_met", Unit.count, met, measure=measure, late=False),
+        of(f"{name}_missed", Unit.count, missed, measure=measure, late=True),
+        of(
+            f"{name}_within_target",
+            Unit.share,
+            lambda row: row.timing(measure).within_target,
+            measure=measure,
+            late=False,
+        ),
     )
 
 
@@ -235,36 +269,219 @@ def _promises(asked: Asked) -> tuple[Column, ...]:
     )
 
 
-REPORTS: Mapping[str, tuple[Callable[[Asked], tuple[Column, ...]], tuple[Measure, ...]]] = {
-    "response-times": (
+# -- what is not made of samples -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Known(Row):
+    """A line of what is known of something, and what is known of all: by the name of the column."""
+
+    facts: Mapping[str, Value] = field(default_factory=dict)
+
+
+def _facts(block: str, *names: str, **units: Unit) -> tuple[Column, ...]:
+    """Columns of ``Known``; those without a unit are counted."""
+
+    def known(name: str, row: Row) -> Value:
+        return row.facts.get(name) if isinstance(row, Known) else None
+
+    both = {**dict.fromkeys(names, Unit.count), **units}
+    return tuple(Column(name, unit, partial(known, name), block=block) for name, unit in both.items())
+
+
+def _stories(asked: Asked) -> tuple[Column, ...]:
+    return (
+        *_facts("we_and_the_press", "stories", "in_the_press", "answered_before", "press_first", "press_unanswered"),
+        *_facts("stories", title=Unit.text, began_at=Unit.instant),
+        *_facts("stories", "mentions", "authors", "reach", "cases", "answered"),
+        *_facts("stories", answered_share=Unit.share),
+        *_facts("stories", "answer_for_all"),
+        *_facts("head_start", first_answer_at=Unit.instant),
+        *_facts("head_start", "first_answer_case"),
+        *_facts("head_start", press=Unit.text, press_at=Unit.instant),
+        *_facts("head_start", "press_case"),
+        *_facts("head_start", head_start_s=Unit.seconds),
+    )
+
+
+def _read_stories(db: Session, asked: Asked, measures: Sequence[Measure], at: datetime) -> Report:
+    found = stories.stories(db, asked)
+    total: dict[str, Value] = {
+        each: found.sum_of(each) for each in ("mentions", "authors", "reach", "cases", "answered")
+    }
+    total |= {
+        "stories": len(found.told),
+        "in_the_press": found.in_the_press,
+        "answered_before": found.first,
+        "press_first": found.after,
+        "press_unanswered": found.silent,
+        "answer_for_all": found.for_all,
+        "head_start_s": _seconds(found.head_start),
+    }
+    return Report(asked, tuple(map(_told, found.told)), Known(None, facts=total))
+
+
+def _told(each: stories.Told) -> Known:
+    answer, press = each.answer, each.press
+    facts: dict[str, Value] = {
+        "title": each.title or None,
+        "began_at": each.opened_at,
+        "mentions": each.mentions,
+        "authors": each.authors,
+        "reach": each.reach,
+        "cases": each.cases,
+        "answered": each.answered,
+        "answered_share": each.answered_share,
+        "answer_for_all": int(each.for_all),
+        "head_start_s": _seconds(each.head_start),
+    }
+    facts |= {"first_answer_at": answer.at, "first_answer_case": answer.case} if answer else {}
+    facts |= {"press": press.name, "press_at": press.at, "press_case": press.case} if press else {}
+    return Known(str(each.id), facts=facts)
+
+
+def _seconds(time: timedelta | None) -> int | None:
+    return None if time is None else round(time.total_seconds())
+
+
+def _value(asked: Asked) -> tuple[Column, ...]:
+    def behind(column: Column) -> Column:
+        """With what lies behind the figure of all."""
+        measure, hows = {
+            "answers": (Measure.answer, ()),
+            "answers_shared": (Measure.answer, (How.shared,)),
+            "resolved": (Measure.resolution, ()),
+            "resolved_unanswered": (Measure.resolution, (How.zero_touch,)),
+        }.get(column.name, (None, ()))
+        return replace(column, measure=measure, hows=hows)
+
+    used = (
+        *_facts("used_again", title=Unit.text, text_kind=Unit.text, written_at=Unit.instant, written_by=Unit.text),
+        *_facts("used_again", "answers", "reused", reused_share=Unit.share),
+        *_facts("used_again", "answers_shared", "answers_canned", "people", "people_shared", "people_for_one"),
+    )
+    calls = (
+        *_facts("without_a_call", "resolved", "resolved_unanswered", "settled", assumed_share=Unit.share),
+        *_facts("without_a_call", assumed_minutes=Unit.count, assumed_hour_cost=Unit.count, currency=Unit.text),
+        *_facts("without_a_call", assumed_at=Unit.instant, assumed_by=Unit.text),
+        *_facts("without_a_call", "calls_spared", time_spared_s=Unit.seconds, cost_spared=Unit.count),
+    )
+    return tuple(map(behind, (*used, *calls)))
+
+
+def _read_value(db: Session, asked: Asked, measures: Sequence[Measure], at: datetime) -> Report:
+    """A line for each text that was used again; the answers of the total are all that went out."""
+    found = value.value(db, asked)
+    total: dict[str, Value] = {
+        "answers": found.answers,
+        "reused": found.reused,
+        "reused_share": found.reused_share,
+        "answers_shared": found.from_all,
+        "answers_canned": found.from_prepared,
+        "people": found.people,
+        "people_shared": found.people_for_all,
+        "people_for_one": found.people_for_one,
+        "resolved": found.resolved,
+        "resolved_unanswered": found.unanswered,
+        "settled": found.settled,
+    }
+    assumed = next((each for each in value.assumptions(db) if each.current), None)
+    if assumed is not None:
+        saved, given = found.saved(assumed.value), assumed.value
+        total |= {
+            "assumed_share": given.share / 100,
+            "assumed_minutes": given.minutes,
+            "assumed_hour_cost": given.cost or None,
+            "currency": given.currency if given.cost else None,
+            "assumed_at": assumed.since,
+            "assumed_by": assumed.by,
+            "calls_spared": saved.calls,
+            "time_spared_s": saved.minutes * 60,
+            "cost_spared": saved.money,
+        }
+    return Report(asked, tuple(map(_used, found.used)), Known(None, facts=total))
+
+
+def _used(each: value.Used) -> Known:
+    facts: dict[str, Value] = {"title": each.title or None, "reused": each.answers, "people": each.people}
+    if each.shared is None:
+        return Known(f"canned:{each.title}", facts=facts | {"text_kind": "canned", "answers_canned": each.answers})
+    facts |= {"text_kind": "shared", "answers_shared": each.answers, "people_shared": each.people}
+    facts |= {"written_at": each.shared.at, "written_by": each.shared.by}
+    return Known(f"shared:{each.shared.id}", facts=facts)
+
+
+# -- every report ----------------------------------------------------------------------------------------------------
+
+
+Read = Callable[[Session, Asked, Sequence[Measure], datetime], Report]
+
+
+def _read(db: Session, asked: Asked, measures: Sequence[Measure], at: datetime) -> Report:
+    return report(db, asked, measures)
+
+
+def _read_sla(db: Session, asked: Asked, measures: Sequence[Measure], at: datetime) -> Report:
+    return _also(report(db, asked, measures), LATE_NOW, backlog.late_now(db, asked, at))
+
+
+def _read_promises(db: Session, asked: Asked, measures: Sequence[Measure], at: datetime) -> Report:
+    return _also(report(db, asked, measures), OVERDUE, backlog.overdue(db, asked, at))
+
+
+def _read_backlog(db: Session, asked: Asked, measures: Sequence[Measure], at: datetime) -> Report:
+    return backlog.report(db, asked, at)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A report. ``fixed``: what of a question plays no part in it, and how it is then.
+
+    ``lines``: what its lines are, where they are always the same and nothing can be grouped; ``label``: the column that
+    says to people what such a line is called.
+    """
+
+    columns: Callable[[Asked], tuple[Column, ...]]
+    measures: tuple[Measure, ...] = ()
+    read: Read = _read
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    lines: str | None = None
+    label: str | None = None
+
+
+ITS_OWN: Mapping[str, Any] = {"by": None, "clock": Clock.calendar, "seen": False}
+REPORTS: Mapping[str, Kind] = {
+    "response-times": Kind(
         _response_times,
         (Measure.received, Measure.first_response, Measure.next_response, Measure.resolution),
     ),
-    "volume": (_volume, (Measure.received, Measure.mention, Measure.ignored, Measure.answer)),
-    "team": (
+    "volume": Kind(_volume, (Measure.received, Measure.mention, Measure.ignored, Measure.answer)),
+    "team": Kind(
         _team,
         (Measure.received, Measure.answer, Measure.closing, Measure.ignored, Measure.assigned, Measure.active),
     ),
-    "sla": (_sla, (Measure.first_response, Measure.next_response, Measure.resolution)),
-    "resolution": (_resolution, (Measure.first_resolution, Measure.resolution, Measure.active, Measure.closing)),
-    "backlog": (_backlog, ()),
-    "promises": (_promises, (Measure.promise,)),
+    "sla": Kind(
+        _sla,
+        (Measure.first_response, Measure.next_response, Measure.resolution),
+        _read_sla,
+        fixed={"seen": False},  # targets run from publication
+    ),
+    "resolution": Kind(_resolution, (Measure.first_resolution, Measure.resolution, Measure.active, Measure.closing)),
+    "backlog": Kind(_backlog, read=_read_backlog),
+    "promises": Kind(_promises, (Measure.promise,), _read_promises),
+    "stories": Kind(_stories, read=_read_stories, fixed=ITS_OWN, lines="story", label="title"),
+    "value": Kind(
+        _value, (Measure.answer, Measure.resolution), _read_value, fixed=ITS_OWN, lines="text", label="title"
+    ),
 }
+GROUPED = tuple(name for name, kind in REPORTS.items() if kind.lines is None)
 
 
 def build(db: Session, name: str, asked: Asked, at: datetime) -> Table:
     """The table of one report; ``name`` is one of ``REPORTS``. ``at``: now, for what is late by now."""
-    columns, measures = REPORTS[name]
-    if name == "sla":  # targets run from publication, whatever else is looked at
-        asked = replace(asked, seen=False)
-    if name == "backlog":
-        return Table(columns(asked), backlog.report(db, asked, at))
-    found = report(db, asked, measures)
-    if name == "sla":
-        found = _also(found, LATE_NOW, backlog.late_now(db, asked, at))
-    if name == "promises":
-        found = _also(found, OVERDUE, backlog.overdue(db, asked, at))
-    return Table(columns(asked), found)
+    kind = REPORTS[name]
+    asked = replace(asked, **kind.fixed)
+    return Table(kind.columns(asked), kind.read(db, asked, kind.measures, at), kind.lines, kind.label)
 
 
 def _also(found: Report, name: str, counts: Mapping[str | None, int]) -> Report:
@@ -285,11 +502,11 @@ def own_lines(report: Report, email: str) -> Report:
 
 def check_names(db: Session, asked: Asked) -> None:
     """Raises ``InvalidInput`` where a report is narrowed to what there is not: its figures would be wrongly nothing."""
-    for field, names, known in (
+    for what, names, known in (
         ("source", asked.source, Source.name),
         ("team", asked.team, Team.name),
         ("assignee", asked.assignee, User.email),
     ):
         if missing := set(names) - {NONE, *db.scalars(select(known).where(known.in_(names)))}:
             listed = ", ".join(sorted(missing))
-            raise InvalidInput(f"There is no {field} named {listed}.", {field: f"there is no {listed}"})
+            raise InvalidInput(f"There is no {what} named {listed}.", {what: f"there is no {listed}"})

@@ -9,24 +9,28 @@ what it says: what came out tells, not what was clicked. One in which words were
 
 from __future__ import annotations
 
+import json
 import re
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any, cast
+from itertools import islice
+from typing import Any
 
-from sqlalchemy import and_, case, select
+from sqlalchemy import JSON, BigInteger, Text, and_, case, cast, func, literal, select, union_all
 from sqlalchemy.orm import Session
 
-from models import Author, Definition, Mention, Reply, Sample, SharedAnswer, SharedAnswerPart, Story, User
+from models import Author, Definition, Mention, Reply, ReplyOrigin, Sample, SharedAnswer, SharedAnswerPart, Story, User
 from reports.figures import Asked, conditions, report
 from triage import policy
 from triage.measures import How, Measure
 from triage.policy import Assumption
 
 MOST_OF_IT = 0.5
+Asking = Any  # a ``Select``, of whatever columns
 _VARIABLE = re.compile(r"\{\w+\}")
 
 
@@ -39,33 +43,26 @@ class Sent:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A canned reply: the answers that were made of it, the latest first, and how many people they reached."""
-
-    name: str
-    sent: tuple[Sent, ...]
-    people: int
-
-    @property
-    def answers(self) -> int:
-        return len(self.sent)
-
-
-@dataclass(frozen=True)
-class ForAll:
-    """One answer for all: its answers that went out in the period, and how many people they reached."""
+class Written:
+    """One answer for all, as it was written."""
 
     id: int
     story_id: int
-    title: str
     at: datetime
     by: str
-    sent: tuple[Sent, ...]
-    people: int
 
-    @property
-    def answers(self) -> int:
-        return len(self.sent)
+
+@dataclass(frozen=True)
+class Used:
+    """What was written once and used again: how many answers of the period are made of it, and whom they reached.
+
+    A canned reply, called by its name, or one answer for all, called as its story: ``shared``.
+    """
+
+    title: str
+    answers: int
+    people: int
+    shared: Written | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +102,7 @@ class Saved:
 
 @dataclass(frozen=True)
 class Value:
-    """``answers``: public ones that went out in the period; ``for_all`` and ``prepared`` say which were used again.
+    """``answers``: public ones that went out in the period; ``used``: what some of them were made of.
 
     ``people``: who wrote in the cases before they were answered, each once, the same human over several authors too.
     """
@@ -113,11 +110,19 @@ class Value:
     asked: Asked
     answers: int
     people: int
-    for_all: tuple[ForAll, ...]
-    prepared: tuple[Prepared, ...]
+    used: tuple[Used, ...]
     people_for_all: int
     resolved: int
     unanswered: int  # of the resolved: without a public answer
+
+    @property
+    def for_all(self) -> tuple[Used, ...]:
+        return tuple(each for each in self.used if each.shared is not None)
+
+    @property
+    def prepared(self) -> tuple[Used, ...]:
+        """The canned replies."""
+        return tuple(each for each in self.used if each.shared is None)
 
     @property
     def from_all(self) -> int:
@@ -150,106 +155,130 @@ class Value:
 
 
 def value(db: Session, asked: Asked) -> Value:
-    """Of the answers that went out in the period and the cases resolved in it."""
-    answers = _answers(db, asked)
-    people = _People(db, asked)
-    shared: dict[int, list[_Answer]] = defaultdict(list)
-    prepared: dict[str, list[_Answer]] = defaultdict(list)
-    texts = _texts(db)
-    known: dict[str, str | None] = {}
-    for each in answers:
-        if each.shared_id is not None:
-            shared[each.shared_id].append(each)
-        elif each.origin == How.gensvar:
-            if each.body not in known:
-                known[each.body] = texts.made_of(each.body)
-            if (name := known[each.body]) is not None:
-                prepared[name].append(each)
-    for_all = _for_all(db, shared, people)
-    resolution = report(db, asked, [Measure.resolution]).total
+    """Of the answers that went out in the period and the cases resolved in it.
+
+    The database counts; of the answers themselves only those are read that may be made of a canned reply.
+    """
+    counted = report(db, replace(asked, by=None), [Measure.answer, Measure.resolution]).total
+    shared = select(cast(SharedAnswerPart.shared_answer_id, Text()), Reply.case_id, func.max(Reply.sent_at))
+    of_each = _of_replies(db, asked, shared, How.shared).group_by(SharedAnswerPart.shared_answer_id, Reply.case_id)
+    reached = _reached(db, _in_cases(db, asked, "all"), _in_cases(db, asked, "shared", How.shared), of_each)
+    made = _made_of_canned(db, asked)
+    by_name = _reached(db, _latest(db, made)) if made else {}
     return Value(
         asked,
-        answers=len(answers),
-        people=people.reached_by(answers),
-        for_all=tuple(for_all),
-        prepared=tuple(
-            sorted(
-                (Prepared(name, _sent(found), people.reached_by(found)) for name, found in prepared.items()),
-                key=lambda each: (-each.answers, each.name.casefold()),
-            )
+        answers=counted.count(Measure.answer),
+        people=reached.get("all", 0),
+        used=(
+            *_for_all(db, asked, reached),
+            *sorted(
+                (Used(name, len(ids), by_name.get(name, 0)) for name, ids in made.items()),
+                key=lambda each: (-each.answers, each.title.casefold()),
+            ),
         ),
-        people_for_all=people.reached_by(one for found in shared.values() for one in found),
-        resolved=resolution.count(Measure.resolution),
-        unanswered=resolution.count(Measure.resolution, How.zero_touch),
+        people_for_all=reached.get("shared", 0),
+        resolved=counted.count(Measure.resolution),
+        unanswered=counted.count(Measure.resolution, How.zero_touch),
     )
+
+
+def sent(
+    db: Session, asked: Asked, *, canned: str | None = None, shared: int | None = None, begins: int = 0, most: int = 50
+) -> list[Sent]:
+    """The answers that were made of one text, the latest first: of this canned reply, or of this answer for all."""
+    listed = select(Reply.case_id, Reply.sent_at)
+    if shared is not None:
+        listed = _of_replies(db, asked, listed, How.shared).where(SharedAnswerPart.shared_answer_id == shared)
+        listed = listed.group_by(Reply.id)
+    else:
+        pairs = _pairs(db, {"": _made_of_canned(db, asked).get(canned or "", ())}).subquery()
+        listed = listed.join(pairs, pairs.c.reply == Reply.id)
+    latest = listed.order_by(Reply.sent_at.desc(), Reply.id.desc()).offset(begins).limit(most)
+    return [Sent(number, at) for number, at in db.execute(latest) if at is not None]
 
 
 # -- answers ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Answer:
-    id: int
-    case_id: int
-    at: datetime
-    body: str
-    origin: str
-    shared_id: int | None
+def _of_replies(db: Session, asked: Asked, what: Asking, how: How) -> Asking:
+    """The replies behind the samples of answers, those of one answer for all with their part of it.
+
+    Two at one instant have two samples each.
+    """
+    there = what.join_from(Sample, Reply, and_(Sample.case_id == Reply.case_id, Sample.at == Reply.sent_at))
+    parts = there.join(SharedAnswerPart, SharedAnswerPart.reply_id == Reply.id, isouter=how is not How.shared)
+    return parts.where(*conditions(db, asked, Measure.answer), Sample.how == how.value, ~Reply.private)
 
 
-def _answers(db: Session, asked: Asked) -> list[_Answer]:
-    """The replies behind the samples of answers: as many as any other report counts."""
-    same = and_(Sample.case_id == Reply.case_id, Sample.at == Reply.sent_at)
-    listed = (
-        select(Reply.id, Reply.case_id, Reply.sent_at, Reply.body, Reply.origin, SharedAnswerPart.shared_answer_id)
-        .join(Sample, same)
-        .outerjoin(SharedAnswerPart, SharedAnswerPart.reply_id == Reply.id)
-        .where(*conditions(db, asked, Measure.answer), ~Reply.private)
-    )
-    found = {  # by its id: two at one instant have two samples each
-        id: _Answer(id, case_id, cast(datetime, at), body, origin, shared_id)
-        for id, case_id, at, body, origin, shared_id in db.execute(listed)
-    }
-    return list(found.values())
+def _in_cases(db: Session, asked: Asked, used: str, how: How | None = None) -> Asking:
+    """When each case got its last answer in the period."""
+    answers = select(literal(used, Text()), Sample.case_id, func.max(Sample.at))
+    wanted = [*conditions(db, asked, Measure.answer), *([Sample.how == how.value] if how else [])]
+    return answers.where(*wanted).group_by(Sample.case_id)
 
 
-class _People:
-    """Who has written in the answered cases, and since when."""
-
-    def __init__(self, db: Session, asked: Asked) -> None:
-        self._by_case: dict[int, list[tuple[datetime, int]]] = defaultdict(list)
-        human = case((Author.person_id.is_not(None), -Author.person_id), else_=Author.id)
-        answered = select(Sample.case_id).where(*conditions(db, asked, Measure.answer))
-        concerning = (Mention.case_id.in_(answered), ~Mention.ours, ~Mention.context, ~Mention.repost)
-        wrote = select(Mention.case_id, human, Mention.published_at).join(Author, Author.id == Mention.author_id)
-        for case_id, who, at in db.execute(wrote.where(*concerning)):
-            self._by_case[cast(int, case_id)].append((at, who))
-
-    def reached_by(self, answers: Iterable[_Answer]) -> int:
-        return len({who for each in answers for at, who in self._by_case.get(each.case_id, ()) if at <= each.at})
+def _reached(db: Session, *answers: Asking) -> dict[str, int]:
+    """How many people were reached by what: who had written in a case until its answer. ``answers``: what, case, at."""
+    parts = [each.subquery() for each in answers]
+    human = case((Author.person_id.is_not(None), -Author.person_id), else_=Author.id)
+    counted = []
+    for part in parts:
+        used, number, at = part.c
+        before = and_(Mention.case_id == number, Mention.published_at <= at)
+        wrote = select(used, func.count(human.distinct())).join_from(part, Mention, before)
+        wrote = wrote.join(Author, Author.id == Mention.author_id)
+        counted.append(wrote.where(~Mention.ours, ~Mention.context, ~Mention.repost).group_by(used))
+    return {used: n for used, n in db.execute(union_all(*counted))}
 
 
-def _sent(answers: Iterable[_Answer]) -> tuple[Sent, ...]:
-    latest = sorted(answers, key=lambda each: (each.at, each.id), reverse=True)
-    return tuple(Sent(each.case_id, each.at) for each in latest)
-
-
-def _for_all(db: Session, shared: dict[int, list[_Answer]], people: _People) -> list[ForAll]:
-    if not shared:
-        return []
-    listed = (
-        select(SharedAnswer.id, SharedAnswer.story_id, Story.title, SharedAnswer.created_at, User.name)
+def _for_all(db: Session, asked: Asked, reached: Mapping[str, int]) -> list[Used]:
+    told = (SharedAnswer.id, SharedAnswer.story_id, SharedAnswer.created_at, User.name, Story.title)
+    listed = _of_replies(db, asked, select(*told, func.count(Reply.id.distinct())), How.shared)
+    named = (
+        listed.join(SharedAnswer, SharedAnswer.id == SharedAnswerPart.shared_answer_id)
         .join(Story, Story.id == SharedAnswer.story_id)
         .join(User, User.id == SharedAnswer.user_id)
-        .where(SharedAnswer.id.in_(shared))
     )
-    named = {row[0]: row for row in db.execute(listed)}
     found = [
-        ForAll(*named[id], sent=_sent(each), people=people.reached_by(each))
-        for id, each in shared.items()
-        if id in named
+        Used(title, n, reached.get(str(id), 0), Written(id, story, at, by))
+        for id, story, at, by, title, n in db.execute(named.group_by(*told))
     ]
-    return sorted(found, key=lambda each: (-each.people, each.id))
+    return sorted(found, key=lambda each: (-each.people, each.shared.id if each.shared else 0))
+
+
+def _made_of_canned(db: Session, asked: Asked) -> dict[str, list[int]]:
+    """The name of a canned reply -> the replies that were made of it."""
+    texts = _texts(db)
+    if not texts:
+        return {}
+    listed = _of_replies(db, asked, select(Reply.id, Reply.body), How.gensvar)
+    written = listed.where(Reply.origin == ReplyOrigin.gensvar, SharedAnswerPart.reply_id.is_(None))
+    bodies = {id: body for id, body in db.execute(written)}
+    known = {body: texts.made_of(body) for body in set(bodies.values())}
+    found: dict[str, list[int]] = defaultdict(list)
+    for id, body in bodies.items():
+        if (name := known[body]) is not None:
+            found[name].append(id)
+    return found
+
+
+def _latest(db: Session, made: Mapping[str, Sequence[int]]) -> Asking:
+    """When each case got the last answer that was made of what."""
+    pairs = _pairs(db, made).subquery()
+    answers = select(pairs.c.used, Reply.case_id, func.max(Reply.sent_at)).join_from(
+        pairs, Reply, Reply.id == pairs.c.reply
+    )
+    return answers.group_by(pairs.c.used, Reply.case_id)
+
+
+def _pairs(db: Session, made: Mapping[str, Sequence[int]]) -> Asking:
+    """``used`` and ``reply``, as rows: any number of them in one parameter."""
+    listed = literal(json.dumps([[name, id] for name, ids in made.items() for id in ids]), Text())
+    if db.get_bind().dialect.name == "postgresql":
+        each = func.json_array_elements(cast(listed, JSON())).column_valued("pair")
+        return select(each.op("->>")(0).label("used"), cast(each.op("->>")(1), BigInteger()).label("reply"))
+    pair = func.json_each(listed).table_valued("value").c.value
+    return select(func.json_extract(pair, "$[0]").label("used"), func.json_extract(pair, "$[1]").label("reply"))
 
 
 # -- canned replies --------------------------------------------------------------------------------------------------
@@ -265,7 +294,7 @@ class _Text:
 
 
 class _Texts:
-    """Every version of a canned reply there has been, in every language, each with its longest part."""
+    """Every version of a canned reply there has been, in every language, the longest first."""
 
     def __init__(self, versions: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
         found = set()
@@ -274,14 +303,23 @@ class _Texts:
                 parts = tuple(filter(None, (_closed_up(part) for part in _VARIABLE.split(text))))
                 if parts:
                     found.add(_Text(sum(map(len, parts)), name, parts))
-        self._texts = [(max(one.parts, key=len), one) for one in sorted(found, key=lambda one: (one.length, one.name))]
+        longest_first = sorted(found, key=lambda one: (one.length, one.name), reverse=True)
+        self._texts = [(one, max(one.parts, key=len)) for one in longest_first]
+
+    def __bool__(self) -> bool:
+        return bool(self._texts)
 
     def made_of(self, body: str) -> str | None:
         """The name of the longest canned reply an answer is made of."""
         said = _closed_up(body)
-        likely = [one for longest, one in self._texts if longest in said]
-        fit = [one for one in likely if one.length >= len(said) * MOST_OF_IT and _holds(said, one.parts)]
-        return fit[-1].name if fit else None
+        most, least = len(said), len(said) * MOST_OF_IT
+        first = bisect_left(self._texts, -most, key=lambda one: -one[0].length)
+        for one, part in islice(self._texts, first, None):
+            if one.length < least:
+                return None
+            if part in said and _holds(said, one.parts):
+                return one.name
+        return None
 
 
 def _texts(db: Session) -> _Texts:

@@ -46,7 +46,8 @@ def test_every_figure_is_explained() -> None:
     told = {meaning.anchor for meaning in report_words.meanings()}
     published = anchors(ROOT / "docs" / "figures.md")
     asked = Asked(date(2026, 11, 2), date(2026, 11, 9))
-    heads = {report_words.anchor(column.name) for columns, _ in REPORTS.values() for column in columns(asked)}
+    columns = [column for kind in REPORTS.values() for column in kind.columns(asked)]
+    heads = {report_words.anchor(column.name, column.block) for column in columns}
     assert heads <= told, f"a head of a table leads nowhere: {heads - told}"
     assert told <= published, f"docs/figures.md says nothing of {told - published}"
     measures = {measure.value.replace("_", "-") for measure in Measure}

@@ -57,7 +57,7 @@ def test_an_answer_is_from_a_canned_reply_when_its_words_are(database: Database,
         answer(db, come(db, "a", 0), 5, body)
     found = of(database)
     assert (found.answers, found.from_prepared, found.reused) == (1, made_of_it, made_of_it)
-    assert [each.name for each in found.prepared] == ["plogning"] * made_of_it
+    assert [each.title for each in found.prepared] == ["plogning"] * made_of_it
 
 
 def test_a_canned_reply_that_was_changed_since_counts_as_it_was(database: Database) -> None:
@@ -91,7 +91,8 @@ def test_whom_an_answer_for_all_reached(database: Database) -> None:
         take(db, said("later", "eve", to="a", minutes=50), said("early", "fay", to="b", minutes=10))
     found = of(database)
     (one,) = found.for_all
-    assert (one.answers, one.people, one.by) == (3, 4, "Eva"), "who wrote in these cases before the answer"
+    assert one.shared is not None
+    assert (one.answers, one.people, one.shared.by) == (3, 4, "Eva"), "who wrote in these cases before the answer"
     assert (found.reused, found.reused_share, found.people_for_one) == (3, 1.0, 4.0)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import chain
 from urllib.parse import unquote_plus
@@ -45,9 +46,9 @@ def table(name: str, ending: str) -> Response:
     with reports.reading() as db:
         tables.check_names(db, asked)
         made = tables.build(db, name, asked, now())
-        sheet = export.Sheet(name, tables.Table(made.columns, reports.own_lines(made.report)), zone(), 0)
         waiting = samples.waiting(db, MOST_UNCOUNTED)
-    return _file(name, asked, ending, export.fields(sheet), export.lines(sheet), waiting)
+    sheet = export.Sheet(name, replace(made, report=reports.own_lines(made.report)), zone(), waiting)
+    return _file(name, sheet.asked, ending, export.fields(sheet), export.lines(sheet), waiting)
 
 
 @pages.get("/cases.csv", defaults={"ending": "csv"})

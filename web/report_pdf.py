@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 from errors import GensvarError, InvalidInput
 from models import Role
 from reports import pdf, tables
-from reports.figures import FILTERS, Asked, By, Clock, Row
+from reports.figures import FILTERS, Asked, By, Row
 from reports.tables import Column, Table, Unit
 from triage import samples
 from triage.measures import VERSION
@@ -59,14 +59,11 @@ def download(name: str) -> Response:
 def _paper(name: str, asked: Asked) -> pdf.Paper:
     with reports.reading() as db:
         tables.check_names(db, asked)
-        table, other = (
-            _own(tables.build(db, name, replace(asked, clock=clock), now()))
-            for clock in (asked.clock, Clock.business if asked.clock is Clock.calendar else Clock.calendar)
-        )
+        table, other = reports.both(db, name, asked)
         people = reports.people(db)
         uncounted = samples.waiting(db, reports.MANY + 1)
     shown = _on_paper(table)
-    grids = reports.grids(shown, _on_paper(other), names=people)
+    grids = reports.grids(shown, _on_paper(other) if other else None, names=people)
     explained = {head.anchor for grid in grids for head in grid.heads}
     return pdf.Paper(
         language=language(),
@@ -100,14 +97,10 @@ def _cells(line: reports.Line) -> Iterator[str]:
         yield (cell.words.replace(" ", "\N{NO-BREAK SPACE}") if len(cell.words) <= SHORT else cell.words) or NOTHING
 
 
-def _own(table: Table) -> Table:
-    return replace(table, report=reports.own_lines(table.report))
-
-
 def _on_paper(table: Table) -> Table:
     """As many lines as paper takes; instants with their date, since it is read on another day."""
     columns = [_dated(column) if column.unit is Unit.instant else column for column in table.columns]
-    return Table(columns, replace(table.report, rows=table.report.rows[:LINES]))
+    return replace(table, columns=columns, report=replace(table.report, rows=table.report.rows[:LINES]))
 
 
 def _dated(column: Column) -> Column:
@@ -168,8 +161,8 @@ def _notes(table: Table, uncounted: int) -> Iterator[str]:
 def _chart(table: Table, people: dict[str, str]) -> pdf.Bars | None:
     """Bars of the first time there is, else of the first number."""
     asked, rows = table.report.asked, table.report.rows[:BARS]
-    column = _charted(table.columns)
-    if asked.by is None or column is None or not rows:
+    column = _charted(table.figures, rows)
+    if column is None:
         return None
     values = [column.value(row) for row in rows]
     numbers = [value if isinstance(value, int | float) else 0 for value in values]
@@ -177,12 +170,11 @@ def _chart(table: Table, people: dict[str, str]) -> pdf.Bars | None:
     if not longest:
         return None
     bars = [
-        (report_words.key(asked.by, row.key, people), _words(column, row), n / longest)
+        (report_words.line(table, row, people), _words(column, row), n / longest)
         for row, n in zip(rows, numbers, strict=True)
     ]
-    timed = report_words.split(column.name)[0]
-    about = [report_words.block(timed)] if timed else []
-    about += [report_words.column(column.name)]
+    about = [report_words.block(column.block)] if column.block else []
+    about += [report_words.column(column.name, column.block)]
     about += [report_words.clock(asked.clock)] if column.unit is Unit.seconds else []
     left_out = len(table.report.rows) - len(rows)
     more = ngettext("%(n)s more line is in the table.", "%(n)s more lines are in the table.", left_out)
@@ -191,9 +183,11 @@ def _chart(table: Table, people: dict[str, str]) -> pdf.Bars | None:
     )
 
 
-def _charted(columns: Sequence[Column]) -> Column | None:
-    timed = (column for column in columns if column.unit is Unit.seconds)
-    return next(timed, None) or next((column for column in columns if column.unit is Unit.count), None)
+def _charted(columns: Sequence[Column], rows: Sequence[Row]) -> Column | None:
+    """None where there are no lines, or nothing is known of them."""
+    timed = [column for column in columns if column.unit is Unit.seconds and column.measure]
+    found = (*timed, *(column for column in columns if column.unit is Unit.count))
+    return next((column for column in found if any(column.value(row) is not None for row in rows)), None)
 
 
 def _words(column: Column, row: Row) -> str:

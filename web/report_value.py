@@ -20,10 +20,9 @@ import audit
 from errors import InvalidInput
 from models import Case, Role
 from reports.figures import Asked
-from reports.tables import Column, Unit
-from reports.value import Assumed, Sent, Value, assumptions, value
+from reports.tables import REPORTS
+from reports.value import Assumed, Sent, Used, Value, assumptions, sent, value
 from triage import policy
-from triage.measures import How, Measure
 from triage.policy import Assumption
 from web import reports
 from web.context import house, is_at_least, needs, now, user, whole_number
@@ -79,16 +78,8 @@ def _chosen(versions: Sequence[Assumed]) -> Assumed | None:
 
 def _behind(asked: Asked) -> dict[str, str | None]:
     """Where the cases behind what is counted of samples are listed."""
-    wanted: dict[str, tuple[Measure, tuple[str, ...]]] = {
-        "answers": (Measure.answer, ()),
-        "for_all": (Measure.answer, (How.shared,)),
-        "resolved": (Measure.resolution, ()),
-        "unanswered": (Measure.resolution, (How.zero_touch,)),
-    }
-    return {
-        name: reports.behind_address(asked, None, Column(name, Unit.count, lambda row: None, measure, hows))
-        for name, (measure, hows) in wanted.items()
-    }
+    columns = REPORTS["value"].columns(asked)
+    return {column.name: reports.behind_address(asked, None, column) for column in columns}
 
 
 def _typed(given: Assumption) -> dict[str, str]:
@@ -107,30 +98,26 @@ def plain(given: float | str) -> str:
 def answers() -> str:
     """The answers that were made of one text: ``canned`` names it, ``shared`` is the number of an answer for all."""
     asked = reports.asked_from(request.args)
+    canned, shared = request.args.get("canned"), whole_number("shared")
+    begins = whole_number("begins") or 0
     with reports.reading() as db:
-        title, sent = _of_one(value(db, asked))
-        begins = whole_number("begins") or 0
-        shown = sent[begins : begins + PAGE]
+        used = _used(value(db, asked), canned, shared)
+        total = used.answers if used else 0
+        shown = sent(db, asked, canned=canned, shared=shared, begins=begins, most=PAGE) if begins < total else ()
         return render_template(
             "reports_value.html",
             **reports.frame(db, asked),
-            title=title,
+            title=used.title if used else canned or _("One answer for all"),
             listed=_with_subjects(db, shown),
-            total=len(sent),
-            next=begins + PAGE if begins + PAGE < len(sent) else None,
+            total=total,
+            next=begins + PAGE if begins + PAGE < total else None,
             begins=begins,
         )
 
 
-def _of_one(found: Value) -> tuple[str, Sequence[Sent]]:
-    canned, shared = request.args.get("canned"), whole_number("shared")
-    for prepared in found.prepared:
-        if prepared.name == canned:
-            return prepared.name, prepared.sent
-    for one in found.for_all:
-        if one.id == shared:
-            return one.title, one.sent
-    return canned or _("One answer for all"), ()
+def _used(found: Value, canned: str | None, shared: int | None) -> Used | None:
+    wanted = (each for each in found.for_all if each.shared and each.shared.id == shared)
+    return next(wanted, None) or next((each for each in found.prepared if each.title == canned), None)
 
 
 def _with_subjects(db: Session, sent: Sequence[Sent]) -> list[tuple[Sent, str]]:

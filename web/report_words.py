@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 from models import Kind, Sentiment
 from reports.backlog import runs
 from reports.behind import Now, Wanted
-from reports.figures import BUCKETS, NONE, By, Clock
-from reports.tables import Unit, Value
+from reports.figures import BUCKETS, NONE, By, Clock, Row
+from reports.tables import Column, Table, Unit, Value
 from triage.measures import How, Measure
 from web import labels
 from web.i18n import clock as instant
@@ -25,7 +26,9 @@ LONG = 100 * 3600  # seconds; above, minutes tell nothing
 
 
 def took(time: float) -> str:
-    """How long, of seconds: "40 s", "4 h 30 min", "130 h"."""
+    """How long, of seconds: "40 s", "4 h 30 min", "130 h", "−5 min"."""
+    if time < 0:
+        return f"−{took(-time)}"
     if 0 < time < 60:
         return seconds(int(time))
     return duration(timedelta(seconds=round(time / 3600) * 3600 if time >= LONG else time))
@@ -44,6 +47,19 @@ def value(unit: Unit, given: Value, now: datetime) -> str:
 
 def share(part: float) -> str:
     return percent(part)
+
+
+def figure_of(column: Column, given: Value, now: datetime) -> str:
+    """The same where a column says more than its unit does."""
+    said = SAID.get(column.name)
+    return value(column.unit, given, now) if said is None or given is None else said(given)
+
+
+SAID: Mapping[str, Callable[[Any], str]] = {
+    "midnight": lambda day: long_day(date.fromisoformat(day)),
+    "text_kind": lambda kind: _("One answer for all") if kind == "shared" else _("Canned replies"),
+    **dict.fromkeys(("first_answer_case", "press_case"), lambda number: f"#{number}"),
+}
 
 
 # -- what they are grouped by ----------------------------------------------------------------------------------------
@@ -97,6 +113,21 @@ def dated_short(grouped: By, on: date) -> str:
     return month(on) if grouped is By.month else day_of_month(on)
 
 
+def first(table: Table) -> str:
+    """What heads the first column of a table."""
+    return LINES[table.lines]() if table.lines else by(table.report.asked.by) if table.report.asked.by else ""
+
+
+def line(table: Table, row: Row, people: Mapping[str, str] | None = None) -> str:
+    """What a line of a table is called."""
+    if table.lines is None or row.key is None:
+        return key(table.report.asked.by, row.key, people)
+    return table.named(row) or _("(no text)")
+
+
+LINES: Mapping[str, Callable[[], str]] = {"story": lambda: _("Story"), "text": lambda: _("Text")}
+
+
 def not_stored(days: Sequence[date]) -> str:
     """Which midnights nothing is known of; empty where there are none."""
     if not days:
@@ -126,10 +157,6 @@ def nothing(grouped: By) -> str:
 
 def clock(value: Clock) -> str:
     return _("In opening hours") if value is Clock.business else _("Around the clock")
-
-
-def clock_short(value: Clock) -> str:
-    return _("open") if value is Clock.business else _("all")
 
 
 def clock_in(value: Clock) -> str:
@@ -229,6 +256,71 @@ COLUMNS: Mapping[str, Callable[[], str]] = {  # the others
     "overdue_now": lambda: _("Late now"),
     "kept_share": lambda: _("Share kept in time"),
 }
+OF_STORIES: Mapping[str, Callable[[], str]] = {
+    "stories": lambda: _("Stories told"),
+    "in_the_press": lambda: _("Of these in the press"),
+    "answered_before": lambda: _("We had answered before"),
+    "press_first": lambda: _("The press was first"),
+    "press_unanswered": lambda: _("In the press, not answered"),
+    "began_at": lambda: _("Began"),
+    "mentions": lambda: _("Mentions"),
+    "authors": lambda: _("Authors"),
+    "reach": lambda: _("Followers reached"),
+    "cases": lambda: _("Cases"),
+    "answered": lambda: _("Answered"),
+    "answered_share": lambda: _("Share answered"),
+    "answer_for_all": lambda: _("One answer for all"),
+    "first_answer_at": lambda: _("First answer"),
+    "first_answer_case": lambda: _("Case"),
+    "press": lambda: _("First in the press"),
+    "press_at": lambda: _("When"),
+    "press_case": lambda: _("Case"),
+    "head_start_s": lambda: _("Head start"),
+}
+OF_VALUE: Mapping[str, Callable[[], str]] = {
+    "text_kind": lambda: _("Kind"),
+    "written_at": lambda: _("Written"),
+    "written_by": lambda: _("By"),
+    "answers": lambda: _("Answers that went out"),
+    "reused": lambda: _("Of these, with a text used before"),
+    "reused_share": lambda: _("Share"),
+    "answers_shared": lambda: _("Part of one answer for all"),
+    "answers_canned": lambda: _("Made of a canned reply"),
+    "people": lambda: _("People helped"),
+    "people_shared": lambda: _("People helped by answers for all"),
+    "people_for_one": lambda: _("People helped by one answer for all"),
+    "resolved": lambda: _("Full resolution"),
+    "resolved_unanswered": lambda: _("Closed without an answer"),
+    "settled": lambda: _("Settled with an answer"),
+    "assumed_share": lambda: _("Assumed: share that would have been calls"),
+    "assumed_minutes": lambda: _("Assumed: minutes of a call"),
+    "assumed_hour_cost": lambda: _("Assumed: cost of an hour"),
+    "currency": lambda: _("Currency"),
+    "assumed_at": lambda: _("Assumed since"),
+    "assumed_by": lambda: _("Set by"),
+    "calls_spared": lambda: _("Calls not needed"),
+    "time_spared_s": lambda: _("Time on the phone not needed"),
+    "cost_spared": lambda: _("What that would have cost"),
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """Of what is no time: what heads its columns, what they are called, and where they are explained."""
+
+    title: Callable[[], str]
+    columns: Mapping[str, Callable[[], str]] = field(default_factory=lambda: COLUMNS)
+    anchor: str | None = None
+
+
+BLOCKS: Mapping[str, Block] = {
+    "": Block(lambda: _("Cases")),
+    "we_and_the_press": Block(lambda: _("We and the press"), OF_STORIES, "stories"),
+    "stories": Block(lambda: _("The stories, the largest first"), OF_STORIES, "stories"),
+    "head_start": Block(lambda: _("Head start"), OF_STORIES, "stories"),
+    "used_again": Block(lambda: _("Written once, used again"), OF_VALUE, "value"),
+    "without_a_call": Block(lambda: _("Settled without a phone call"), OF_VALUE, "value"),
+}
 TIMES: Mapping[str, Measure] = {each.value: each for each in Measure}
 
 
@@ -240,21 +332,24 @@ def split(name: str) -> tuple[str, str]:
     return "", name
 
 
-def block(timed: str) -> str:
-    """What heads the columns of one time."""
-    return measure(TIMES[timed]) if timed else _("Cases")
+def block(name: str) -> str:
+    """What heads the columns of a block."""
+    return measure(TIMES[name]) if name in TIMES else BLOCKS[name].title()
 
 
-def column(name: str) -> str:
+def column(name: str, of: str = "") -> str:
     """What heads a column within its block."""
     timed, part = split(name)
     if timed:
         return PARTS[part]()
-    return COLUMNS[name]() if name in COLUMNS else name.replace("_", " ").capitalize()
+    words = BLOCKS[of].columns
+    return words[name]() if name in words else name.replace("_", " ").capitalize()
 
 
-def anchor(name: str) -> str:
+def anchor(name: str, of: str = "") -> str:
     """Where on the page of definitions, and in docs/figures.md, a column is explained."""
+    if of in BLOCKS and (explained := BLOCKS[of].anchor):
+        return explained
     timed, part = split(name)
     if part in ("_with_target", "_met", "_missed", "_within_target"):
         return "within-target"
@@ -504,6 +599,45 @@ def meanings() -> list[Meaning]:
             (
                 _("Counts on the day it was promised for."),
                 _("Kept late: kept after that day. Late now: still open, and that day is past."),
+            ),
+        ),
+        Meaning(
+            "stories",
+            _("Stories"),
+            (
+                _(
+                    "A story stands in each period in which somebody told it, with the figures of the whole story as"
+                    " known now. Filters leave the stories in which a case fits."
+                ),
+                _(
+                    "In the press: what stands on the site of a newspaper or broadcaster known to Gensvar, by its own"
+                    " address. A link to an article is not an article, and a comment below one is not either. What"
+                    " nobody collected is not known."
+                ),
+                _(
+                    "Our first answer: the first public answer to anybody in the story. The time is that of"
+                    " publication, as the networks say it."
+                ),
+                _(
+                    "Cases that were ignored are left out. Followers: of each author once in a story; who tells two"
+                    " stories counts in both, also in the sums."
+                ),
+            ),
+        ),
+        Meaning(
+            "value",
+            _("Value"),
+            (
+                _(
+                    "An answer is made of a canned reply when all its words stand in it, in order, and are at least"
+                    " half of it. One in which words were changed counts as written anew."
+                ),
+                _(
+                    "People helped: those who wrote in the cases before the answer, each once. Who only read it is not"
+                    " known, and not counted. A person helped by two answers for all is once in the total."
+                ),
+                _("Calls not needed: of the cases settled with an answer, the share that is assumed."),
+                _("It is an assumption and was not measured."),
             ),
         ),
         Meaning(

@@ -30,7 +30,6 @@ from triage import samples
 from triage.measures import VERSION, Measure
 from web import charts, finding, report_words
 from web.context import house, is_at_least, now, user, whole_number, zone
-from web.i18n import day as long_day
 from web.i18n import day_name, ngettext, number, percent
 from web.i18n import gettext as _
 
@@ -309,10 +308,11 @@ def grids(table: Table, other: Table | None = None, *, names: Mapping[str, str] 
     rows = [*table.report.rows[part.first - 1 : part.last], table.report.total]
     beside = {row.key: row for row in (*other.report.rows, other.report.total)} if other else {}
     found = []
-    for timed, together in groupby(table.columns, key=lambda column: report_words.split(column.name)[0]):
+    for block, together in groupby(table.figures, key=lambda column: column.block):
         columns = list(together)
+        known = {row.key for row in table.lines_of(columns)} | {None}
         lines = []
-        for row in rows:
+        for row in (each for each in rows if each.key in known):
             cells: list[Cell] = []
             for column in columns:
                 address = behind_address(asked, row.key, column, night_of(row)) if column.value(row) else None
@@ -321,12 +321,12 @@ def grids(table: Table, other: Table | None = None, *, names: Mapping[str, str] 
                     twin = beside.get(row.key)
                     given = _both(asked, given[0], column.value(twin) if twin else None)
                 cells += [Cell(_written(column, each, row), address if each is not None else None) for each in given]
-            lines.append(Line(report_words.key(asked.by, row.key, names), cells))
+            lines.append(Line(report_words.line(table, row, names), cells))
         found.append(
             Grid(
-                (timed or columns[0].name).replace("_", "-"),
-                report_words.block(timed),
-                report_words.by(asked.by) if asked.by else "",
+                (block or columns[0].name).replace("_", "-"),
+                report_words.block(block),
+                report_words.first(table),
                 list(_heads(columns, both=other is not None)),
                 lines[:-1],
                 lines[-1],
@@ -342,7 +342,8 @@ def _both(asked: Asked, mine: Value, theirs: Value) -> list[Value]:
 
 def _heads(columns: Sequence[Column], *, both: bool) -> Iterator[Head]:
     for column in columns:
-        words, anchor = report_words.column(column.name), report_words.anchor(column.name)
+        of = (column.name, column.block)
+        words, anchor = report_words.column(*of), report_words.anchor(*of)
         if column.unit is Unit.seconds and both:
             for clock in Clock:
                 yield Head(words, anchor, report_words.clock(clock))
@@ -353,9 +354,7 @@ def _heads(columns: Sequence[Column], *, both: bool) -> Iterator[Head]:
 def _written(column: Column, given: Value, row: Row) -> str:
     if given is None and column.measure and row.timing(column.measure).hidden:
         return _("kept back")
-    if column.name == "midnight" and isinstance(given, str):
-        return long_day(date.fromisoformat(given))
-    return report_words.value(column.unit, given, now())
+    return report_words.figure_of(column, given, now())
 
 
 def behind_address(asked: Asked, key: str | None, column: Column, night: date | None = None) -> str | None:
@@ -412,7 +411,7 @@ def compared(table: Table, before: Sequence[Table]) -> list[Compared]:
     for column, *others in zip(table.columns, *(each.columns for each in before), strict=True):
         if column.name in NOT_COMPARED or column.name.endswith("_mean_s"):
             continue
-        row, timed = table.report.total, report_words.split(column.name)[0]
+        row, timed = table.report.total, column.block
         given = column.value(row)
         then = [
             _then(column, given, other.value(each.report.total), each)
@@ -517,19 +516,19 @@ def over_time(
 
 def _column(table_of: str, asked: Asked, name: str) -> Column:
     """A column of a table, for what is drawn of it."""
-    return next(column for column in tables.REPORTS[table_of][0](asked) if column.name == name)
+    return next(column for column in tables.REPORTS[table_of].columns(asked) if column.name == name)
 
 
 def both(db: Session, name: str, asked: Asked) -> tuple[Table, Table | None]:
-    """The table, and the same with the other clock where it has times."""
+    """The table, and the same with the other clock where it has times that were measured."""
     table = tables.build(db, name, asked, now())
     table = replace(table, report=own_lines(table.report))
-    if not any(column.unit is Unit.seconds for column in table.columns):
+    timed = [column.measure for column in table.columns if column.unit is Unit.seconds and column.measure]
+    if not timed:
         return table, None
     asked = table.report.asked
     other = Clock.calendar if asked.clock is Clock.business else Clock.business
-    timed = [measure for measure in tables.REPORTS[name][1] if measure in figures.TIMED]
-    return table, replace(table, report=figures.report(db, replace(asked, clock=other), timed))
+    return table, replace(table, report=figures.report(db, replace(asked, clock=other), dict.fromkeys(timed)))
 
 
 @dataclass(frozen=True)
@@ -844,7 +843,7 @@ def _bigs(whole: Report, beside: Row, before: Sequence[Report], other: Clock) ->
         _column("resolution", asked, "closings"),
     ]
     for column in wanted:
-        given, timed = column.value(whole.total), report_words.split(column.name)[0]
+        given, timed = column.value(whole.total), column.block
         title = report_words.column(column.name)
         if timed:
             title = (

@@ -478,6 +478,8 @@ for _name, _summary in (
     ("resolution", "Closing, reopening, and the time in which it was our turn"),
     ("backlog", "What was unfinished at midnight"),
     ("promises", "Promises kept and broken"),
+    ("stories", "Stories, how far they reached, and whether we or the press were first: a row for each"),
+    ("value", "Whether it was worth it: a row for each text used again, and the calls that were not needed"),
 ):
     _report_operation(_name, _summary, shapes.ReportShape)
 
@@ -494,6 +496,7 @@ def _report(call: Call, name: str) -> Any:
         table = replace(table, report=tables.own_lines(table.report, call.user.email))
     zone = policy.read(call.db).zone
     sheet = export.Sheet(name, table, zone, samples.waiting(call.db, queries.MAX_NUMBER))
+    asked = sheet.asked
     file = export.file_name(name, asked)
     if call.accepts == export.CSV:
         text = "".join(export.as_csv(export.fields(sheet), export.lines(sheet), zone))
