@@ -1,4 +1,4 @@
-"""Stories and Value say the same wherever they are read: on the screen, as CSV and Excel, by the API and the command."""
+"""Stories and Value say the same wherever they are read: on the screen, in files, by the API and by the command."""
 
 from __future__ import annotations
 
