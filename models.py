@@ -191,7 +191,10 @@ class User(Base):
 
 
 class LoginSession(Base):
-    """A browser that is logged in; the cookie holds a random token, here lies only its digest."""
+    """A browser that is logged in; the cookie holds a random token, here lies only its digest.
+
+    ``wall``: it shows the wall display, and may see nothing else.
+    """
 
     __tablename__ = "login_sessions"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
@@ -199,6 +202,7 @@ class LoginSession(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
+    wall: Mapped[bool] = mapped_column(default=False)
     user: Mapped[User] = relationship()
 
 
@@ -223,7 +227,10 @@ class ApiToken(Base):
 
 
 class Team(Base):
-    """``declared``: stands in config.yaml and is read-only here."""
+    """``declared``: stands in config.yaml and is read-only here. ``was``: the names and calendars it has had before.
+
+    Oldest first, each with the instant ``until`` which it had them: what is measured late asks for those of then.
+    """
 
     __tablename__ = "teams"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
@@ -237,6 +244,7 @@ class Team(Base):
     queue_alarmed_at: Mapped[datetime | None]  # None: the queue has been below since
     members_only: Mapped[bool] = mapped_column(default=False)  # its cases: for members, managers and administrators
     declared: Mapped[bool] = mapped_column(default=False)
+    was: Mapped[list[Any]] = mapped_column(default=list)  # {"until", "name", "calendar"}
     members: Mapped[list[TeamMember]] = relationship(cascade="all, delete-orphan")
 
 

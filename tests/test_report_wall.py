@@ -10,11 +10,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from house import House
-from models import Role
 from tests import screens
 from tests.conftest import FakeClock, Open
 from tests.test_report_stories import answer, come
-from web.login import new_user
 
 Browser = Callable[[str | None], FlaskClient]
 ANNA = "anna@storby.example"
@@ -59,18 +57,32 @@ def test_each_number_leads_to_its_list_and_no_name_stands_there(browser: Browser
 
 @pytest.mark.screens
 @pytest.mark.one_database
-@pytest.mark.parametrize(("role", "lasts"), [(Role.reader, True), (Role.agent, False)])
-def test_it_keeps_the_login_of_who_may_only_read(
-    storby: House, browser: Browser, clock: FakeClock, role: Role, lasts: bool
-) -> None:
-    with storby.database.transaction() as db:
-        db.add(new_user("wall@storby.example", "Wall", role, screens.PASSWORD, clock()))
-    client = browser("wall@storby.example")
-    answers = []
-    for _ in range(9):
-        clock.forward(minutes=10)
-        answers.append(client.get("/reports/wall/numbers", headers={"HX-Request": "true"}).status_code)
-    assert answers[-1] == (200 if lasts else 401)
+def test_a_window_left_on_the_wall_stays_and_shows_nothing_else(browser: Browser, clock: FakeClock) -> None:
+    client, other = browser(ANNA), browser("mats@storby.example")
+    assert client.post("/wall").headers["Location"] == "/reports/wall"
+    clock.forward(days=89)
+    browser("admin@storby.example")  # a login elsewhere clears away those that are over
+    page = client.get("/reports/wall")
+    assert page.status_code == 200 and 'href="/cases' not in page.text and "Back to the reports" not in page.text
+    assert "<a class=" not in client.get("/reports/wall/numbers").text, "where it leads to may not be seen"
+    for path in ("/", "/cases/1", "/reports", "/me", "/live/rows?case=1"):
+        refused = client.get(path)
+        assert (refused.status_code, refused.headers["Location"]) == (302, "/reports/wall"), path
+    assert client.post("/cases/1/take").status_code == 403
+    assert other.get("/").status_code == 302, "any other login has ended by then"
+    clock.forward(days=2)
+    assert client.get("/reports/wall").headers["Location"] == "/login?next=/reports/wall"
+
+
+@pytest.mark.screens
+@pytest.mark.one_database
+def test_a_window_left_on_the_wall_is_written_down_and_can_be_logged_out(browser: Browser) -> None:
+    client = browser(ANNA)
+    client.post("/wall")
+    audit = browser("admin@storby.example").get("/admin/audit").text
+    assert "left a window on the wall, logged in as" in audit
+    client.post("/logout")
+    assert client.get("/reports/wall").status_code == 302
 
 
 @pytest.mark.browser
@@ -92,3 +104,16 @@ def test_it_changes_by_itself_and_says_when_it_cannot(desk: Open, width: int) ->
     here.page.context.set_offline(True)
     here.page.locator("#trouble", has_text="Not connected").wait_for()
     assert not [each for each in here.complaints if "ERR_INTERNET_DISCONNECTED" not in each]
+
+
+@pytest.mark.browser
+def test_left_on_the_wall_it_goes_on_changing_by_itself(desk: Open) -> None:
+    here = desk(1280)
+    here.go("/reports/wall")
+    before = int(here.page.locator("#wall-new strong").inner_text())
+    here.page.get_by_role("button", name="Leave this browser on the wall").click()
+    here.page.get_by_role("button", name="Log out").wait_for()
+    at = datetime.now(UTC)
+    screens.collect(here.house, screens.mention(70, "Vattnet är brunt", at), at=at)
+    here.page.locator("#wall-new strong", has_text=str(before + 1)).wait_for()
+    assert here.complaints == []

@@ -114,6 +114,7 @@ def actions() -> dict[str, str]:
         "invite": _("made a one-time link for"),
         "password": _("changed the password of"),
         "log_out": _("logged out"),
+        "wall": _("left a window on the wall, logged in as"),
         "block": _("stopped the logins of"),
         "hand_over": _("handed over the cases of"),
         "import": _("imported"),

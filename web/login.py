@@ -40,6 +40,7 @@ pages = Blueprint("login", __name__)
 # OWASP's common idle time for low-risk applications is 15 to 30 minutes; an inbox is read all day, typed text is kept.
 IDLE = timedelta(minutes=60)
 ABSOLUTE = timedelta(hours=8)
+WALL_LASTS = timedelta(days=90)  # nobody sits at it, and it shows nothing but numbers
 SEEN_EVERY = timedelta(minutes=1)  # how often the use of a session is written down
 WINDOW = timedelta(minutes=15)
 MAX_PER_ACCOUNT = 10
@@ -50,8 +51,10 @@ OPEN = {"login.login", "login.setup", "login.welcome", "static"}  # pages for pe
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
-UNATTENDED = {"me.login_ends", "dashboard.numbers"}  # asked by a window itself, as everything of the blueprint "live"
-WALL = "report_wall.numbers"  # asked for by a screen nobody sits at: it keeps the login of who may only read
+# Asked by a window itself, as everything of the blueprint "live".
+UNATTENDED = {"me.login_ends", "dashboard.numbers", "report_wall.numbers"}
+# All that a browser on the wall may see.
+WALL = {"report_wall.show", "report_wall.numbers", "live.stream", "live.news", "login.logout", "static"}
 
 
 def install(app: Flask) -> None:
@@ -74,7 +77,10 @@ def _guard() -> BaseResponse | None:
         return None
     if request.method not in req.SAFE_METHODS and req.of_another_site():
         abort(403)
+    g.wall = False
     g.user = _who()
+    if g.wall and request.endpoint not in WALL:
+        return redirect(url_for("report_wall.show")) if request.method == "GET" else abort(403)
     if g.user is not None or request.endpoint in OPEN:
         return None
     if request.headers.get("HX-Request") or request.blueprint == "live":
@@ -111,12 +117,11 @@ def _who() -> User | None:
     if session is None:
         return None
     ended = _is_over(session, at)
-    g.login_id = session.id
-    g.login_lasts = session.created_at + ABSOLUTE
-    g.login_ends = min(session.last_seen_at + IDLE, g.login_lasts)
+    g.login_id, g.wall = session.id, session.wall and not ended
+    g.login_lasts = session.created_at + (WALL_LASTS if session.wall else ABSOLUTE)
+    g.login_ends = g.login_lasts if session.wall else min(session.last_seen_at + IDLE, g.login_lasts)
     # A window that asks for news by itself is not somebody at work.
     alone = request.blueprint == "live" or request.endpoint in UNATTENDED
-    alone = alone or (request.endpoint == WALL and session.user.role != Role.reader)
     if not ended and (at - session.last_seen_at < SEEN_EVERY or alone):
         return session.user
     with database.transaction() as db:
@@ -132,8 +137,9 @@ def _who() -> User | None:
 
 
 def _is_over(session: LoginSession, at: datetime) -> bool:
-    idle, old = at - session.last_seen_at > IDLE, at - session.created_at > ABSOLUTE
-    return idle or old or session.user.disabled_at is not None
+    idle, age = at - session.last_seen_at, at - session.created_at
+    over = age > WALL_LASTS if session.wall else idle > IDLE or age > ABSOLUTE
+    return over or session.user.disabled_at is not None
 
 
 def valid(db: Session, logins: Collection[int], at: datetime) -> set[int]:
@@ -148,7 +154,8 @@ def _begin(db: Session, user: User, response: BaseResponse) -> None:
     old = request.cookies.get(cookie_name())
     if old:
         db.execute(delete(LoginSession).where(LoginSession.token_digest == _digest(old)))
-    db.execute(delete(LoginSession).where(LoginSession.created_at < at - ABSOLUTE))
+    db.execute(delete(LoginSession).where(LoginSession.created_at < at - ABSOLUTE, ~LoginSession.wall))
+    db.execute(delete(LoginSession).where(LoginSession.created_at < at - WALL_LASTS))
     db.add(LoginSession(token_digest=_digest(token), user_id=user.id, created_at=at, last_seen_at=at))
     db.get_one(User, user.id).last_seen_at = at
     response.set_cookie(cookie_name(), token, httponly=True, secure=_https(), samesite="Lax", path="/")
@@ -236,6 +243,15 @@ def logout() -> BaseResponse:
     response = redirect(url_for("login.login", next=request.form.get("next")), 303)
     response.delete_cookie(cookie_name(), path="/", secure=_https(), httponly=True, samesite="Lax")
     return response
+
+
+@pages.post("/wall")
+def wall() -> BaseResponse:
+    """From now on this browser shows the wall display, and may see nothing else."""
+    with req.house().database.transaction() as db:
+        db.get_one(LoginSession, g.login_id).wall = True
+        _written(db, req.user().email, "wall", req.user())
+    return redirect(url_for("report_wall.show"), 303)
 
 
 @pages.route("/setup", methods=["GET", "POST"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from typing import Any
 
-from flask import Blueprint, render_template, url_for
+from flask import Blueprint, g, render_template, url_for
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
@@ -21,6 +21,7 @@ from web.context import now, user, zone
 from web.finding import wanted_cases
 from web.i18n import age, number
 from web.i18n import gettext as _
+from web.login import WALL_LASTS
 from web.queries import count_cases
 
 pages = Blueprint("report_wall", __name__, url_prefix="/reports/wall")
@@ -32,7 +33,7 @@ TODAY = (Measure.received, Measure.answer, Measure.first_response)
 
 @dataclass(frozen=True)
 class Number:
-    """``more``: what stands under it, smaller. ``address``: the list it counts."""
+    """``more``: what stands under it, smaller. ``address``: the list it counts, for who may see it."""
 
     name: str
     words: str
@@ -44,7 +45,7 @@ class Number:
 
 @pages.get("")
 def show() -> str:
-    return render_template("reports_wall.html", **_all())
+    return render_template("reports_wall.html", days=WALL_LASTS.days, **_all())
 
 
 @pages.get("/numbers")
@@ -57,7 +58,8 @@ def _all() -> dict[str, Any]:
     today = now().astimezone(zone()).date()
     asked = Asked(today, today + timedelta(days=1))
     with reports.reading() as db:
-        return {"numbers": [*_waiting(db, asked), *_today(db, asked), _promised(db, asked)]}
+        found = [*_waiting(db, asked), *_today(db, asked), _promised(db, asked)]
+    return {"numbers": [replace(each, address=None) for each in found] if g.wall else found, "on_wall": g.wall}
 
 
 def _waiting(db: Session, asked: Asked) -> list[Number]:

@@ -14,6 +14,10 @@ KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
+    with op.batch_alter_table("teams", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("was", sa.JSON(), nullable=False, server_default="[]"))
+    with op.batch_alter_table("login_sessions", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("wall", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.create_table(
         "backlog",
         sa.Column("id", KEY, nullable=False),
