@@ -6,11 +6,15 @@ Times are RFC 3339 in UTC, persons are e-mail addresses, a case is its number.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
+from pydantic import WithJsonSchema
 from typing_extensions import TypedDict  # pydantic reads the one in typing only from Python 3.12 on
 
 from models import CaseEvent, CaseStatus
+
+Instant = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+Day = Annotated[str, WithJsonSchema({"type": "string", "format": "date"})]
 
 # "from" is a word of Python, hence this form
 EventShape = TypedDict(
@@ -27,7 +31,7 @@ EventShape = TypedDict(
         "mention": int | None,
         "reply": int | None,
         "note": int | None,
-        "at": str,
+        "at": Instant,
     },
 )
 EventShape.__doc__ = (

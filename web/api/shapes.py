@@ -10,7 +10,7 @@ from typing import Literal, NotRequired, cast
 
 from typing_extensions import TypedDict  # pydantic reads the one in typing only from Python 3.12 on
 
-from events import EventShape, event_shape, maybe, rfc3339
+from events import Day, EventShape, Instant, event_shape, maybe, rfc3339
 from models import (
     Author,
     Case,
@@ -66,12 +66,12 @@ class StageShape(TypedDict):
     """Where a story was told: ``article``, ``comment``, ``press`` or ``social``, since when, and how often."""
 
     name: str
-    at: str
+    at: Instant
     mentions: int
 
 
 class HourShape(TypedDict):
-    at: str
+    at: Instant
     mentions: int
 
 
@@ -82,7 +82,7 @@ class AlarmShape(TypedDict):
     authors: int
     usual: float
     size: int
-    since: str
+    since: Instant
 
 
 class WholeStoryShape(StoryShape):
@@ -90,9 +90,9 @@ class WholeStoryShape(StoryShape):
 
     authors: int
     reach: int
-    opened_at: str
-    last_at: str
-    alarmed_at: str | None
+    opened_at: Instant
+    last_at: Instant
+    alarmed_at: Instant | None
     alarm: AlarmShape | None
     channels: list[str]
     languages: list[str]
@@ -134,17 +134,17 @@ class CaseShape(TypedDict):
     team: str | None
     tags: list[str]
     author: AuthorShape | None
-    opened_at: str
-    seen_at: str
-    last_activity_at: str
-    first_response_due_at: str | None
-    first_response_at: str | None
-    next_response_due_at: str | None
-    resolution_due_at: str | None
-    next_breach_at: str | None
+    opened_at: Instant
+    seen_at: Instant
+    last_activity_at: Instant
+    first_response_due_at: Instant | None
+    first_response_at: Instant | None
+    next_response_due_at: Instant | None
+    resolution_due_at: Instant | None
+    next_breach_at: Instant | None
     breach_kind: Breach | None
-    resolved_at: str | None
-    follow_up_at: str | None
+    resolved_at: Instant | None
+    follow_up_at: Instant | None
     flag: str | None
     review_wanted: bool
     mention_count: int
@@ -184,12 +184,12 @@ class MentionShape(TypedDict):
     html: str | None
     language: str | None
     judgement: dict[str, VerdictShape] | None
-    published_at: str
-    collected_at: str
+    published_at: Instant
+    collected_at: Instant
     in_reply_to: str | None
-    edited_at: str | None
-    hidden_at: str | None
-    deleted_at: str | None
+    edited_at: Instant | None
+    hidden_at: Instant | None
+    deleted_at: Instant | None
     can_reply: bool
     can_reply_reason: str | None
     can_reply_privately: bool
@@ -212,9 +212,9 @@ class ReplyShape(TypedDict):
     external_id: str | None
     url: str | None
     author: PersonShape
-    created_at: str
-    not_before: str | None
-    sent_at: str | None
+    created_at: Instant
+    not_before: Instant | None
+    sent_at: Instant | None
     awaiting_moderation: bool
     error: str | None
 
@@ -225,7 +225,7 @@ class NoteShape(TypedDict):
     case: int
     body: str
     author: PersonShape
-    created_at: str
+    created_at: Instant
 
 
 class CaseWithEntriesShape(CaseShape):
@@ -273,7 +273,7 @@ class TimesShape(TypedDict):
     received: int
     answered: int
     still_waiting: int
-    oldest_waiting_since: str | None
+    oldest_waiting_since: Instant | None
     first_response: TimingShape
     next_response: TimingShape
     resolution: TimingShape
@@ -286,24 +286,28 @@ class TimesRowShape(TimesShape):
 
 
 # "from" is a word of Python, hence this form
-ResponseTimesShape = TypedDict(
-    "ResponseTimesShape",
+_AnyReportShape = TypedDict(
+    "_AnyReportShape",
     {
         "report": str,
         "definitions": str,
         "clock": Clock,
-        "from": str,
-        "to": str,
+        "from": Day,
+        "to": Day,
         "by": By | None,
         "start": Literal["published", "seen"],
         "imported": Literal["include", "exclude"],
         "filters": dict[str, list[str]],
         "not_yet_counted": int,
-        "rows": list[TimesRowShape],
-        "total": TimesShape,
     },
 )
-ResponseTimesShape.__doc__ = "`from` is the first day, `to` the one after the last. `not_yet_counted`: cases."
+
+
+class ResponseTimesShape(_AnyReportShape):
+    """`from` is the first day, `to` the one after the last. `not_yet_counted`: cases."""
+
+    rows: list[TimesRowShape]
+    total: TimesShape
 
 
 class ColumnShape(TypedDict):
@@ -314,26 +318,33 @@ class ColumnShape(TypedDict):
 
 
 Figure = int | float | str | None
-ReportShape = TypedDict(
-    "ReportShape",
+
+
+class ReportShape(_AnyReportShape):
+    """In each row `key`, and a figure for each of the `columns`; null where there is none."""
+
+    columns: list[ColumnShape]
+    missing_midnights: NotRequired[list[Day]]  # of the backlog: nothing ran then, and nothing is known
+    rows: list[dict[str, Figure]]
+    total: dict[str, Figure]
+
+
+CaseLinesShape = TypedDict(
+    "CaseLinesShape",
     {
-        "report": str,
+        "report": Literal["cases"],
         "definitions": str,
-        "clock": Clock,
         "from": str,
         "to": str,
-        "by": By | None,
-        "start": Literal["published", "seen"],
         "imported": Literal["include", "exclude"],
         "filters": dict[str, list[str]],
         "not_yet_counted": int,
         "columns": list[ColumnShape],
-        "missing_midnights": NotRequired[list[str]],  # of the backlog: nothing ran then, and nothing is known
         "rows": list[dict[str, Figure]],
-        "total": dict[str, Figure],
+        "next_cursor": str | None,
     },
 )
-ReportShape.__doc__ = "In each row `key`, and a figure for each of the `columns`; null where there is none."
+CaseLinesShape.__doc__ = "In each row a value for each of the `columns`; null where there is none."
 
 
 class SharedAnswerShape(TypedDict):
@@ -344,8 +355,8 @@ class SharedAnswerShape(TypedDict):
     texts: dict[str, str]
     then: Then
     user: str
-    created_at: str
-    stopped_at: str | None
+    created_at: Instant
+    stopped_at: Instant | None
     total: int
     waiting: int
     sent: int
@@ -353,7 +364,7 @@ class SharedAnswerShape(TypedDict):
     uncertain: int
     undone: int
     left_out: dict[str, int]
-    until: str | None
+    until: Instant | None
 
 
 class LessonShape(TypedDict):
@@ -367,8 +378,8 @@ class LessonShape(TypedDict):
     case: int | None
     text: str
     user: str | None
-    at: str
-    withdrawn_at: str | None
+    at: Instant
+    withdrawn_at: Instant | None
 
 
 class LessonsShape(TypedDict):
