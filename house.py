@@ -113,7 +113,7 @@ def declare(house: House, at: datetime) -> None:
     with house.database.transaction() as db:
         accounts = _declare_accounts(db, house)
         _declare_sources(db, house, accounts, at)
-        _declare_teams(db, house)
+        _declare_teams(db, house, at)
         zone = policy.read(db).zone
         policy.declare(db, house.settings, at)
         if policy.read(db).zone != zone:  # what was measured counts on other days now
@@ -177,9 +177,9 @@ def _reads_something_else(old: Mapping[str, Any], new: Mapping[str, Any]) -> boo
     return any(old.get(field) != new.get(field) for field in ("account", "channel", "collect", "url", "query"))
 
 
-def _declare_teams(db: Session, house: House) -> None:
+def _declare_teams(db: Session, house: House, at: datetime) -> None:
     known = {team.name: team for team in db.scalars(select(Team))}
     for team in known.values():
         team.declared = False
     for given in house.settings.teams:
-        policy.write_team(db, known.get(given.name) or Team(), given, declared=True)
+        policy.write_team(db, known.get(given.name) or Team(), given, declared=True, at=at)

@@ -145,7 +145,7 @@ def test_what_was_measured_stays_as_it_was_when_the_schedule_changes(house: Hous
         put(house, "calendars", Calendar.model_validate(ROUND), at=then)
         with house.database.transaction() as db:
             found = db.scalars(select(Team).where(Team.name == "Gata")).one()
-            policy.write_team(db, found, TeamSettings(name="Gata", calendar="round"), declared=True)
+            policy.write_team(db, found, TeamSettings(name="Gata", calendar="round"), declared=True, at=then)
     elif changed == "policy":
         put(house, "sla", Sla.model_validate(STRICT), "standard", at=then)
     else:
@@ -181,6 +181,62 @@ def test_what_is_measured_late_is_measured_by_the_schedule_of_its_time(house: Ho
     measured(house, MORNING + 8 * HOUR)
     found = sample(house, number)
     assert (found.business, found.due_at, found.late) == (5 * 3600, MORNING + HOUR, True)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    ["its calendar", "its calendar, twice", "its name too", "the case's team", "the first calendar", "taken out"],
+)
+def test_a_team_that_changes_while_nothing_is_measured_keeps_the_hours_it_had(house: House, changed: str) -> None:
+    """Nothing is measured for days; the team has had ``round`` when it was answered."""
+    put(house, "calendars", Calendar.model_validate(ROUND), at=LONG_AGO)
+    team(house, "Gata", calendar="round", at=LONG_AGO)
+    with house.database.transaction() as db:
+        db.add(Team(name="Park"))
+    number = opened(house, "a", team=None if changed == "the first calendar" else "Gata")
+    answered(house, "a", MORNING + 20 * HOUR)
+    later = MORNING + 30 * HOUR
+    if changed.startswith("its"):
+        team(house, "Gata", calendar=None if "twice" in changed else "office", at=later)
+    if changed == "its calendar, twice":
+        team(house, "Gata", calendar="office", at=later + HOUR)
+        with house.database.transaction() as db:
+            policy.retire(db, "calendars", "round", at=later + HOUR)
+    if changed in ("its name too", "the case's team", "taken out"):
+        with house.database.transaction() as db:
+            wanted = None if changed == "taken out" else db.scalars(select(Team).where(Team.name == "Park")).one()
+            cases.assign_team(db, number, team=wanted, actor=BY, at=later)
+    if changed == "its name too":
+        team(house, "Gata", "Väg", calendar="office", at=later + HOUR)
+        team(house, "Park", "Gata", calendar="office", at=later + HOUR)
+    if changed == "the first calendar":
+        with house.database.transaction() as db:
+            policy.retire(db, "calendars", "office", at=later)
+    measured(house, later + 2 * HOUR)
+    found = sample(house, number)
+    by_first = changed == "the first calendar"
+    assert found.seconds == 20 * 3600
+    assert found.business == (7 * 3600 if by_first else 20 * 3600), "9–17 without lunch, else around the clock"
+    assert found.due_at == MORNING + HOUR
+    assert differences(house, later + 2 * HOUR) == []
+
+
+def team(house: House, name: str, called: str | None = None, *, calendar: str | None, at: datetime) -> None:
+    with house.database.transaction() as db:
+        found = db.scalars(select(Team).where(Team.name == name)).one()
+        policy.write_team(db, found, TeamSettings(name=called or name, calendar=calendar), declared=True, at=at)
+
+
+def test_what_was_answered_before_it_had_a_team_is_measured_by_the_first_it_was_given(house: House) -> None:
+    put(house, "calendars", Calendar.model_validate(ROUND), at=LONG_AGO)
+    team(house, "Gata", calendar="round", at=LONG_AGO)
+    number = opened(house, "a")
+    answered(house, "a", MORNING + 20 * HOUR)
+    with house.database.transaction() as db:
+        found = db.scalars(select(Team).where(Team.name == "Gata")).one()
+        cases.assign_team(db, number, team=found, actor="rule:t", at=MORNING + 21 * HOUR)
+    measured(house, MORNING + 22 * HOUR)
+    assert sample(house, number).business == 20 * 3600
 
 
 def test_versions_of_calendars_are_read_anew_when_an_id_is_given_out_twice(house: House) -> None:

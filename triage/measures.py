@@ -128,6 +128,15 @@ class Promised:
 
 
 @dataclass(frozen=True)
+class Moved:
+    """Given from one team to another, by their names of then."""
+
+    at: datetime
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
 class History:
     """All that is known of a case. ``steps`` in order; ``people``: e-mail -> id of a user."""
 
@@ -139,6 +148,7 @@ class History:
     steps: Sequence[Step]
     promises: Sequence[Promised] = ()
     people: Mapping[str, int] | None = None
+    moves: Sequence[Moved] = ()
 
 
 @dataclass(frozen=True)

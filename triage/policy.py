@@ -112,9 +112,14 @@ class Policy:
 
 def read(db: Session) -> Policy:
     """What is in force now. Read anew only when something was changed: otherwise one small query."""
+    return _in_mind.get(db, select(*_newest()))
+
+
+def _newest() -> list[Any]:
+    """What is different whenever something was changed."""
     order = func.sum(Definition.position * Definition.id)  # differs in every order: ``order`` only raises positions
     retired = (func.count(Definition.retired_at), func.max(Definition.retired_at))
-    return _in_mind.get(db, select(func.max(Definition.id), func.max(Definition.created_at), *retired, order))
+    return [func.max(Definition.id), func.max(Definition.created_at), *retired, order]
 
 
 def _read(db: Session) -> Policy:
@@ -149,7 +154,7 @@ def _as_given(team: Team) -> TeamSettings:
 
 
 def history(db: Session, part: str, name: str) -> list[Definition]:
-    """Every version there has been under a name, the newest first. Teams keep none."""
+    """Every version there has been under a name, the newest first. Of teams: ``Team.was``."""
     versions = select(Definition).where(Definition.part == part, Definition.name == name)
     return list(db.scalars(versions.order_by(Definition.id.desc())))
 
@@ -180,23 +185,28 @@ def value_of(db: Session, definition_id: int) -> Strict:
 
 @dataclass(frozen=True)
 class Version:
-    """A calendar as it was from ``since`` on."""
+    """A calendar as it was from ``since`` on, up to ``until``; ``position``: of the first, who names none has it."""
 
     id: int
     since: datetime
+    until: datetime | None
+    position: int
     calendar: Calendar
+
+    def held(self, at: datetime) -> bool:
+        return self.since <= at and (self.until is None or at < self.until)
 
 
 def calendar_versions(db: Session) -> Mapping[str, Sequence[Version]]:
     """Every calendar there has been, by name, the oldest version first."""
-    calendars = Definition.part == "calendars"
-    return _calendars_in_mind.get(db, select(func.max(Definition.id), func.max(Definition.created_at)).where(calendars))
+    return _calendars_in_mind.get(db, select(*_newest()).where(Definition.part == "calendars"))
 
 
 def _read_calendars(db: Session) -> Mapping[str, Sequence[Version]]:
     found: dict[str, list[Version]] = {}
     for row in db.scalars(select(Definition).where(Definition.part == "calendars").order_by(Definition.id)):
-        version = Version(row.id, row.created_at, cast(Calendar, _model(row.part).model_validate(row.body)))
+        calendar = cast(Calendar, _model(row.part).model_validate(row.body))
+        version = Version(row.id, row.created_at, row.retired_at, row.position, calendar)
         found.setdefault(row.name, []).append(version)
     return found
 
@@ -237,7 +247,7 @@ def put(db: Session, part: str, value: Strict, *, instead_of: str | None = None,
     if instead_of is not None and name != instead_of:
         _not_used(db, part, instead_of)
     if part == TEAMS:
-        _put_team(db, cast(TeamSettings, value), instead_of)
+        _put_team(db, cast(TeamSettings, value), instead_of, at)
         return
     in_force = {row.name: row for row in _in_force(db, part)}
     if name != instead_of and name in in_force:
@@ -317,10 +327,11 @@ def _not_used(db: Session, part: str, name: str) -> None:
 # -- teams -----------------------------------------------------------------------------------------------------------
 
 
-def write_team(db: Session, team: Team, given: TeamSettings, *, declared: bool) -> None:
+def write_team(db: Session, team: Team, given: TeamSettings, *, declared: bool, at: datetime) -> None:
     """A row of its own and its members; whose turn it is stays with who stays."""
     if team.id is not None and (team.name, team.calendar) != (given.name, given.calendar):
         cases.look_again(db)
+        team.was = [*team.was, {"until": at.isoformat(), "name": team.name, "calendar": team.calendar}]
     team.name, team.calendar, team.declared = given.name, given.calendar, declared
     team.routing, team.ceiling, team.queue_alarm = given.routing, given.ceiling, given.queue_alarm
     team.members_only = given.members_only
@@ -330,11 +341,11 @@ def write_team(db: Session, team: Team, given: TeamSettings, *, declared: bool) 
     db.flush()
 
 
-def _put_team(db: Session, given: TeamSettings, instead_of: str | None) -> None:
+def _put_team(db: Session, given: TeamSettings, instead_of: str | None, at: datetime) -> None:
     if given.name != instead_of and _team(db, given.name) is not None:
         raise InvalidInput(f"There is already one named {given.name}.", {"name": "choose another name"})
     old = _made_by_hand(_team(db, instead_of), instead_of) if instead_of is not None else Team()
-    write_team(db, old, given, declared=False)
+    write_team(db, old, given, declared=False, at=at)
 
 
 def _retire_team(db: Session, name: str) -> None:

@@ -3,8 +3,9 @@
 The only door to ``samples``, ``unmeasured``, ``backlog`` and ``figure_checks``. A reaction to each event marks
 its case; ``catch_up`` measures what is marked, in batches. So a case in which much happens at once is measured once.
 
-What a sample was measured with stays with it: when a calendar or a target is changed later, neither is what was. Only
-what was ``provisional`` is measured with what holds now: reactions may since have given the case its team or target.
+What a sample was measured with stays with it: when a calendar or a target is changed later, neither is what was. And
+what is measured late is measured with what held then: by the calendar of the team it had, as both were. Only what was
+``provisional`` is measured once more: reactions may since have given the case its first team, or its target.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ from models import (
     Unmeasured,
     User,
 )
-from settings import Calendar, Sla
+from settings import Calendar, OpeningTime, Sla
 from triage import clock, policy, sla
-from triage.measures import Answer, History, How, Measure, Measured, Promised, Said, Step, measure, rests
+from triage.measures import Answer, History, How, Measure, Measured, Moved, Promised, Said, Step, measure, rests
 from triage.states import ALIVE
 
 AT_ONCE = 200  # cases measured in one transaction
@@ -53,12 +54,22 @@ OF_THE_CASE = (*GROUPED_BY, "sentiment", "imported")
 
 
 @dataclass(frozen=True)
+class Target:
+    """What was laid down for such a time: the policy, and the hours in which it counts (None: all)."""
+
+    policy: Sla
+    amount: OpeningTime
+    hours: Calendar | None
+
+
+@dataclass(frozen=True)
 class Taken:
     """A sample as it is stored (``row``), and what it was made of, for those who want to follow the calculation."""
 
     row: Mapping[str, Any]
     measured: Measured
     calendar: Calendar | None
+    target: Target | None = None
 
 
 # -- keeping them ----------------------------------------------------------------------------------------------------
@@ -227,7 +238,7 @@ def _take(db: Session, case_ids: Sequence[int], there: Mapping[int, Sequence[Any
     found: dict[int, list[Taken]] = {}
     histories = histories_of(db, case_ids, books.people)
     columns = [getattr(Case, name) for name in OF_THE_CASE]
-    asked = select(Case.id, Case.sla_id, Team.calendar.label("calendar"), *columns).outerjoin(Case.team)
+    asked = select(Case.id, Case.sla_id, *columns)
     for case in db.execute(asked.where(Case.id.in_(case_ids)).order_by(Case.id)):
         found[case.id] = list(_taken(case, histories[case.id], books, there.get(case.id, ())))
     return found
@@ -250,10 +261,13 @@ def _taken(case: Any, history: History, books: _Books, there: Sequence[Any]) -> 
             "user_id": each.user_id, "how": each.how.value if each.how else None, "n": 1, "provisional": False,
         }  # fmt: skip
         used: Calendar | None = None
+        target: Target | None = None
         if each.started_at is not None and each.measure is not Measure.promise:
             old = pinned.get((each.measure, each.started_at, each.at))
-            calendar_id, used = books.calendar(case.calendar, each.at, None if old is None else old.calendar_id)
-            due = old.due_at if old is not None else books.due(case, history, each)
+            of_team = books.calendar_of_team(case.team_id, history.moves, each.at)
+            calendar_id, used = books.calendar(of_team, each.at, None if old is None else old.calendar_id)
+            target = books.target(case, each, of_team)
+            due = old.due_at if old is not None else _due_at(target, history, each)
             row |= {
                 "seconds": sum(int((end - start).total_seconds()) for start, end in each.counted),
                 "business": sum(int(clock.between(used, start, end).total_seconds()) for start, end in each.counted),
@@ -261,12 +275,22 @@ def _taken(case: Any, history: History, books: _Books, there: Sequence[Any]) -> 
                 "due_at": due,
                 "late": None if due is None else each.at > due,
             }  # fmt: skip
-        yield Taken(row, each, used)
+        yield Taken(row, each, used, target)
     for (day, hour), n in counted.items():
         at = datetime.combine(date.fromordinal(day), time(hour), books.zone).astimezone(UTC)
         row = blank | common | {"measure": Measure.mention.value, "day": day, "hour": hour, "at": at, "n": n}
         row["provisional"] = False
         yield Taken(row, Measured(Measure.mention, at), None)
+
+
+def _due_at(target: Target | None, history: History, each: Measured) -> datetime | None:
+    if target is None or each.started_at is None:
+        return None
+    if each.measure is Measure.resolution:
+        done = [step for step in history.steps if step.at <= each.at]
+        pauses = [(since, until or each.at) for since, until in rests(done)]
+        return sla.resolution_due(target.amount, target.hours, each.started_at, pauses)[0]
+    return clock.add(target.hours, each.started_at, target.amount)
 
 
 class _Books:
@@ -278,6 +302,11 @@ class _Books:
         self.zone: ZoneInfo = self.policy.zone
         self.versions = policy.calendar_versions(db)
         self.people = {email: id for id, email in db.execute(select(User.id, User.email))}
+        self._teams = {  # until when each was called what, and had which calendar; None: that is so now
+            id: [*((datetime.fromisoformat(each["until"]), each["name"], each["calendar"]) for each in was),
+                 (None, name, calendar)]
+            for id, name, calendar, was in db.execute(select(Team.id, Team.name, Team.calendar, Team.was))
+        }  # fmt: skip
         self._policies: dict[int, Sequence[tuple[datetime, Sla]]] = {}  # by definition: its versions, newest first
 
     def calendar(self, of_team: str | None, at: datetime, pinned: int | None) -> tuple[int | None, Calendar | None]:
@@ -288,18 +317,39 @@ class _Books:
                     return pinned, version.calendar
         return self._then(at, of_team)
 
+    def calendar_of_team(self, team_id: int | None, moves: Sequence[Moved], at: datetime) -> str | None:
+        """Of the team that the case had then the calendar of then; before any team, of the first it was given."""
+        place = next((place for place, moved in enumerate(moves) if moved.at > at), None)
+        if place is not None:
+            moved = moves[place]
+            name = moved.after if place == 0 and moved.before is None else moved.before
+            if name is None:
+                return None
+            named = (id for id in self._teams if self._team_then(id, moved.at)[0] == name)
+            team_id = next(named, team_id)  # a team that is gone cannot say any more
+        return None if team_id is None else self._team_then(team_id, at)[1]
+
+    def _team_then(self, team_id: int, at: datetime) -> tuple[str, str | None]:
+        return next((name, hours) for until, name, hours in self._teams[team_id] if until is None or at < until)
+
     def _then(self, at: datetime, *names: str | None) -> tuple[int | None, Calendar | None]:
-        named = self.policy.calendar(*names)
+        """The first calendar of these names, as it was then; else the one that came first then, or comes first now."""
+        named = next((name for name in names if name in self.versions), None)
         if named is None:
-            return None, None
+            held = [each for versions in self.versions.values() for each in versions if each.held(at)]
+            first = min(held, key=lambda each: (each.position, each.id), default=None)
+            default = first.calendar if first is not None else self.policy.calendar()
+            if default is None:
+                return None, None
+            named = default.name
         found = None
-        for version in self.versions[named.name]:
+        for version in self.versions[named]:
             if found is None or version.since <= at:  # before the first of them, the first
                 found = version
         return (found.id, found.calendar) if found else (None, None)
 
-    def due(self, case: Any, history: History, each: Measured) -> datetime | None:
-        """The target of this time, by the policy that holds for the case, as it was then."""
+    def target(self, case: Any, each: Measured, of_team: str | None) -> Target | None:
+        """By the policy that holds for the case, as it was then."""
         if case.sla_id is None or each.started_at is None:
             return None
         given = self._sla(case.sla_id, each.at)
@@ -310,12 +360,8 @@ class _Books:
         }.get(each.measure)
         if amount is None:
             return None
-        hours = None if given.clock == "calendar" else self._then(each.at, given.calendar, case.calendar)[1]
-        if each.measure is Measure.resolution:
-            done = [step for step in history.steps if step.at <= each.at]
-            pauses = [(since, until or each.at) for since, until in rests(done)]
-            return sla.resolution_due(amount, hours, each.started_at, pauses)[0]
-        return clock.add(hours, each.started_at, amount)
+        hours = None if given.clock == "calendar" else self._then(each.at, given.calendar, of_team)[1]
+        return Target(given, amount, hours)
 
     def _sla(self, definition_id: int, at: datetime) -> Sla:
         """The policy of a case as it was laid down then: before the first version of it, that one."""
@@ -359,8 +405,11 @@ def histories_of(db: Session, case_ids: Sequence[int], people: Mapping[str, int]
         CaseEvent.case_id, CaseEvent.id, CaseEvent.at, CaseEvent.action, CaseEvent.actor, CaseEvent.from_status,
         CaseEvent.to_status, CaseEvent.reply_id, CaseEvent.undoes_id, CaseEvent.changes,
     )  # fmt: skip
+    moves: dict[int, list[Moved]] = defaultdict(list)
     for event in db.execute(events.where(CaseEvent.case_id.in_(case_ids)).order_by(CaseEvent.version)):
         steps[event.case_id].append(Step.of(event))
+        if "team" in event.changes:
+            moves[event.case_id].append(Moved(event.at, *event.changes["team"]))
     promises: dict[int, list[Promised]] = defaultdict(list)
     stood_by = (Promise.case_id.in_(case_ids), Promise.state != PromiseState.proposed)
     for each in db.scalars(select(Promise).where(*stood_by).order_by(Promise.id)):
@@ -369,7 +418,7 @@ def histories_of(db: Session, case_ids: Sequence[int], people: Mapping[str, int]
     return {
         case_id: History(
             status, seen_at, merged is not None, said[case_id], answers[case_id], steps[case_id], promises[case_id],
-            people,
+            people, moves[case_id],
         )
         for case_id, status, seen_at, merged in db.execute(
             select(Case.id, Case.status, Case.seen_at, Case.merged_into_id).where(Case.id.in_(case_ids))

@@ -11,14 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
-from typing import cast
 
 from flask import Blueprint, render_template
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models import Case, CaseStatus, Sample, User
-from settings import Calendar, Sla
+from settings import Calendar
 from triage import clock, policy, samples
 from triage.measures import DONE, Measure, Stretch, outside_hours, rests
 from triage.measures import Step as Happened
@@ -145,11 +144,9 @@ class _Told:
     """What is needed to tell the figures of one case."""
 
     def __init__(self, db: Session, case: Case, steps: list[Happened], names: Mapping[int, str]) -> None:
-        self._case, self._steps, self._names = case, steps, names
+        self._steps, self._names = steps, names
         versions = policy.calendar_versions(db)
         self._since = {version.id: version.since for found in versions.values() for version in found}
-        self._laid_down = policy.read(db)
-        self._sla = cast(Sla, policy.value_of(db, case.sla_id)) if case.sla_id is not None else None
 
     def figure(self, taken: Taken) -> Figure:
         row, measured = taken.row, taken.measured
@@ -192,20 +189,17 @@ class _Told:
         )
 
     def _target(self, taken: Taken) -> Target | None:
-        due_at, measured = taken.row["due_at"], taken.measured
-        if due_at is None or self._sla is None:
+        due_at, measured, laid_down = taken.row["due_at"], taken.measured, taken.target
+        if due_at is None or laid_down is None:
             return None
-        team = self._case.team.calendar if self._case.team else None
-        hours = None if self._sla.clock == "calendar" else self._laid_down.calendar(self._sla.calendar, team)
-        given = getattr(self._sla, AMOUNTS[measured.measure])
         stood: list[LeftOut] = []
         if measured.measure is Measure.resolution:
             pauses = rests([step for step in self._steps if step.at <= measured.at])
             begun = measured.started_at or measured.at
             spans = [(max(since, begun), min(until or measured.at, measured.at)) for since, until in pauses]
             stood = [LeftOut(*span, self._why(*span)) for span in spans if span[0] < span[1]]
-        amount = amount_of(given, hours) if given is not None else ""
-        return Target(self._sla.name, amount, due_at, bool(taken.row["late"]), stood)
+        amount = amount_of(laid_down.amount, laid_down.hours)
+        return Target(laid_down.policy.name, amount, due_at, bool(taken.row["late"]), stood)
 
     def _why(self, since: datetime, until: datetime) -> str:
         """What had happened when it began to rest."""
