@@ -33,6 +33,12 @@ def record(
     return entry
 
 
+def record_export(db: Session, *, actor: str, days: str, query: str, format: str, at: datetime) -> None:
+    """Whole lists of what people said leave the house: who took them, and which."""
+    changes = {"query": [None, query or None], "format": [None, format]}
+    record(db, actor=actor, action="export", subject=f"cases:{days}", changes=changes, at=at)
+
+
 def difference(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> dict[str, list[Any]]:
     """Field -> [old, new] of what differs; a field within a field by its path, ``then.priority``."""
     before, after = _flat(old or {}), _flat(new or {})

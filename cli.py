@@ -16,13 +16,16 @@ from errors import ConfigError, GensvarError, InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from zoneinfo import ZoneInfo
 
     from sqlalchemy.orm import Session
 
     from house import House
     from mail import Posted
     from models import Case, User
-    from reports.export import Sheet
+    from reports.export import Field, Sheet
+    from reports.figures import Asked
+    from reports.tables import Value
     from web.queries import Entry
     from webhooks import Called
 
@@ -595,11 +598,17 @@ def report(given: argparse.Namespace) -> int:
     from reports.figures import FILTERS, Asked, By, Clock
     from triage import policy, samples
 
-    _known(given.name, tables.REPORTS, "report")
+    one_by_one = given.name == export.CASES
+    _known(given.name, (*tables.REPORTS, export.CASES), "report")
     if given.by is not None:
         _known(given.by, list(By), "grouping")
-    if given.format == "xlsx" and given.output is None:
+    format = given.format or ("csv" if one_by_one else "table")
+    if format == "xlsx" and given.output is None:
         raise InvalidInput("An Excel file is not for the terminal: say where it goes with --output FILE.")
+    if one_by_one and format == "table":
+        raise InvalidInput("A line for each case is too wide for a terminal: take --format csv, json or xlsx.")
+    if one_by_one and given.by is not None:
+        raise InvalidInput("There is a line for each case, and nothing to group: leave out --by.")
     now = _now()
     with _house(given) as house:
         samples.catch_up(house.database, most=sys.maxsize)
@@ -617,23 +626,43 @@ def report(given: argparse.Namespace) -> int:
                 **narrowed,
             )
             tables.check_names(db, asked)
-            table = tables.build(db, given.name, asked, now)
-            sheet = export.Sheet(given.name, table, zone, samples.waiting(db, 10**6))
-        if given.format == "xlsx":
-            about = export.about(given.name, sheet.asked, now, zone, sheet.waiting)
+            waiting = samples.waiting(db, 10**6)
+            if not one_by_one:
+                sheet = export.Sheet(given.name, tables.build(db, given.name, asked, now), zone, waiting)
+        if one_by_one:
+            columns, lines, text = _cases(house, asked, format, waiting, zone, now)
+        else:
+            asked, columns, lines = sheet.asked, export.fields(sheet), export.lines(sheet)
+            text = _report_text(sheet, format)
+        if format == "xlsx":
+            about = export.about(given.name, asked, now, zone, waiting)
             with _written(given.output) as file:
-                export.as_xlsx(file, export.fields(sheet), export.lines(sheet), about, zone)
-            return OK
-        text = "".join(_report_text(sheet, given.format, now))
-        if given.output is None:
-            sys.stdout.write(text)
-            return OK
-        with _written(given.output) as file:
-            file.write(text.encode())
+                export.as_xlsx(file, columns, lines, about, zone)
+        elif given.output is None:
+            sys.stdout.writelines(text)
+        else:
+            with _written(given.output) as file:
+                file.writelines(part.encode() for part in text)
     return OK
 
 
-def _report_text(sheet: Sheet, format: str, now: datetime) -> Iterator[str]:
+def _cases(
+    house: House, asked: Asked, format: str, waiting: int, zone: ZoneInfo, now: datetime
+) -> tuple[Sequence[Field], Iterator[list[Value]], Iterator[str]]:
+    """Columns, lines, and these as text. They are read while they are written, however many there are."""
+    import audit
+    from reports import export, rows
+
+    with house.database.transaction() as db:
+        told = {"days": export.days(asked), "query": export.query(asked), "format": format}
+        audit.record_export(db, actor=audit.CLI, at=now, **told)
+    lines = rows.lines(house.database.read, rows.received(asked), str(house.settings.base_url), now)
+    if format == "json":
+        return rows.FIELDS, lines, export.written(*export.cases_as_json(asked, rows.FIELDS, lines, waiting))
+    return rows.FIELDS, lines, export.as_csv(rows.FIELDS, lines, zone)
+
+
+def _report_text(sheet: Sheet, format: str) -> Iterator[str]:
     import json
 
     from reports import export
@@ -842,7 +871,7 @@ def _parser() -> argparse.ArgumentParser:
     it.add_argument("--clock", choices=("calendar", "business"), default="calendar", help="all hours, or opening hours")
     it.add_argument("--start", choices=("published", "seen"), default="published", help="of the first response")
     it.add_argument("--imported", choices=("include", "exclude"), default="exclude", help="imported history")
-    it.add_argument("--format", choices=("table", "json", "csv", "xlsx"), default="table")
+    it.add_argument("--format", choices=("table", "json", "csv", "xlsx"), help="table; of cases csv")
     it.add_argument("--output", type=Path, metavar="F", help="a file to write, instead of the terminal")
     for option in ("channel", "source", "team", "assignee", "kind", "tag", "category", "language"):
         it.add_argument(

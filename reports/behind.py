@@ -184,7 +184,7 @@ def _samples(
     slowest = order is Order.slowest and measure in TIMED
     keys: tuple[Any, ...] = (value, Sample.id) if slowest else (Sample.day, Sample.at, Sample.id)
     if cursor:
-        where.append(_beyond(keys, cursor))
+        where.append(beyond(keys, cursor))
     rows = select(Sample, value).where(*where).order_by(*(key.desc() for key in keys)).limit(most + 1)
     read = db.execute(rows.options(joinedload(Sample.case).joinedload(Case.author))).all()
     found = [sample for sample, _took in read]
@@ -193,7 +193,7 @@ def _samples(
         last, longest = read[most - 1]
         marks = [longest, last.id] if slowest else [last.day, last.at.isoformat(), last.id]
     entries = [Entry(each.case, each) for each in found[:most]]
-    return Page(int(total), entries, _cursor(marks) if marks else None)
+    return Page(int(total), entries, write_cursor(marks) if marks else None)
 
 
 def counted(db: Session, wanted: Wanted, measure: Measure, at: datetime) -> list[ColumnElement[bool]]:
@@ -293,11 +293,11 @@ def _waiting(db: Session, wanted: Wanted, at: datetime, cursor: str | None, most
     total = db.scalar(select(func.count(Case.id)).where(*where)) or 0
     keys: tuple[Any, ...] = (Case.waiting_since, Case.id)
     if cursor:
-        where.append(_beyond(keys, cursor, up=True))
+        where.append(beyond(keys, cursor, up=True))
     rows = select(Case).where(*where).order_by(*keys).limit(most + 1).options(joinedload(Case.author))
     found = list(db.scalars(rows))
     last = found[most - 1] if len(found) > most else None
-    marks = _cursor([last.waiting_since.isoformat(), last.id]) if last and last.waiting_since else None
+    marks = write_cursor([last.waiting_since.isoformat(), last.id]) if last and last.waiting_since else None
     return Page(total, [Entry(each, since=each.waiting_since) for each in found[:most]], marks)
 
 
@@ -315,17 +315,17 @@ def _lying(db: Session, wanted: Wanted, cursor: str | None, most: int) -> Page:
     loaded = select(Case).where(Case.id.in_(here)).order_by(Case.id).options(joinedload(Case.author))
     found = list(db.scalars(loaded))
     entries = [Entry(each, since=each.opened_at) for each in found]
-    return Page(len(numbers), entries, _cursor([here[-1]]) if len(rest) > most else None, len(here) - len(found))
+    return Page(len(numbers), entries, write_cursor([here[-1]]) if len(rest) > most else None, len(here) - len(found))
 
 
 # -- where a page goes on --------------------------------------------------------------------------------------------
 
 
-def _cursor(values: Sequence[Any]) -> str:
+def write_cursor(values: Sequence[Any]) -> str:
     return "~".join(str(each) for each in values)
 
 
-def _beyond(keys: Sequence[Any], cursor: str, *, up: bool = False) -> ColumnElement[bool]:
+def beyond(keys: Sequence[Any], cursor: str, *, up: bool = False) -> ColumnElement[bool]:
     kinds = [datetime if isinstance(key.type, UTCDateTime) else int for key in keys]
     there = [literal(value, key.type) for key, value in zip(keys, _read(cursor, *kinds), strict=True)]
     here = tuple_(*keys)

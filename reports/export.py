@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
@@ -23,6 +24,7 @@ from triage.measures import VERSION, Measure
 
 CSV, XLSX = "text/csv", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 TOTAL = "total"  # what the last line is called
+CASES = "cases"  # what the lines of single cases are called among the reports
 BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"  # Excel reads a CSV file without it in the letters of the 1990s
 FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")  # with one of these a spreadsheet takes a text for a formula
 MOST_LINES = 1_000_000  # of a sheet; XLSX ends at 1,048,576
@@ -78,6 +80,37 @@ def as_json(sheet: Sheet) -> dict[str, Any]:
     return {**told, "rows": rows, "total": write(asked, sheet.table.report.total)}
 
 
+def cases_as_json(
+    asked: Asked, columns: Sequence[Field], rows: Iterable[Sequence[Value]], waiting: int
+) -> tuple[dict[str, Any], Iterator[dict[str, Any]]]:
+    """One line for each case: what is said of all of them, and the lines."""
+    told: dict[str, Any] = {
+        "report": CASES,
+        "definitions": VERSION,
+        "from": asked.start.isoformat(),
+        "to": asked.end.isoformat(),
+        "imported": "include" if asked.imported else "exclude",
+        "filters": filters(asked),
+        "not_yet_counted": waiting,
+        "columns": [{"name": name, "unit": unit.value} for name, unit in columns],
+    }
+    names = [name for name, _ in columns]
+    return told, (dict(zip(names, map(_json, row), strict=True)) for row in rows)
+
+
+def written(told: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """The same as text, line by line, so that any number of them needs little memory."""
+    begun = json.dumps({**told, "next_cursor": None}, ensure_ascii=False, indent=2)
+    yield f'{begun.removesuffix("}").rstrip()},\n  "rows": ['
+    for place, row in enumerate(rows):
+        yield f"{',' if place else ''}\n    {json.dumps(row, ensure_ascii=False)}"
+    yield "\n  ]\n}\n"
+
+
+def _json(value: Value) -> Value:
+    return rfc3339(value) if isinstance(value, datetime) else value
+
+
 def _times(asked: Asked, row: Row) -> dict[str, Any]:
     return {
         "received": row.count(Measure.received),
@@ -106,9 +139,22 @@ def _timing(timing: Timing) -> dict[str, Any]:
 def _plain(table: Table) -> Callable[[Asked, Row], dict[str, Any]]:
     def write(_asked: Asked, row: Row) -> dict[str, Any]:
         values = zip(table.columns, table.values(row), strict=True)
-        return {column.name: rfc3339(value) if isinstance(value, datetime) else value for column, value in values}
+        return {column.name: _json(value) for column, value in values}
 
     return write
+
+
+def days(asked: Asked) -> str:
+    """The first and the last."""
+    return f"{asked.start.isoformat()} – {(asked.end - timedelta(days=1)).isoformat()}"
+
+
+def query(asked: Asked) -> str:
+    """What a list of cases was asked for, as an address would say it."""
+    found = [("from", asked.start.isoformat()), ("to", asked.end.isoformat())]
+    found += [("imported", "include")] if asked.imported else []
+    found += [(name, value) for name, values in filters(asked).items() for value in values]
+    return "&".join(f"{name}={value}" for name, value in found)
 
 
 def filters(asked: Asked) -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, literal, select, tuple_
+from sqlalchemy import func, literal, select
 from sqlalchemy.orm import Session
 
 from models import Author, Case, CaseTag, Sample, Source, Team, User
@@ -26,6 +26,8 @@ from triage.measures import How, Measure
 from triage.states import ALIVE
 
 PAGE = 500
+MOST_IN_EXCEL = 100_000  # while somebody waits for the file: about a minute of work, in which nothing has left yet
+COMMAND = "gensvar report cases --from … --to … --format xlsx --output cases.xlsx"  # it has no such limit
 Read = Callable[[], AbstractContextManager[Session]]
 
 
@@ -203,37 +205,42 @@ def lines(read: Read, wanted: Wanted, base_url: str, at: datetime, only: str | N
     with read() as db:
         names = _Names.read(db, base_url, only)
     seen: set[int] = set()
-    for db, numbers in _pages(read, wanted, at):
-        fresh = [number for number in dict.fromkeys(numbers) if number not in seen]
-        seen.update(fresh)
-        found = _cases(db, fresh, names, at)
-        for number in fresh:
-            if number in found:  # else it is gone, or not for who asks
-                yield [get(found[number]) for _, _, get in COLUMNS]
-
-
-def _pages(read: Read, wanted: Wanted, at: datetime) -> Iterator[tuple[Session, list[int]]]:
-    if not isinstance(wanted.what, Measure):
-        cursor: str | None = ""
-        while cursor is not None:
-            with read() as db:
-                page = behind.page(db, wanted, at, cursor=cursor, most=PAGE)
-                yield db, [entry.case.id for entry in page.entries]
-            cursor = page.next_cursor
-        return
-    reached: tuple[int, int] | None = None
-    while True:
+    cursor: str | None = ""
+    while cursor is not None:
         with read() as db:
-            where = behind.counted(db, wanted, wanted.what, at)
-            if reached is not None:
-                where.append(tuple_(Sample.day, Sample.id) > reached)
-            order = (Sample.day, Sample.id)  # as the index has it: each page is found where the last one ended
-            rows = db.execute(select(Sample.day, Sample.id, Sample.case_id).where(*where).order_by(*order).limit(PAGE))
-            found = rows.all()
-            yield db, [case_id for _, _, case_id in found]
-        if len(found) < PAGE:
-            return
-        reached = (found[-1][0], found[-1][1])
+            numbers, cursor = _numbers(db, wanted, at, cursor, PAGE)
+            fresh = [number for number in dict.fromkeys(numbers) if number not in seen]
+            seen.update(fresh)
+            yield from _lines(_cases(db, fresh, names, at), fresh)
+
+
+def page(
+    db: Session, asked: Asked, base_url: str, at: datetime, *, cursor: str, most: int, only: str | None = None
+) -> tuple[list[list[Value]], str | None]:
+    """Some of the lines of what was received, from a cursor on, and the cursor of the next."""
+    numbers, after = _numbers(db, received(asked), at, cursor, most)
+    return list(_lines(_cases(db, numbers, _Names.read(db, base_url, only), at), numbers)), after
+
+
+def _numbers(db: Session, wanted: Wanted, at: datetime, cursor: str, most: int) -> tuple[Sequence[int], str | None]:
+    """The cases of a page, some of them more than once, and where the next one begins."""
+    if not isinstance(wanted.what, Measure):
+        page = behind.page(db, wanted, at, cursor=cursor, most=most)
+        return [entry.case.id for entry in page.entries], page.next_cursor
+    where = behind.counted(db, wanted, wanted.what, at)
+    order = (Sample.day, Sample.id)  # as the index has it: each page is found where the last one ended
+    if cursor:
+        where.append(behind.beyond(order, cursor, up=True))
+    rows = select(Sample.day, Sample.id, Sample.case_id).where(*where).order_by(*order).limit(most + 1)
+    found = db.execute(rows).all()
+    after = behind.write_cursor(found[most - 1][:2]) if len(found) > most else None
+    return [case_id for _, _, case_id in found[:most]], after
+
+
+def _lines(found: Mapping[int, _Line], numbers: Sequence[int]) -> Iterator[list[Value]]:
+    for number in numbers:
+        if number in found:  # else it is gone, or not for who asks
+            yield [get(found[number]) for _, _, get in COLUMNS]
 
 
 _CASE = (

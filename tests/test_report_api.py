@@ -14,7 +14,7 @@ from sqlalchemy import delete, select
 
 from database import Database
 from house import House
-from models import CaseEvent, PendingReaction, Unmeasured, User
+from models import AuditEntry, CaseEvent, PendingReaction, Unmeasured, User
 from reports import export
 from reports.figures import By
 from reports.tables import GROUPED, REPORTS
@@ -235,6 +235,49 @@ def test_what_has_just_happened_is_in_it_and_what_is_not_yet_is_said(
     assert ask("volume")["not_yet_counted"] == 0
     with database.read() as db:
         assert db.scalars(select(CaseEvent.id)).first() is not None
+
+
+# -- one row for each case ---------------------------------------------------------------------------------------------
+
+
+def test_page_by_page_each_case_comes_once_and_is_the_line_of_the_file(ask: Ask) -> None:
+    for query, many in (("", 15), ("imported=include", 16), ("tag=snö", 2), ("assignee=none", 3)):
+        found, cursor = [], ""
+        for _ in range(20):
+            told = ask("cases", f"{query}&limit=4&cursor={cursor}")
+            assert len(told["rows"]) <= 4
+            found += told["rows"]
+            cursor = told["next_cursor"]
+            if cursor is None:
+                break
+        assert len(found) == len({row["number"] for row in found}) == many, query
+        lines = list(csv.DictReader(io.StringIO(ask("cases", query, accept=CSV).text)))
+        assert [float(line["number"]) for line in lines] == [row["number"] for row in found]
+        for line, row in zip(lines, found, strict=True):
+            for column in told["columns"]:
+                written, value = line[column["name"]], row[column["name"]]
+                if column["unit"] == "flag":
+                    assert written == ("" if value is None else str(value).lower())
+                elif column["unit"] in ("count", "seconds"):
+                    assert written == ("" if value is None else str(value))
+                elif column["unit"] == "text":
+                    assert written == export.harmless(value or "")
+                else:
+                    assert bool(written) == bool(value)
+
+
+@pytest.mark.one_database
+def test_of_cases_too_everybody_gets_what_they_may_see(ask: Ask, database: Database) -> None:
+    assert 14 in [row["number"] for row in ask("cases", who=EVA)["rows"]]
+    seen = ask("cases", who=BO)["rows"]
+    assert 14 not in [row["number"] for row in seen] and {row["assignee"] for row in seen} == {BO, None}
+    assert "/cases/14," not in ask("cases", who=BO, accept=CSV).text, "while the file is sent, too"
+    ask("cases", f"assignee={EVA}", who=BO, status=403)
+    for wrong in ("cursor=x", "cursor=1~2~3", "limit=201", "by=team", "team=Gatan"):
+        ask("cases", wrong, status=422)
+    with database.read() as db:
+        written = list(db.scalars(select(AuditEntry).where(AuditEntry.action == "export").order_by(AuditEntry.id)))
+    assert [(each.actor, each.changes["format"][1]) for each in written] == [(EVA, "json"), (BO, "json"), (BO, "csv")]
 
 
 # -- files -----------------------------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ from sqlalchemy import delete, select
 import cli
 from database import Database
 from house import House
-from models import CaseTag, Sample, Unmeasured, User
+from models import AuditEntry, CaseTag, Sample, Unmeasured, User
+from reports import rows
 from reports.figures import By
 from reports.tables import REPORTS
 from tests.conftest import FakeClock, config
@@ -85,6 +86,43 @@ def test_the_command_gives_what_the_api_gives(
         assert sheets(file.read_bytes()) == sheets(api(name, kind, query).data)
 
 
+def test_a_line_for_each_case_is_what_the_api_gives(
+    gensvar: Gensvar, house: House, database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.at = EVENING
+    client = create_app(house, clock=clock).test_client()
+    with database.transaction() as db:
+        user = db.scalars(select(User).where(User.email == MATS)).one()
+        key = tokens.create(db, user, "test", EVENING)
+    monkeypatch.setattr(rows, "PAGE", 4)
+    monkeypatch.setattr(rows, "MOST_IN_EXCEL", 3)
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+    def api(query: str, accept: str = "*/*", status: int = 200) -> Any:
+        headers = {"Authorization": f"Bearer {key}", "Accept": accept}
+        response = client.get(f"{PREFIX}/reports/cases?{NEXT_WEEK}&{query}", headers=headers)
+        assert response.status_code == status, response.text
+        return response
+
+    for more, query, many in (((), "", 15), (("--team", "Gata", "--tag", "none"), "team=Gata&tag=none", 12)):
+        assert gensvar("cases", *WEEK, *more) == api(query, "text/csv").text, "CSV unless one says otherwise"
+        told = json.loads(gensvar("cases", *WEEK, *more, "--format", "json"))
+        assert told == api(f"{query}&limit=200").get_json()
+        assert (len(told["rows"]), told["next_cursor"]) == (many, None)
+        file = gensvar.file.parent / "cases.xlsx"
+        assert gensvar("cases", *WEEK, *more, "--format", "xlsx", "--output", str(file)) == ""
+        data = sheets(file.read_bytes())["Data"]
+        assert len(data) == many + 1, "the command has no limit"
+        assert "gensvar report cases" in api(query, kind, 422).get_json()["error"]["message"]
+        monkeypatch.setattr(rows, "MOST_IN_EXCEL", many)
+        assert sheets(api(query, kind).data)["Data"] == data
+        monkeypatch.setattr(rows, "MOST_IN_EXCEL", 3)
+    with database.read() as db:
+        taken = list(db.scalars(select(AuditEntry).where(AuditEntry.actor == "cli", AuditEntry.action == "export")))
+    assert [each.changes["format"][1] for each in taken] == ["csv", "json", "xlsx"] * 2
+    assert taken[-1].changes["query"][1] == "from=2026-11-23&to=2026-11-30&team=Gata&tag=none"
+
+
 def test_a_table_to_be_read(gensvar: Gensvar) -> None:
     told = gensvar("response-times", *WEEK, "--by", "team")
     lines = told.splitlines()
@@ -132,6 +170,9 @@ def test_a_file_is_written_and_what_cannot_be_written_is_said(gensvar: Gensvar, 
         ("volume", "--clock", "sun"),
         ("volume", "--team", "Gatan"),
         ("volume", "--assignee", "nobody@storby.example"),
+        ("cases", "--format", "table"),
+        ("cases", "--format", "xlsx"),
+        ("cases", "--by", "team"),
     ],
     ids=" ".join,
 )

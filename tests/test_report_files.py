@@ -23,7 +23,7 @@ from tests import screens
 from tests.conftest import FakeClock
 from tests.reported import BO, EVA, EVENING, MATS, NEXT_WEEK, a_week, sheets
 from triage.measures import Measure
-from web import create_app, passwords, report_files
+from web import create_app, passwords
 
 pytestmark = [pytest.mark.screens, pytest.mark.one_database]
 Get = Callable[..., Any]
@@ -181,13 +181,15 @@ def test_pages_lose_none_and_give_none_twice(get: Get, house: House, monkeypatch
 
 
 def test_too_many_for_excel_are_refused_with_words_and_come_as_csv(get: Get, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report_files, "MOST_IN_EXCEL", 14)
-    assert "15 cases are too many for an Excel file" in get("cases.xlsx", status=422).text
+    monkeypatch.setattr(rows, "MOST_IN_EXCEL", 14)
+    refused = get("cases.xlsx", status=422).text
+    assert "15 cases are too many for an Excel file" in refused
+    assert "gensvar report cases --from" in refused, "the way without the limit"
     assert len(lines_of(get("cases.csv"))) == 15
     for query, many in (("measure=waiting", 2), ("measure=mention", 15), ("team=Gata", 14)):
-        monkeypatch.setattr(report_files, "MOST_IN_EXCEL", many - 1)
+        monkeypatch.setattr(rows, "MOST_IN_EXCEL", many - 1)
         get("cases.xlsx", query, status=422)
-        monkeypatch.setattr(report_files, "MOST_IN_EXCEL", many)
+        monkeypatch.setattr(rows, "MOST_IN_EXCEL", many)
         assert len(sheets(get("cases.xlsx", query).data)["Data"]) == many + 1
 
 

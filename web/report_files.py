@@ -6,35 +6,29 @@ without a ``measure`` it is all cases that came in. What one may not see is in n
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
-from itertools import chain
 from urllib.parse import unquote_plus
 
-from flask import Blueprint, abort, request, stream_with_context
+from flask import Blueprint, abort, request
 from werkzeug.wrappers import Response
-from werkzeug.wsgi import FileWrapper
 
 import audit
 from errors import InvalidInput
 from models import Role
 from reports import behind, export, rows, tables
-from reports.behind import Wanted
 from reports.figures import NONE, Asked, By
 from triage import samples
 from web import reports
 from web.context import house, is_at_least, now, user, zone
+from web.downloads import download
 from web.i18n import gettext as _
 from web.i18n import number
 
 pages = Blueprint("report_files", __name__, url_prefix="/reports")
 pages.register_error_handler(InvalidInput, reports.wrong)
 
-KINDS = {"csv": f"{export.CSV}; charset=utf-8", "xlsx": export.XLSX}
 MOST_UNCOUNTED = 10**6
-MOST_IN_EXCEL = 100_000  # cases: about a minute of work, in which nothing has left yet
 
 
 @pages.get("/<name>.csv", defaults={"ending": "csv"})
@@ -63,24 +57,25 @@ def cases(ending: str) -> Response:
     with reports.reading() as db:
         tables.check_names(db, asked)
         waiting = samples.waiting(db, MOST_UNCOUNTED)
-        if ending == "xlsx" and (many := rows.count(db, wanted, now())) > MOST_IN_EXCEL:
-            raise InvalidInput(
-                _("%(many)s cases are too many for an Excel file, which holds %(most)s here. Take CSV, or fewer days.",
-                  many=number(many), most=number(MOST_IN_EXCEL))
-            )  # fmt: skip
-    _write_down(wanted, ending)
+        if ending == "xlsx" and (many := rows.count(db, wanted, now())) > rows.MOST_IN_EXCEL:
+            too_many = _(
+                "%(many)s cases are too many for an Excel file, which holds %(most)s here. Take CSV, or fewer days.",
+                many=number(many),
+                most=number(rows.MOST_IN_EXCEL),
+            )
+            on_the_server = _("Without this limit it is made on the server by %(command)s", command=rows.COMMAND)
+            raise InvalidInput(f"{too_many} {on_the_server}")
+    _write_down(asked, ending)
     only = None if leads else user().email
     found = rows.lines(house().database.read, wanted, str(house().settings.base_url), now(), only)
-    return _file("cases", asked, ending, rows.FIELDS, found, waiting)
+    return _file(export.CASES, asked, ending, rows.FIELDS, found, waiting)
 
 
-def _write_down(wanted: Wanted, ending: str) -> None:
-    """Whole lists of what people said leave the house here: who took them, and which."""
-    days = f"{wanted.asked.start.isoformat()} – {(wanted.asked.end - timedelta(days=1)).isoformat()}"
+def _write_down(asked: Asked, ending: str) -> None:
     query = unquote_plus(request.query_string.decode(errors="replace"))
+    told = {"days": export.days(asked), "query": query, "format": ending}
     with house().database.transaction() as db:
-        told = {"query": [None, query or None], "format": [None, ending]}
-        audit.record(db, actor=user().email, action="export", subject=f"cases:{days}", changes=told, at=now())
+        audit.record_export(db, actor=user().email, at=now(), **told)
 
 
 def _file(
@@ -91,23 +86,8 @@ def _file(
     lines: Iterator[list[tables.Value]],
     waiting: int,
 ) -> Response:
-    """A CSV leaves while it is still being read; an Excel file has to be whole first, and waits on the disk."""
-    response = Response(content_type=KINDS[ending])
-    if ending == "csv":
-        first = next(lines, None)  # what goes wrong is said before anything has left
-        text = export.as_csv(columns, chain(() if first is None else (first,), lines), zone(), bom=True)
-        response.response = stream_with_context(part.encode() for part in text)
-    else:
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has been sent
-        about = export.about(name, asked, now(), zone(), waiting, _words)
-        export.as_xlsx(file, columns, lines, about, zone())
-        response.content_length = file.tell()
-        file.seek(0)
-        response.response = FileWrapper(file)
-        response.call_on_close(file.close)
-    called = f"{export.file_name(name, asked)}.{ending}"
-    response.headers["Content-Disposition"] = f'attachment; filename="{called}"'
-    return response
+    about = export.about(name, asked, now(), zone(), waiting, _words)
+    return download(export.file_name(name, asked), ending, columns, lines, about, zone(), bom=True)
 
 
 def _words(english: str) -> str:

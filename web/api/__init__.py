@@ -15,6 +15,7 @@ from flask import Blueprint, Flask, Response, g, request
 from pydantic import ValidationError
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import BadRequest, TooManyRequests, Unauthorized, UnsupportedMediaType
+from werkzeug.wrappers import Response as BaseResponse
 
 from errors import InvalidInput
 from house import House
@@ -23,7 +24,7 @@ from web import access
 from web.api import health, tokens
 from web.api.bodies import Asked
 from web.api.openapi import document
-from web.api.operations import JSON, OPERATIONS, Call, File, Operation
+from web.api.operations import JSON, OPERATIONS, Call, Operation
 
 PREFIX = "/api/v1"
 
@@ -44,8 +45,8 @@ def blueprint(house: House) -> Blueprint:
     return api
 
 
-def _view(house: House, operation: Operation, limit: tokens.RateLimit) -> Callable[..., Response]:
-    def view(**path: Any) -> Response:
+def _view(house: House, operation: Operation, limit: tokens.RateLimit) -> Callable[..., BaseResponse]:
+    def view(**path: Any) -> BaseResponse:
         token = _token(house)
         wait = limit.take(token.id)
         if wait is not None:
@@ -62,8 +63,8 @@ def _view(house: House, operation: Operation, limit: tokens.RateLimit) -> Callab
         with opened as db:
             user = db.get_one(User, token.user_id) if operation.writes else token.user
             answer, status = operation.run(Call(house, db, user, g.now, query, body, _accepted(operation)), **path)
-        if isinstance(answer, File):
-            return _file(answer)
+        if isinstance(answer, BaseResponse):
+            return answer
         return _json(answer, status) if answer is not None else Response(status=status)
 
     return view
@@ -130,9 +131,3 @@ def _document() -> str:
 
 def _json(answer: Any, status: int) -> Response:
     return Response(json.dumps(answer, ensure_ascii=False), status=status, mimetype="application/json")
-
-
-def _file(file: File) -> Response:
-    response = Response(file.body, content_type=file.media_type)
-    response.headers.set("Content-Disposition", "attachment", filename=file.name)
-    return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
@@ -128,12 +129,9 @@ class LessonsQuery(Asked):
     cursor: Line | None = None
 
 
-class ReportQuery(Asked):
+class PeriodQuery(Asked):
     begin: Day = Field(alias="from", description="the first day, of the organisation's time zone")
     to: Day = Field(description="the day after the last one")
-    by: figures.By | None = Field(None, description="what the lines are by; without, there is the total alone")
-    clock: figures.Clock = figures.Clock.calendar
-    start: Literal["published", "seen"] = Field("published", description="from when the first response is measured")
     imported: Literal["include", "exclude"] = Field("exclude", description="history that was imported")
     channel: Several = []
     source: Several = Field([], description="names, or none")
@@ -148,9 +146,6 @@ class ReportQuery(Asked):
         return figures.Asked(
             self.begin,
             self.to,
-            by=self.by,
-            clock=self.clock,
-            seen=self.start == "seen",
             imported=self.imported == "include",
             channel=tuple(self.channel),
             source=tuple(self.source),
@@ -161,6 +156,20 @@ class ReportQuery(Asked):
             category=tuple(self.category),
             language=tuple(self.language),
         )
+
+
+class ReportQuery(PeriodQuery):
+    by: figures.By | None = Field(None, description="what the lines are by; without, there is the total alone")
+    clock: figures.Clock = figures.Clock.calendar
+    start: Literal["published", "seen"] = Field("published", description="from when the first response is measured")
+
+    def asked(self, me: str) -> figures.Asked:
+        return replace(super().asked(me), by=self.by, clock=self.clock, seen=self.start == "seen")
+
+
+class CaseLinesQuery(PeriodQuery):
+    limit: int = Field(50, ge=1, le=MAX_LIMIT)
+    cursor: Line | None = None
 
 
 # -- bodies ---------------------------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from io import BytesIO
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,10 +22,12 @@ from events import event_shape
 from house import House
 from models import CaseStatus, Mention, Reply, Role, SharedAnswer, Story, Team, User
 from replies import outbox, shared
-from reports import export, tables
+from reports import export, rows, tables
+from reports.figures import Asked
 from triage import answering, cases, intake, merging, policy, samples, school, storyteller
 from web import access, queries, safe_html, story_facts
 from web.api import bodies, shapes
+from web.downloads import download
 from web.operators import Asker
 
 CHANNEL = "api"  # the channel without a network, that POST /mentions writes to
@@ -37,6 +38,7 @@ CLASSIFIED = (
 MAY_LACK = ("urgency", "noise", "category")
 ASLEEP = (CaseStatus.closed, CaseStatus.ignored)
 JSON = "application/json"
+FILES = {export.CSV: "csv", export.XLSX: "xlsx"}
 CAUGHT_UP = 1000  # cases measured before a report is given; of more it says how many there are
 
 
@@ -55,15 +57,6 @@ class Call:
     @property
     def base_url(self) -> str:
         return str(self.house.settings.base_url)
-
-
-@dataclass(frozen=True)
-class File:
-    """An answer that is no JSON."""
-
-    name: str
-    media_type: str
-    body: bytes
 
 
 @dataclass(frozen=True)
@@ -463,8 +456,8 @@ def _report_operation(name: str, summary: str, shape: Any) -> None:
         return _report(call, name), 200
 
     run.__name__ = f"report_{name.replace('-', '_')}"
-    files = (export.CSV, export.XLSX)
-    more: dict[str, Any] = {"query": bodies.ReportQuery, "answers": {200: shape}, "errors": (403,), "files": files}
+    more: dict[str, Any] = {"query": bodies.ReportQuery, "answers": {200: shape}, "errors": (403,)}
+    more["files"] = tuple(FILES)
     _operation("GET", f"/reports/{name}", summary, **more)(run)
 
 
@@ -484,29 +477,65 @@ for _name, _summary in (
     _report_operation(_name, _summary, shapes.ReportShape)
 
 
-def _report(call: Call, name: str) -> Any:
-    asked = call.query.asked(call.user.email)
-    leads = call.user.role in (Role.manager, Role.admin)
-    if not leads and set(asked.assignee) - {call.user.email}:
+def _asked(call: Call) -> Asked:
+    """What a report is asked for; what has just happened is measured."""
+    asked: Asked = call.query.asked(call.user.email)
+    if not _leads(call) and set(asked.assignee) - {call.user.email}:
         raise Forbidden("The figures of other people are for managers and administrators.")
     samples.catch_up(call.house.database, most=CAUGHT_UP)
     tables.check_names(call.db, asked)
-    table = tables.build(call.db, name, asked, call.at)
-    if not leads:
+    return asked
+
+
+def _leads(call: Call) -> bool:
+    return call.user.role in (Role.manager, Role.admin)
+
+
+def _report(call: Call, name: str) -> Any:
+    table = tables.build(call.db, name, _asked(call), call.at)
+    if not _leads(call):
         table = replace(table, report=tables.own_lines(table.report, call.user.email))
     zone = policy.read(call.db).zone
     sheet = export.Sheet(name, table, zone, samples.waiting(call.db, queries.MAX_NUMBER))
-    asked = sheet.asked
-    file = export.file_name(name, asked)
-    if call.accepts == export.CSV:
-        text = "".join(export.as_csv(export.fields(sheet), export.lines(sheet), zone))
-        return File(f"{file}.csv", f"{export.CSV}; charset=utf-8", text.encode())
-    if call.accepts == export.XLSX:
-        body = BytesIO()
-        about = export.about(name, asked, call.at, zone, sheet.waiting)
-        export.as_xlsx(body, export.fields(sheet), export.lines(sheet), about, zone)
-        return File(f"{file}.xlsx", export.XLSX, body.getvalue())
-    return export.as_json(sheet)
+    if call.accepts == JSON:
+        return export.as_json(sheet)
+    about = export.about(name, sheet.asked, call.at, zone, sheet.waiting)
+    called, columns, lines = export.file_name(name, sheet.asked), export.fields(sheet), export.lines(sheet)
+    return download(called, FILES[call.accepts], columns, lines, about, zone)
+
+
+@_operation(
+    "GET",
+    "/reports/cases",
+    "One row for each case that came in, with all its times: JSON a page at a time, a file whole",
+    query=bodies.CaseLinesQuery,
+    answers={200: shapes.CaseLinesShape},
+    errors=(403,),
+    files=tuple(FILES),
+)
+def report_cases(call: Call) -> tuple[Any, int]:
+    asked, base_url = _asked(call), call.base_url
+    only = None if _leads(call) else call.user.email
+    waiting = samples.waiting(call.db, queries.MAX_NUMBER)
+    if (
+        FILES.get(call.accepts) == "xlsx"
+        and (many := rows.count(call.db, rows.received(asked), call.at)) > rows.MOST_IN_EXCEL
+    ):
+        few = f"at most {rows.MOST_IN_EXCEL} while you wait. Take CSV, fewer days, or {rows.COMMAND}"
+        raise InvalidInput(f"{many} cases are too many for an Excel file, {few}")
+    if not call.query.cursor:
+        taken = {"days": export.days(asked), "query": export.query(asked), "format": FILES.get(call.accepts, "json")}
+        with call.house.database.transaction() as db:
+            audit.record_export(db, actor=call.user.email, at=call.at, **taken)
+    if call.accepts == JSON:
+        cursor, most = call.query.cursor or "", call.query.limit
+        lines, after = rows.page(call.db, asked, base_url, call.at, cursor=cursor, most=most, only=only)
+        told, found = export.cases_as_json(asked, rows.FIELDS, lines, waiting)
+        return {**told, "rows": list(found), "next_cursor": after}, 200
+    zone = policy.read(call.db).zone
+    about = export.about(export.CASES, asked, call.at, zone, waiting)
+    read = rows.lines(call.house.database.read, rows.received(asked), base_url, call.at, only)
+    return download(export.file_name(export.CASES, asked), FILES[call.accepts], rows.FIELDS, read, about, zone), 200
 
 
 # -- what was taught ------------------------------------------------------------------------------------------------
