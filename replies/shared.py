@@ -312,9 +312,8 @@ def stop(db: Session, answer_id: int, *, actor: str, at: datetime) -> int:
     if answer is None:
         raise NotFoundError(f"There is no answer {answer_id}.")
     answer.stopped_at = answer.stopped_at or at
-    concerned = select(Case.channel).join(SharedAnswerPart, SharedAnswerPart.case_id == Case.id)
-    for channel in sorted(db.scalars(concerned.where(SharedAnswerPart.shared_answer_id == answer_id).distinct())):
-        lock(db, f"intake:{channel}")  # which may hold many cases, in another order
+    concerned = select(SharedAnswerPart.case_id).where(SharedAnswerPart.shared_answer_id == answer_id)
+    cases.wait_for_intake(db, Case.id.in_(concerned))
     unsent = (
         select(Reply.id)
         .join(SharedAnswerPart, SharedAnswerPart.reply_id == Reply.id)

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, cast
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
@@ -76,11 +76,16 @@ def get(db: Session, case_id: int) -> Case:
 
 
 def hold(db: Session, numbers: Collection[int]) -> None:
-    """Lock many cases, in the order in which all lock: intake holds many too, so whoever wants several waits for it."""
-    for channel in sorted(db.scalars(select(Case.channel).where(Case.id.in_(numbers)).distinct())):
-        lock(db, f"intake:{channel}")
+    """Lock many cases, in the order in which all lock."""
+    wait_for_intake(db, Case.id.in_(numbers))
     for number in sorted(numbers):
         get(db, number)
+
+
+def wait_for_intake(db: Session, *which: ColumnElement[bool]) -> None:
+    """It holds many cases, in an order of its own: whoever wants several of these waits until it is done with them."""
+    for channel in sorted(db.scalars(select(Case.channel).where(*which).distinct())):
+        lock(db, f"intake:{channel}")
 
 
 def check_version(db: Session, case_id: int, version: int) -> None:
@@ -580,8 +585,7 @@ def set_targets(db: Session, case_id: int, targets: Mapping[str, Any]) -> None:
 def look_again(db: Session) -> None:
     """What targets rest on has changed: at the next tick those of every living case are computed anew."""
     living = (Case.status.in_(ALIVE), ~Case.imported)
-    for channel in sorted(db.scalars(select(Case.channel).where(*living).distinct())):
-        lock(db, f"intake:{channel}")  # as in ``merge``
+    wait_for_intake(db, *living)
     db.execute(select(Case.id).where(*living).order_by(Case.id).with_for_update())  # in the order in which all lock
     long_due = update(Case).where(*living).values(next_alert_at=Case.opened_at)
     db.execute(long_due.execution_options(synchronize_session=False))

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, case, delete, distinct, func, select, update
 from sqlalchemy.orm import Session
 
-from database import Database, lock
+from database import Database
 from errors import NotFoundError
 from models import Author, Case, CaseEvent, Fingerprint, Mention, Reply, Story
 from triage import cases, intake, stories, story_alarm, story_memory
@@ -159,10 +159,8 @@ def begin(db: Session, at: datetime) -> Story:
 
 
 def hold(db: Session, numbers: Collection[int], stories_: Collection[int]) -> None:
-    """Whoever changes many cases waits for intake, which may hold many as well."""
-    concerned = select(Case.channel).where(Case.id.in_(numbers) | Case.story_id.in_(stories_)).distinct()
-    for channel in sorted(db.scalars(concerned)):
-        lock(db, f"intake:{channel}")
+    """Before many cases are changed: these, and those of the stories."""
+    cases.wait_for_intake(db, Case.id.in_(numbers) | Case.story_id.in_(stories_))
 
 
 def assign(db: Session, numbers: Iterable[int], story_id: int | None, *, actor: str, at: datetime) -> None:
