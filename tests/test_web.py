@@ -1054,10 +1054,11 @@ def test_every_code_the_house_uses_has_words(storby: House, clock: FakeClock) ->
         assert reasons
         assert not wordless
         recorded = re.findall(r'record\(\s*db, [\w.]+, "(\w+)"', code)
-        actions = {*recorded, targets.WARNING, targets.BREACHED} | set(
-            re.findall(r'_(?:write|said)\(db, \w+(?:\(db, \w+\))?, (?:reply, )?"(\w+)"', code)
-        )
-        actions |= set(Action)
+        written = re.findall(r'(?:\bwrite|_said)\(\s*db,\s*\w+(?:\(db, [\w.]+\))?,\s*(?:reply,\s*)?"(\w+)"', code)
+        changed = re.findall(r'"(mention_\w+)"', (root / "triage" / "intake.py").read_text())
+        assert {"classify", "absorb", "reply_sent"} <= set(written)
+        assert changed
+        actions = {*recorded, *written, *changed, *Action, targets.WARNING, targets.BREACHED}
         assert {action for action in actions if labels.action(action) == action.replace("_", " ")} == set()
 
 

@@ -283,9 +283,8 @@ def reply_colour(value: str) -> str:
     return REPLY_COLOURS.get(ReplyStatus(value), "neutral")
 
 
-# Why a mention cannot be answered from here, by the codes the collectors give.
 def cannot_reply(code: str | None) -> str:
-    """One sentence: why a mention cannot be answered from here."""
+    """One sentence: why a mention cannot be answered from here, by the codes the collectors give."""
     known: Mapping[str, str] = {
         "no_network": _("This came in from another system, which has nowhere to send an answer."),
         "no_account": _("None of our accounts can answer here."),
@@ -405,12 +404,11 @@ def action(value: str) -> str:
         "webhook_failed": _("another system could not be told"),
         "answered_elsewhere": _("answered on the network"),
         "author_wrote": _("a message came in"),
-        "edited": _("a message was edited at the source"),
         "mention_edited": _("a message was edited at the source"),
-        "deleted": _("a message was deleted at the source"),
         "mention_deleted": _("a message was deleted at the source"),
-        "hidden": _("a message was hidden at the source"),
+        "mention_restored": _("a deleted message is back at the source"),
         "mention_hidden": _("a message was hidden at the source"),
+        "mention_shown": _("a hidden message is shown again at the source"),
         "repost": _("it was passed on"),
         "wait": _("waits for the author"),
         "resolve": _("resolved the case"),
