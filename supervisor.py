@@ -122,11 +122,19 @@ def serve(house: House) -> None:
         server.stop()
 
 
-def run(house: House, config: Path, started: Callable[[], None]) -> None:
-    """Web here, collecting in a child process, until SIGTERM. ``started`` is called when pages are served."""
+def run(
+    house: House, config: Path, started: Callable[[], None], first: Callable[[threading.Event], object] | None = None
+) -> None:
+    """Web here, collecting in a child process, until SIGTERM. ``started`` is called when pages are served.
+
+    ``first``: what is to be done before anything is collected, while pages are served already. It ends when the event
+    it is given is set.
+    """
     with at_work(house.database), signalled() as stop:
         server = WebServer(house)
         started()
+        if first is not None:
+            first(stop)
         keeper = threading.Thread(target=_keep_collecting, args=(house.database, config, stop), name="supervisor")
         keeper.start()
         while not stop.wait(1):

@@ -23,7 +23,7 @@ import supervisor
 from errors import GensvarError
 from house import House, declare, open_house
 from models import Role
-from sandbox import outside, storm, story
+from sandbox import outside, past, storm, story
 from sandbox.base import Fault, serving
 from sandbox.outside import FAULTS, Column, Place
 from sandbox.town import Town
@@ -34,16 +34,20 @@ INBOX_PORT, OUTSIDE_PORT = 8000, 8001
 STAFF = (
     ("anna@storby.example", "Anna Rydell", Role.agent),
     ("jonas@storby.example", "Jonas Eklöf", Role.agent),
+    ("leila@storby.example", "Leila Nordin", Role.agent),
+    ("mikkel@storby.example", "Mikkel Thorup", Role.agent),
     ("petra@storby.example", "Petra Lundmark", Role.manager),
     ("admin@storby.example", "Admin", Role.admin),
 )
 
 
-def main(port: int | None = None, outside_port: int | None = None, data: Path | None = None) -> int:
+def main(
+    port: int | None = None, outside_port: int | None = None, data: Path | None = None, *, weeks: int = past.WEEKS
+) -> int:
     """Run until Ctrl-C or SIGTERM.
 
     A port that is not given and is taken is replaced by a free one; 0 means any free one. ``data`` (``var/demo``) is
-    made anew. Raises ``GensvarError``.
+    made anew. ``weeks``: how long Storby has been asked and answered before (0: not at all). Raises ``GensvarError``.
     """
     began = time.monotonic()
     data = (data or Path("var/demo")).absolute()
@@ -68,7 +72,12 @@ def main(port: int | None = None, outside_port: int | None = None, data: Path | 
         for going_on in (town.go_on, town.blow):
             threading.Thread(target=going_on, args=(quiet,), name="storby", daemon=True).start()
         ending.callback(quiet.set)
-        supervisor.run(house, file, lambda: _say(inbox, seen, password, data, time.monotonic() - began))
+
+        def before(stop: threading.Event) -> None:
+            if weeks:
+                past.tell(house, datetime.now(UTC), stop, weeks=weeks)
+
+        supervisor.run(house, file, lambda: _say(inbox, seen, password, data, time.monotonic() - began), before)
     return 0
 
 
@@ -140,11 +149,11 @@ def _columns(town: Town) -> list[Column]:
 
 
 def _prepare(house: House, password: str) -> None:
-    now = datetime.now(UTC)
+    since = datetime.now(UTC) - past.SINCE
     house.database.migrate()
-    declare(house, now)
+    declare(house, since)
     with house.database.transaction() as db:
-        db.add_all(new_user(email, name, role, password, now) for email, name, role in STAFF)
+        db.add_all(new_user(email, name, role, password, since) for email, name, role in STAFF)
 
 
 def _say(inbox: str, seen: str, password: str, data: Path, seconds: float) -> None:
@@ -158,7 +167,8 @@ def _say(inbox: str, seen: str, password: str, data: Path, seconds: float) -> No
   The outside   {seen}
                 write as a citizen, see the answers arrive, make the networks fail
 
-  With the same password: {also}.
+  Storby's last weeks are told first, for the reports (petra@storby.example sees them all); today's messages
+  come in after some seconds. With the same password: {also}.
   It lies in {data} and is made anew at each start. Ctrl-C ends it.
 
 """)

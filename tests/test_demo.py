@@ -10,15 +10,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import psutil
 import pytest
 import requests
+from sqlalchemy import func, select
+
+from database import Database
+from models import Backlog, Case, CaseEvent, CaseStatus, FigureCheck, Notice, SharedAnswerPart
+from triage import samples
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
@@ -50,8 +57,14 @@ class Demo:
         return [me, *me.children(recursive=True)]
 
 
-def start(data: Path) -> Demo:
+def start(data: Path, weeks: int | None = None) -> Demo:
+    """With so many weeks of past, or (None) as ``gensvar demo`` starts it."""
     command = [sys.executable, str(ROOT / "cli.py"), "demo", "--port", "0", "--outside-port", "0", "--data", str(data)]
+    if weeks is not None:
+        main = (
+            f"from pathlib import Path; from sandbox import demo; demo.main(0, 0, Path({str(data)!r}), weeks={weeks})"
+        )
+        command = [sys.executable, "-c", main]
     began = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stdout is not None
@@ -75,7 +88,7 @@ def end(demo: Demo) -> None:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    found = start(tmp_path_factory.mktemp("demo") / "data")
+    found = start(tmp_path_factory.mktemp("demo") / "data", weeks=1)
     yield found
     end(found)
 
@@ -161,10 +174,45 @@ def write(demo: Demo, place: str, text: str, to: str = "") -> None:
 
 def test_the_inbox_fills_within_seconds(demo: Demo, browser: requests.Session, api: Callable[..., Any]) -> None:
     assert demo.started_in < 15, f"it took {demo.started_in:.1f} s until the addresses were printed"
-    until(lambda: browser.get(demo.inbox, timeout=10).text.count("/cases/") >= 10, "ten cases are not in the inbox")
-    until(lambda: api("/cases")["total"] >= 40, "fewer than 40 cases from the story's past")
+    until(lambda: browser.get(demo.inbox, timeout=10).text.count("/cases/") >= 10, "ten cases are not in the inbox", 60)
+    until(lambda: api("/cases", status="new")["total"] >= 40, "fewer than 40 cases from the story's past")
     for channel in ("twitter", "facebook", "blog"):
         until(partial(any_case, api, channel), f"nothing of {channel} is there")
+
+
+def test_the_reports_have_a_past_that_disturbs_nobody(demo: Demo, api: Callable[..., Any]) -> None:
+    """A week, and some days a year before: asked, answered and done with through the doors of the house."""
+    until(lambda: api("/cases", status="new")["total"], "nothing came in after it", 60)
+    today = datetime.now(ZoneInfo("Europe/Stockholm")).date()
+    week = {"from": f"{today - timedelta(days=8)}", "to": f"{today}"}
+    told = api("/reports/response-times", by="team", **week)
+    assert told["total"]["received"] >= 20 and told["total"]["first_response"]["n"] >= 15, told["total"]
+    assert {"Gata och park", "Kontaktcenter"} <= {row["key"] for row in told["rows"]}
+    year_ago = {"from": f"{today - timedelta(days=380)}", "to": f"{today - timedelta(days=360)}"}
+    assert api("/reports/response-times", **year_ago)["total"]["first_response"]["n"]
+
+    database = Database(f"sqlite:///{demo.data / 'gensvar.db'}")
+    with database.read() as db:
+        nights = {date.fromordinal(day) for day in db.scalars(select(Backlog.day))}
+        assert {today - timedelta(days=n) for n in range(8)} <= nights, "the midnights of the backlog"
+        first_new = db.scalar(select(func.min(Case.id)).where(Case.status == CaseStatus.new)) or 0
+        alive = (CaseStatus.new, CaseStatus.open, CaseStatus.pending)
+        assert db.scalar(select(Case.id).where(Case.id < first_new, Case.status.in_(alive))) is None, (
+            "what is old is done"
+        )
+        old = Notice.event_id.in_(select(CaseEvent.id).where(CaseEvent.case_id < first_new))
+        assert db.scalar(select(Notice.id).where(old, Notice.seen_at.is_(None))) is None, (
+            "nobody is told of it any more"
+        )
+        assert db.scalar(select(func.count()).select_from(SharedAnswerPart)) or 0 >= 5, "one answer for all went out"
+        assert not db.scalar(select(Case.id).where(Case.imported)), "it was lived, not imported"
+    assert samples.check(database, datetime.now(UTC), most=100_000) and not differences(database)
+    database.close()
+
+
+def differences(database: Database) -> list[Any]:
+    with database.read() as db:
+        return [each for check in db.scalars(select(FigureCheck)) for each in check.differences]
 
 
 def any_case(api: Callable[..., Any], channel: str) -> bool:
@@ -224,11 +272,13 @@ def test_a_port_that_is_taken_is_replaced_and_a_second_demo_is_refused(demo: Dem
     assert "already running" in second.stderr and "Traceback" not in second.stderr
 
 
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_however_it_ends_nothing_is_left_running(tmp_path: Path, ending: signal.Signals) -> None:
-    demo = start(tmp_path / "data")
+@pytest.mark.parametrize(("ending", "weeks"), [(signal.SIGTERM, None), (signal.SIGINT, 0), (signal.SIGKILL, 0)])
+def test_however_it_ends_nothing_is_left_running(tmp_path: Path, ending: signal.Signals, weeks: int | None) -> None:
+    """While it collects, and while its past is told, before that."""
+    demo = start(tmp_path / "data", weeks)
     try:
-        family = until(lambda: found if len(found := demo.family()) > 1 else [], "nothing collects")
+        begun = 1 if weeks is None else 2
+        family = until(lambda: found if len(found := demo.family()) >= begun else [], "nothing collects")
         os.kill(demo.process.pid, ending)
         code = demo.process.wait(15)
         assert code == (-ending if ending == signal.SIGKILL else 0)

@@ -71,8 +71,7 @@ def _react_to_next(database: Database, at: datetime) -> bool:
         event = db.get_one(CaseEvent, pending.event_id)
         try:
             with db.begin_nested():
-                for reaction in (*REACTIONS.get(event.action, ()), *ALWAYS, *LAST.get(event.action, ())):
-                    reaction(db, event, at)
+                _follow(db, event, at)
         except (GensvarError, SQLAlchemyError, ValueError) as error:
             if getattr(getattr(error, "orig", None), "sqlstate", None) in OUT_OF_TURN:
                 log.warning(
@@ -86,6 +85,19 @@ def _react_to_next(database: Database, at: datetime) -> bool:
         else:
             db.delete(pending)
         return True
+
+
+def react_within(db: Session, at: datetime) -> None:
+    """The same for all there is, in the transaction of a caller who is alone at work: what goes wrong is raised."""
+    while (pending := db.scalar(_waiting())) is not None:
+        _follow(db, db.get_one(CaseEvent, pending.event_id), at)
+        db.delete(pending)
+        db.flush()
+
+
+def _follow(db: Session, event: CaseEvent, at: datetime) -> None:
+    for reaction in (*REACTIONS.get(event.action, ()), *ALWAYS, *LAST.get(event.action, ())):
+        reaction(db, event, at)
 
 
 def _waiting() -> Select[PendingReaction]:
