@@ -326,6 +326,16 @@ def test_what_a_person_takes_out_stays_out(four: Database) -> None:
         assert [(act.apart, act.cases, act.user and act.user.name) for act in acts] == [(True, 2, "Eva")]
 
 
+def test_a_large_act_is_told_whole(four: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storycraft, "SHOWN", 1)
+    tell(four, *(said(f"1{n}", f"b{n}", text=SNOW, minutes=10 + n) for n in range(5)))
+    with four.transaction() as db:
+        story = db.scalar(select(Mention.story_id).where(Mention.external_id == "1")) or 0
+        going = db.scalars(select(Mention.id).where(Mention.external_id.in_(("2", *(f"1{n}" for n in range(5))))))
+        storycraft.split_out(db, story, list(going), user(db), LATER)
+        assert [act.cases for act in storycraft.acts(db, story)] == [6]
+
+
 def test_taking_out_is_taken_back(four: Database) -> None:
     by_hand(four, "split", "1", "34")
     undo(four)

@@ -86,11 +86,13 @@ def join(db: Session, story_id: int, other_id: int, user: User, at: datetime) ->
 def acts(db: Session, story_id: int) -> list[Act]:
     """What people have done to this story and not taken back, the latest first."""
     mine = select(Mention.id).where(Mention.story_id == story_id)
+    about = (StoryLesson.withdrawn_at.is_(None), or_(StoryLesson.one_id.in_(mine), StoryLesson.other_id.in_(mine)))
+    latest = select(StoryLesson.at).where(*about).group_by(StoryLesson.user_id, StoryLesson.at)
+    instants = db.scalars(latest.order_by(func.max(StoryLesson.id).desc()).limit(SHOWN)).all()
     told = select(StoryLesson, User).outerjoin(User, User.id == StoryLesson.user_id)
-    told = told.where(StoryLesson.withdrawn_at.is_(None))
-    told = told.where(or_(StoryLesson.one_id.in_(mine), StoryLesson.other_id.in_(mine)))
+    told = told.where(*about, StoryLesson.at.in_(instants))
     found: dict[tuple[int | None, datetime], tuple[list[StoryLesson], User | None]] = {}
-    for lesson, teacher in db.execute(told.order_by(StoryLesson.id.desc()).limit(SHOWN * 4)):
+    for lesson, teacher in db.execute(told.order_by(StoryLesson.id.desc())):  # all of an act, or its number is wrong
         found.setdefault((lesson.user_id, lesson.at), ([], teacher))[0].append(lesson)
     members = {id for lessons, _ in found.values() for lesson in lessons for id in (lesson.one_id, lesson.other_id)}
     here = set(db.scalars(select(Mention.id).where(Mention.id.in_(members), Mention.story_id == story_id)))
