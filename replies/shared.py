@@ -6,6 +6,7 @@ case, so that a crash or a second click loses nothing and sends nothing twice.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -34,6 +35,8 @@ from money import MICRO, spent
 from replies import outbox
 from replies import texts as prepared
 from triage import answering, cases
+
+log = logging.getLogger("gensvar.shared")
 
 OPEN = (SharedAnswerPart.reply_id.is_(None), SharedAnswerPart.skipped.is_(None))  # still to be queued
 _UNSENT = (ReplyStatus.held, ReplyStatus.queued, ReplyStatus.calling)
@@ -297,7 +300,8 @@ def _queue(db: Session, house: House, part: SharedAnswerPart, at: datetime) -> b
         part.skipped = refusal.reason
     except NotFoundError:
         part.skipped = "no_account"
-    except GensvarError:
+    except GensvarError as error:
+        log.warning("answer %s, case %s: left out: %s", answer.id, part.case_id, error)
         part.skipped = "not_possible"
     else:
         part.reply_id = reply.id
