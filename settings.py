@@ -34,7 +34,6 @@ from pydantic import (
 
 from errors import ConfigError, ConfigProblem, GensvarError
 
-HOLIDAYS = ("DK", "NO", "SE")  # countries whose holidays are built in
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 CheckQuery = Callable[[str], object]  # raises errors.QueryError

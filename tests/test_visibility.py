@@ -29,7 +29,8 @@ from models import (
 from tests import screens
 from tests.conftest import FakeClock
 from triage import cases, merging, notices
-from web import create_app, queries
+from web import create_app
+from web.access import visible_to
 from web.api import tokens
 from web.login import new_user
 
@@ -189,8 +190,8 @@ def test_what_the_house_does_by_itself_sees_everything(storby: House, number: in
         assert db.get(Case, number) is not None
         eva = db.scalars(select(User).where(User.email == "eva@storby.example")).one()
         anna = db.scalars(select(User).where(User.email == "anna@storby.example")).one()
-        assert queries.visible_to(db, eva) == ()
-        hidden = db.scalars(select(Case.id).where(*queries.visible_to(db, anna))).all()
+        assert visible_to(db, eva) == ()
+        hidden = db.scalars(select(Case.id).where(*visible_to(db, anna))).all()
         assert number not in hidden
         assert len(hidden) == 4
 

@@ -211,7 +211,7 @@ def _carry_out(db: Session, case: Case, fired: Fired, event: CaseEvent, at: date
         cases.record(db, case.id, CALLED, changes={"webhook": [None, host]}, **by)
         db.add(Webhook(event_id=event.id, rule=fired.rule.name, url=changes["webhook"], due_at=at))
     if "status" in changes:
-        cases.change_status(db, case.id, target=CaseStatus.ignored, **by)
+        cases.change_status(db, case.id, target=CaseStatus(changes["status"]), **by)
     for effect, why in fired.refused.items():
         cases.record(db, case.id, REFUSED, changes={"effect": [None, effect], "why": [None, why]}, **by)
 

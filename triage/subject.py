@@ -153,14 +153,6 @@ def _plain(host: str) -> str:
         return host
 
 
-def spellings(host: str) -> list[str]:
-    """How a host may stand in an address: in letters, or in punycode."""
-    try:
-        return sorted({host, host.encode("idna").decode()})
-    except UnicodeError:
-        return [host]
-
-
 def handle_of(handle: str | None) -> str | None:
     """A handle as it is compared: folded, without its @."""
     return fold(handle).removeprefix("@") or None if handle else None

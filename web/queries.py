@@ -52,7 +52,6 @@ from models import (
 )
 from triage.watch import Operator
 from web import operators
-from web.access import visible_to
 from web.operators import NOBODY, Asker
 from web.search import Search, among, ask
 
@@ -350,16 +349,15 @@ def _status(wanted: CaseFilter) -> list[ColumnElement[bool]]:
 def _case_conditions(db: Session, wanted: CaseFilter) -> list[ColumnElement[bool]]:
     """All but the status, which a list is read by: see ``_read_stretch``. Raises ``InvalidInput``."""
     conditions: list[ColumnElement[bool]] = []
-    if wanted.channel:
-        conditions.append(Case.channel.in_(wanted.channel))
-    if wanted.priority:
-        conditions.append(Case.priority.in_(wanted.priority))
-    if wanted.kind:
-        conditions.append(Case.kind.in_(wanted.kind))
-    if wanted.sentiment:
-        conditions.append(Case.sentiment.in_(wanted.sentiment))
-    if wanted.language:
-        conditions.append(Case.language.in_(wanted.language))
+    for column, values in (
+        (Case.channel, wanted.channel),
+        (Case.priority, wanted.priority),
+        (Case.kind, wanted.kind),
+        (Case.sentiment, wanted.sentiment),
+        (Case.language, wanted.language),
+    ):
+        if values:
+            conditions.append(column.in_(values))
     for column, values in (
         (Case.urgency, wanted.urgency),
         (Case.noise, wanted.noise),
@@ -619,5 +617,4 @@ __all__ = [
     "find_mentions",
     "find_stories",
     "get_case",
-    "visible_to",
 ]
