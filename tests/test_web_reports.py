@@ -18,7 +18,7 @@ from models import Sample, User
 from tests.conftest import FakeClock
 from tests.reported import BO, EVA, EVENING, MATS, a_week
 from tests.screens import PASSWORD
-from web import create_app, passwords, reports
+from web import create_app, passwords, report_frame, reports
 
 pytestmark = [pytest.mark.screens, pytest.mark.one_database]
 
@@ -102,7 +102,7 @@ def counted(house: House) -> Iterator[list[str]]:
      ("this-year", "2026-01-01", "2026-11-25")],
 )  # fmt: skip
 def test_periods_have_names(name: str, start: str, end: str) -> None:
-    found = reports.period(name, date(2026, 11, 24))
+    found = report_frame.period(name, date(2026, 11, 24))
     assert [day.isoformat() for day in found] == [start, end]
 
 
@@ -111,10 +111,10 @@ def test_what_is_asked_for_survives_its_address(week: House, clock: FakeClock) -
     address = f"{WEEK}&by=sentiment&clock=business&start=seen&imported=include&tag=sn%C3%B6&channel=net&channel=blog"
     with app.test_request_context(f"/reports?{address}"):
         app.preprocess_request()
-        asked = reports.asked_from(MultiDict(request_args()))
+        asked = report_frame.asked_from(MultiDict(request_args()))
         assert (asked.seen, asked.imported, asked.channel, asked.tag) == (True, True, ("net", "blog"), ("snö",))
-        again = MultiDict((name, each) for name, value in reports.as_args(asked).items() for each in listed(value))
-        assert reports.asked_from(again) == asked
+        again = MultiDict((name, each) for name, value in report_frame.as_args(asked).items() for each in listed(value))
+        assert report_frame.asked_from(again) == asked
 
 
 def request_args() -> MultiDict[str, str]:
@@ -248,7 +248,7 @@ def test_cases_that_are_not_measured_yet_are_told_of(
 
     client = browse(MATS)
     assert "still being counted" not in page(client, f"/reports?{WEEK}")
-    monkeypatch.setattr(reports, "CAUGHT_UP", 5)
+    monkeypatch.setattr(report_frame, "CAUGHT_UP", 5)
     with week.database.transaction() as db:
         samples.mark(db, range(1, 13))
     monkeypatch.setattr(samples, "AT_ONCE", 5)

@@ -22,7 +22,7 @@ from triage import clock, policy, samples
 from triage.measures import DONE, Measure, Stretch, outside_hours, rests
 from triage.measures import Step as Happened
 from triage.samples import Taken
-from web import report_words, reports
+from web import report_frame, report_words
 from web.i18n import gettext as _
 from web.i18n import weekday
 from web.queries import get_case
@@ -115,7 +115,7 @@ class Tally:
 
 @pages.get("/<int:number>")
 def show(number: int) -> str:
-    with reports.reading() as db:
+    with report_frame.reading() as db:
         case = get_case(db, number)
         taken = samples.of_case(db, number)
         names = {id: name for id, name in db.execute(select(User.id, User.name))}

@@ -19,14 +19,14 @@ from models import Role
 from reports import behind, export, rows, tables
 from reports.figures import NONE, Asked, By
 from triage import samples
-from web import reports
+from web import report_frame
 from web.context import house, is_at_least, now, user, zone
 from web.downloads import download
 from web.i18n import gettext as _
 from web.i18n import number
 
 pages = Blueprint("report_files", __name__, url_prefix="/reports")
-pages.register_error_handler(InvalidInput, reports.wrong)
+pages.register_error_handler(InvalidInput, report_frame.wrong)
 
 MOST_UNCOUNTED = 10**6
 
@@ -36,25 +36,25 @@ MOST_UNCOUNTED = 10**6
 def table(name: str, ending: str) -> Response:
     if name not in tables.REPORTS:
         abort(404)
-    asked = reports.asked_from(request.args)
-    with reports.reading() as db:
+    asked = report_frame.asked_from(request.args)
+    with report_frame.reading() as db:
         tables.check_names(db, asked)
         made = tables.build(db, name, asked, now())
         waiting = samples.waiting(db, MOST_UNCOUNTED)
-    sheet = export.Sheet(name, replace(made, report=reports.own_lines(made.report)), zone(), waiting)
+    sheet = export.Sheet(name, replace(made, report=report_frame.own_lines(made.report)), zone(), waiting)
     return _file(name, sheet.asked, ending, export.fields(sheet), export.lines(sheet), waiting)
 
 
 @pages.get("/cases.csv", defaults={"ending": "csv"})
 @pages.get("/cases.xlsx", defaults={"ending": "xlsx"})
 def cases(ending: str) -> Response:
-    asked = reports.asked_from(request.args)
+    asked = report_frame.asked_from(request.args)
     args = request.args
     wanted = behind.wanted(asked, args, args.getlist("how")) if args.get("measure") else rows.received(asked)
     leads = is_at_least(Role.manager)
     if asked.by is By.assignee and wanted.key not in (None, NONE, user().email) and not leads:
         abort(403, _("Only managers see the figures of other people."))
-    with reports.reading() as db:
+    with report_frame.reading() as db:
         tables.check_names(db, asked)
         waiting = samples.waiting(db, MOST_UNCOUNTED)
         if ending == "xlsx" and (many := rows.count(db, wanted, now())) > rows.MOST_IN_EXCEL:

@@ -16,7 +16,7 @@ import report_mails
 from errors import InvalidInput
 from models import ReportMail, Role, User
 from reports.figures import FILTERS, NONE, By, Clock
-from web import report_words, reports
+from web import report_frame, report_words
 from web.context import house, is_at_least, now, safe_next, user
 from web.i18n import gettext as _
 from web.i18n import number
@@ -58,7 +58,7 @@ def _page(form: Mapping[str, str], error: str | None = None) -> str:
     return render_template(
         "reports_mails.html",
         shown=[Shown(each, _address(each), _narrowed(each.query)) for each in found],
-        choices=[(url_for(tab.endpoint), tab.words()) for tab in reports.TABS],
+        choices=[(url_for(tab.endpoint), tab.words()) for tab in report_frame.TABS],
         every=EVERY,
         form=form,
         error=error,
@@ -113,11 +113,11 @@ def add() -> Response:
 def _report(address: str) -> tuple[str, str]:
     """The name of a report and its address without days. Raises ``InvalidInput``."""
     parts = urlsplit(safe_next(address))
-    title = next((tab.words() for tab in reports.TABS if url_for(tab.endpoint) == parts.path), None)
+    title = next((tab.words() for tab in report_frame.TABS if url_for(tab.endpoint) == parts.path), None)
     if title is None:
         raise InvalidInput(_("Choose a report."))
     args = parse_qs(parts.query)
-    asked = {name: args[name] for name in reports.NAMED if name in args and name not in DATES}
+    asked = {name: args[name] for name in report_frame.NAMED if name in args and name not in DATES}
     if any(who not in ("me", NONE) for who in asked.get("assignee", [])):
         raise InvalidInput(_("A report about single persons is not sent by mail. Take the filter for them away."))
     query = f"{parts.path}?{urlencode(asked, doseq=True)}" if asked else parts.path

@@ -18,7 +18,7 @@ from reports.figures import FILTERS, Asked, By, Row
 from reports.tables import Column, Table, Unit
 from triage import samples
 from triage.measures import VERSION
-from web import report_words, reports
+from web import report_frame, report_words, reports
 from web.context import house, is_at_least, now, zone
 from web.i18n import gettext as _
 from web.i18n import language, ngettext, number, when
@@ -26,7 +26,7 @@ from web.i18n import language, ngettext, number, when
 log = logging.getLogger("gensvar.web")
 
 pages = Blueprint("report_pdf", __name__, url_prefix="/reports")
-pages.register_error_handler(InvalidInput, reports.wrong)
+pages.register_error_handler(InvalidInput, report_frame.wrong)
 
 LINES = 500  # of a report on paper; what is left out is said, and stands in the files
 BARS = 30  # of the chart; the table has all
@@ -38,7 +38,7 @@ NOTHING = "–"
 def download(name: str) -> Response:
     if name not in tables.REPORTS:
         abort(404)
-    asked = reports.asked_from(request.args)
+    asked = report_frame.asked_from(request.args)
     try:
         made = pdf.make(_paper(name, asked), now())
     except pdf.Missing:
@@ -57,11 +57,11 @@ def download(name: str) -> Response:
 
 
 def _paper(name: str, asked: Asked) -> pdf.Paper:
-    with reports.reading() as db:
+    with report_frame.reading() as db:
         tables.check_names(db, asked)
         table, other = reports.both(db, name, asked)
-        people = reports.people(db)
-        uncounted = samples.waiting(db, reports.MANY + 1)
+        people = report_frame.people(db)
+        uncounted = samples.waiting(db, report_frame.MANY + 1)
     shown = _on_paper(table)
     grids = reports.grids(shown, _on_paper(other) if other else None, names=people)
     explained = {head.anchor for grid in grids for head in grid.heads}
@@ -113,7 +113,7 @@ def _dated(column: Column) -> Column:
 
 def title(name: str) -> str:
     """As its page is called."""
-    found = (tab.words() for tab in reports.TABS if url_for(tab.endpoint) == f"/reports/{name}")
+    found = (tab.words() for tab in report_frame.TABS if url_for(tab.endpoint) == f"/reports/{name}")
     return next(found, name.replace("-", " ").capitalize())
 
 
@@ -125,7 +125,7 @@ def known() -> dict[str, object]:
 def address() -> str | None:
     """Of the PDF of the report that is asked for; None where there is none."""
     name = request.path.removeprefix("/reports/")
-    given: dict[str, Any] = reports.kept()
+    given: dict[str, Any] = report_frame.kept()
     return url_for("report_pdf.download", name=name, **given) if name in tables.REPORTS else None
 
 

@@ -10,15 +10,15 @@ from sqlalchemy import select
 from errors import InvalidInput, NotFoundError
 from models import Case, Story
 from reports.stories import COUNTED, COUNTS, Told, stories
-from web import reports
+from web import report_frame
 from web.context import whole_number
 from web.i18n import duration, length
 from web.i18n import gettext as _
 from web.queries import MAX_NUMBER
 
 pages = Blueprint("report_stories", __name__, url_prefix="/reports/stories")
-pages.register_error_handler(InvalidInput, reports.wrong)
-reports.TABS.append(reports.Tab("report_stories.show", lambda: _("Stories")))
+pages.register_error_handler(InvalidInput, report_frame.wrong)
+report_frame.TABS.append(report_frame.Tab("report_stories.show", lambda: _("Stories")))
 
 PAGE = 50
 EXACT = timedelta(hours=48)  # beyond it the days are enough
@@ -27,14 +27,14 @@ EXACT = timedelta(hours=48)  # beyond it the days are enough
 @pages.get("")
 def show() -> str:
     """``after``: the story after which the page begins."""
-    asked = reports.asked_from(request.args)
-    with reports.reading() as db:
+    asked = report_frame.asked_from(request.args)
+    with report_frame.reading() as db:
         found = stories(db, asked)
         after = whole_number("after")
         begins = next((n for n, each in enumerate(found.told, 1) if each.id == after), 0)
         return render_template(
             "reports_stories.html",
-            **reports.frame(db, asked),
+            **report_frame.frame(db, asked),
             found=found,
             shown=found.told[begins : begins + PAGE],
             begins=begins,
@@ -48,9 +48,9 @@ def show() -> str:
 @pages.get("/answered")
 def answered() -> str:
     """The cases of a story that have a public answer, in the order in which they got it. ``begins``: the page."""
-    asked = reports.asked_from(request.args)
+    asked = report_frame.asked_from(request.args)
     story, begins = whole_number("story") or 0, whole_number("begins") or 0
-    with reports.reading() as db:
+    with report_frame.reading() as db:
         told = db.get(Story, min(story, MAX_NUMBER))
         if told is None:
             raise NotFoundError(f"There is no story {story}.")
@@ -59,7 +59,7 @@ def answered() -> str:
         found = list(db.scalars(listed.offset(begins).limit(PAGE + 1)))
         return render_template(
             "reports_stories.html",
-            **reports.frame(db, asked),
+            **report_frame.frame(db, asked),
             story=told,
             listed=found[:PAGE],
             begins=begins,

@@ -24,14 +24,14 @@ from reports.tables import REPORTS
 from reports.value import Assumed, Sent, Used, Value, assumptions, sent, value
 from triage import policy
 from triage.policy import Assumption
-from web import reports
+from web import report_frame
 from web.context import house, is_at_least, needs, now, user, whole_number
 from web.i18n import duration, number
 from web.i18n import gettext as _
 
 pages = Blueprint("report_value", __name__, url_prefix="/reports/value")
-pages.register_error_handler(InvalidInput, reports.wrong)
-reports.TABS.append(reports.Tab("report_value.show", lambda: _("Value")))
+pages.register_error_handler(InvalidInput, report_frame.wrong)
+report_frame.TABS.append(report_frame.Tab("report_value.show", lambda: _("Value")))
 
 PAGE = 50
 FIELDS = ("share", "minutes", "cost", "currency")
@@ -45,18 +45,18 @@ def show() -> str:
 
 
 def _page(typed: Mapping[str, str], problems: Mapping[str, str]) -> str:
-    asked = reports.asked_from(request.args)
-    with reports.reading() as db:
+    asked = report_frame.asked_from(request.args)
+    with report_frame.reading() as db:
         found, versions = value(db, asked), assumptions(db)
         chosen = _chosen(versions)
         return render_template(
             "reports_value.html",
-            **reports.frame(db, asked),
+            **report_frame.frame(db, asked),
             found=found,
             assumed=chosen,
             versions=versions,
             saved=found.saved(chosen.value) if chosen else None,
-            names=reports.people(db),
+            names=report_frame.people(db),
             typed=typed or (_typed(chosen.value) if chosen else {"currency": CURRENCIES[0]}),
             problems=problems,
             may_set=is_at_least(Role.manager),
@@ -79,7 +79,7 @@ def _chosen(versions: Sequence[Assumed]) -> Assumed | None:
 def _behind(asked: Asked) -> dict[str, str | None]:
     """Where the cases behind what is counted of samples are listed."""
     columns = REPORTS["value"].columns(asked)
-    return {column.name: reports.behind_address(asked, None, column) for column in columns}
+    return {column.name: report_frame.behind_address(asked, None, column) for column in columns}
 
 
 def _typed(given: Assumption) -> dict[str, str]:
@@ -97,16 +97,16 @@ def plain(given: float | str) -> str:
 @pages.get("/answers")
 def answers() -> str:
     """The answers that were made of one text: ``canned`` names it, ``shared`` is the number of an answer for all."""
-    asked = reports.asked_from(request.args)
+    asked = report_frame.asked_from(request.args)
     canned, shared = request.args.get("canned"), whole_number("shared")
     begins = whole_number("begins") or 0
-    with reports.reading() as db:
+    with report_frame.reading() as db:
         used = _used(value(db, asked), canned, shared)
         total = used.answers if used else 0
         shown = sent(db, asked, canned=canned, shared=shared, begins=begins, most=PAGE) if begins < total else ()
         return render_template(
             "reports_value.html",
-            **reports.frame(db, asked),
+            **report_frame.frame(db, asked),
             title=used.title if used else canned or _("One answer for all"),
             listed=_with_subjects(db, shown),
             total=total,
@@ -169,7 +169,7 @@ def _remove() -> BaseResponse:
 
 
 def _back() -> BaseResponse:
-    kept: dict[str, Any] = {**reports.kept()}
+    kept: dict[str, Any] = {**report_frame.kept()}
     return redirect(url_for("report_value.show", **kept, _anchor="calls"), 303)
 
 

@@ -16,7 +16,7 @@ from models import Promise, PromiseState
 from reports.figures import Asked, Clock, report
 from reports.tables import Column, Unit
 from triage.measures import Measure
-from web import report_words, reports
+from web import report_frame, report_words
 from web.context import now, user, zone
 from web.finding import wanted_cases
 from web.i18n import age, number
@@ -25,7 +25,7 @@ from web.login import WALL_LASTS
 from web.queries import count_cases
 
 pages = Blueprint("report_wall", __name__, url_prefix="/reports/wall")
-reports.TABS.append(reports.Tab("report_wall.show", lambda: _("Wall display")))
+report_frame.TABS.append(report_frame.Tab("report_wall.show", lambda: _("Wall display")))
 
 MOST = 9_999  # beyond it a number says "more than"
 TODAY = (Measure.received, Measure.answer, Measure.first_response)
@@ -57,7 +57,7 @@ def numbers() -> str:
 def _all() -> dict[str, Any]:
     today = now().astimezone(zone()).date()
     asked = Asked(today, today + timedelta(days=1))
-    with reports.reading() as db:
+    with report_frame.reading() as db:
         found = [*_waiting(db, asked), *_today(db, asked), _promised(db, asked)]
     return {"numbers": [replace(each, address=None) for each in found] if g.wall else found, "on_wall": g.wall}
 
@@ -114,7 +114,7 @@ def _promised(db: Session, asked: Asked) -> Number:
 
 
 def _behind(asked: Asked, name: str, measure: Measure | None = None) -> str | None:
-    return reports.behind_address(asked, None, Column(name, Unit.count, lambda row: None, measure))
+    return report_frame.behind_address(asked, None, Column(name, Unit.count, lambda row: None, measure))
 
 
 def _inbox(args: Mapping[str, Any]) -> str:
