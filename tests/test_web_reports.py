@@ -159,13 +159,20 @@ def test_the_overview_has_both_clocks_and_who_still_waits_beside_every_time(brow
     first = next(each for each in bigs if each.startswith("First response 2 hrs"))
     assert "median of 12, around the clock" in first
     assert "in opening hours" in first
-    assert "the period before none" in first
+    assert "the period before – none" in first, "a dash to see, a word to hear"
     assert "Still waiting: 2 , the oldest since" in first
     assert sum("Still waiting: 2" in each for each in bigs) == 3, "beside every time"
     assert "Days of the time zone Europe/Stockholm." in shown
     assert "Imported history is left out." in shown
     assert "Imported history is included." in page(browse(MATS), f"/reports?{WEEK}&imported=include")
     assert "Definitions of the figures, version 1." in shown
+
+
+def test_on_the_overview_what_there_is_none_of_is_a_dash(browse: Browser) -> None:
+    shown = page(browse(MATS), "/reports?from=2026-11-01&to=2026-11-08&compare=off")
+    bigs = re.findall(r'<p class="big">(.*?)</p>', shown, re.S)
+    assert [plain(each) for each in bigs] == ["0", "– none", "– none", "– none", "– none", "0"]
+    assert bigs[1] == '<span aria-hidden="true">–</span><span class="ds-sr-only">none</span>'
 
 
 def test_earlier_periods_say_in_words_which_way_it_went(browse: Browser, week: House) -> None:

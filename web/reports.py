@@ -576,7 +576,7 @@ def _bigs(whole: Report, beside: Row, before: Sequence[Report], other: Clock) ->
             Big(
                 title,
                 report_words.anchor(column.name),
-                written(column, given, whole.total) or _("none"),
+                written(column, given, whole.total),
                 behind_address(asked, None, column) if given else None,
                 then,
                 also,
