@@ -35,6 +35,7 @@ from pydantic import (
 from errors import ConfigError, ConfigProblem, GensvarError
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+MOST_TAGS, LONGEST_TAG = 50, 60  # on a case; characters
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 CheckQuery = Callable[[str], object]  # raises errors.QueryError
 
@@ -226,11 +227,15 @@ def _weekdays(value: object) -> object:
     return [day for part in parts for day in _days(str(part))] if isinstance(parts, list) else parts
 
 
-def _tags(tags: tuple[str, ...]) -> tuple[str, ...]:
+def clean_tag(tag: str) -> str:
     """As cases bear them: small letters, single spaces."""
-    cleaned = tuple(" ".join(tag.split()).lower() for tag in tags)
-    if any(not 0 < len(tag) <= 60 for tag in cleaned):
-        raise ValueError("a tag has between 1 and 60 characters")
+    return " ".join(tag.split()).lower()
+
+
+def _tags(tags: tuple[str, ...]) -> tuple[str, ...]:
+    cleaned = tuple(clean_tag(tag) for tag in tags)
+    if any(not 0 < len(tag) <= LONGEST_TAG for tag in cleaned):
+        raise ValueError(f"a tag has between 1 and {LONGEST_TAG} characters")
     return cleaned
 
 

@@ -38,6 +38,7 @@ from models import (
     Urgency,
     User,
 )
+from settings import LONGEST_TAG, MOST_TAGS, clean_tag
 from triage import cached
 from triage.states import ALIVE, TRANSITIONS, Action, action_to, after
 
@@ -310,9 +311,10 @@ def set_tags(db: Session, case: Case, tags: Collection[str]) -> dict[str, Any]:
 
 
 def _clean_tags(tags: Sequence[str]) -> list[str]:
-    cleaned = sorted({" ".join(tag.split()).lower() for tag in tags} - {""})
-    if any(len(tag) > 60 for tag in cleaned) or len(cleaned) > 50:
-        raise InvalidInput("At most 50 tags of at most 60 characters each.", {"tags": "too many or too long"})
+    cleaned = sorted({clean_tag(tag) for tag in tags} - {""})
+    if any(len(tag) > LONGEST_TAG for tag in cleaned) or len(cleaned) > MOST_TAGS:
+        message = f"At most {MOST_TAGS} tags of at most {LONGEST_TAG} characters each."
+        raise InvalidInput(message, {"tags": "too many or too long"})
     return cleaned
 
 

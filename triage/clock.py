@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from settings import Calendar, OpeningTime, Span
+from settings import DAYS, Calendar, OpeningTime, Span
 
 DAY = timedelta(days=1)
 FAR = 366 * 3  # days; a calendar that is not open within them never will be
@@ -152,7 +152,7 @@ def steps(calendar: Calendar, start: datetime, end: datetime) -> list[Step]:
 def _hours(calendar: Calendar, on: date) -> tuple[tuple[Span, ...], str | None, str | None]:
     if on in calendar.exceptions:
         return calendar.exceptions[on], "exception", None
-    usual = calendar.hours.get(("mon", "tue", "wed", "thu", "fri", "sat", "sun")[on.weekday()], ())
+    usual = calendar.hours.get(DAYS[on.weekday()], ())
     if calendar.holidays is None:
         return usual, None, None
     shut, early = _special(calendar.holidays, on.year)

@@ -13,13 +13,12 @@ from typing import Any, Literal
 
 from errors import InvalidTransition
 from models import CaseStatus
-from settings import DAYS, Calendar, RuleConditions, RuleSettings
+from settings import DAYS, MOST_TAGS, Calendar, RuleConditions, RuleSettings
 from triage import clock, sla, watch
 from triage.states import Action, after
 from triage.subject import Text
 
 Trigger = Literal["mention", "answer", "status", "time"]
-MOST_TAGS = 50  # on a case
 UNKNOWN, STATUS, OTHERS, TOO_MANY = "unknown", "status", "others_wrote", "too_many_tags"  # why an effect is refused
 NONE = "none"
 

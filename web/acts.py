@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from errors import InvalidInput
 from models import Case, CaseLink, CaseStatus, CaseTag, Kind, Priority, Role, Team, User
+from settings import clean_tag
 from triage import cases, merging, policy, snoozing
 from triage.cases import Following
 from triage.snoozing import Preset
@@ -59,7 +60,7 @@ def _tag(db: Session, number: int, value: str, me: User, at: datetime) -> None:
 
 
 def _untag(db: Session, number: int, value: str, me: User, at: datetime) -> None:
-    gone = {" ".join(tag.split()).lower() for tag in value.split(",")}
+    gone = {clean_tag(tag) for tag in value.split(",")}
     tags = [each.tag for each in get_case(db, number).tags if each.tag not in gone]
     cases.classify(db, number, tags=tags, actor=me.email, at=at)
 
@@ -180,7 +181,7 @@ SUGGESTED = 12  # tags
 
 def known_tags(db: Session, begun: str) -> list[str]:
     """The first tags in use that begin so: each asked for by the index, however many cases bear it."""
-    begins = " ".join(begun.split()).lower()
+    begins = clean_tag(begun)
     found: list[str] = []
     while len(found) < SUGGESTED:
         next_one = select(func.min(CaseTag.tag)).where(CaseTag.tag > found[-1] if found else CaseTag.tag >= begins)
