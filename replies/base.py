@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from errors import ChannelError, ReplyError
+
 
 @dataclass(frozen=True)
 class Enclosed:
@@ -39,6 +41,11 @@ class Receipt:
     published_at: datetime | None = None  # the network's time where it tells it
     awaiting_moderation: bool = False  # accepted, but not yet visible to others
     micro_usd: int = 0  # what it cost, in millionths of a US dollar
+
+
+def refused(error: ChannelError, words: str | None = None) -> ReplyError:
+    """The same error, of what certainly published nothing; in these ``words``, where its own do not say enough."""
+    return ReplyError(error.reason, words or str(error), retry_at=error.retry_at, permanent=error.permanent)
 
 
 class Replier(Protocol):

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from channels.blog import TIME, BlogAccount, NoRest, WordPress, comment_id, failure, instant, json_of, said
 from errors import CannotReply, ChannelError, Reason, ReplyError, ReplyUncertain
 from outbound import Client, Fetched, NoAnswer, NotSent
-from replies.base import Outgoing, Receipt
+from replies.base import Outgoing, Receipt, refused
 
 CLOCKS_APART = timedelta(minutes=5)  # between the site and us, when looking for what was sent at a given time
 RPC = {  # fault codes of WordPress's XML-RPC (class-wp-xmlrpc-server.php)
@@ -55,11 +55,11 @@ class Commenter:
         except NoRest:
             return self._send_by_rpc(reply)
         except ChannelError as error:
-            raise as_reply_error(error) from error
+            raise refused(error) from error
         try:
             answer = self.rest.call("wp/v2/comments", post=body)
         except NotSent as error:
-            raise as_reply_error(error) from error
+            raise refused(error) from error
         except NoAnswer as error:
             raise ReplyUncertain(str(error)) from error
         if answer.status in (200, 201):
@@ -72,7 +72,7 @@ class Commenter:
         refusal = failure(answer)
         if isinstance(refusal, NoRest):
             return self._send_by_rpc(reply)
-        raise as_reply_error(refusal)
+        raise refused(refusal)
 
     def _post(self, reply: Outgoing) -> int:
         """The article's number; the comment feed does not always tell it."""
@@ -177,7 +177,7 @@ class Commenter:
             words = f"{self.account.site} does not say what the comment stands under"
             raise ReplyError(Reason.bad_payload, words) from error
         except ChannelError as error:
-            raise as_reply_error(error) from error
+            raise refused(error) from error
         try:
             number = int(self._rpc("wp.newComment", post, {"comment_parent": parent, "content": reply.body}))
         except xmlrpc.client.Fault as fault:
@@ -185,7 +185,7 @@ class Commenter:
         except NoAnswer as error:
             raise ReplyUncertain(str(error)) from error
         except ChannelError as error:
-            raise as_reply_error(error) from error
+            raise refused(error) from error
         except (TypeError, ValueError) as error:
             raise ReplyUncertain(f"{self.account.site} answers without saying what was stored") from error
         return Receipt(
@@ -225,11 +225,6 @@ class Commenter:
                     awaiting_moderation=item.get("status") == "hold",
                 )
         return None
-
-
-def as_reply_error(error: ChannelError) -> ReplyError:
-    """For what certainly published nothing."""
-    return ReplyError(error.reason, str(error), retry_at=error.retry_at, permanent=error.permanent)
 
 
 def _words(fault: xmlrpc.client.Fault) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from channels.facebook import CAPABILITIES, DUPLICATE, FacebookAccount, Graph, GraphError
 from errors import CannotReply, ChannelError, Reason, ReplyError, ReplyUncertain, TooLong
 from outbound import Client, NoAnswer
-from replies.base import Outgoing, Receipt
+from replies.base import Outgoing, Receipt, refused
 
 TWICE = "Facebook refuses the same words twice, so nothing was published: say it in other words."
 # By how much Facebook's clock may be behind ours. Short: the same words may have gone to somebody else just before.
@@ -51,9 +51,9 @@ class FacebookReplier:
                 raise ReplyUncertain(str(error)) from error
             if error.code == DUPLICATE:
                 raise ReplyError(Reason.bad_request, f"{TWICE} {error}", permanent=True) from error
-            raise _reply_error(error) from error
+            raise refused(error) from error
         except ChannelError as error:
-            raise _reply_error(error) from error
+            raise refused(error) from error
         id = answer.get("message_id" if reply.private else "id")
         if not id:
             raise ReplyUncertain("Facebook took the answer but named no id for it.")
@@ -74,8 +74,7 @@ class FacebookReplier:
         except KeyError:
             raise ReplyError(Reason.bad_payload, "Facebook took the picture but named no id for it.") from None
         except ChannelError as error:
-            words = f"Facebook did not take the picture: {error}"
-            raise ReplyError(error.reason, words, retry_at=error.retry_at, permanent=error.permanent) from error
+            raise refused(error, f"Facebook did not take the picture: {error}") from error
 
     def _write(self, graph: Graph, reply: Outgoing, picture: str | None) -> dict[str, Any]:
         named = {"attachment_id": picture} if picture else {}
@@ -133,10 +132,6 @@ class FacebookReplier:
 
 def _target(reply: Outgoing) -> str:
     return str(reply.address.get("comment") or reply.address.get("post") or reply.to)
-
-
-def _reply_error(error: ChannelError) -> ReplyError:
-    return ReplyError(error.reason, str(error), retry_at=error.retry_at, permanent=error.permanent)
 
 
 def _receipt(id: str, answer: dict[str, Any]) -> Receipt:

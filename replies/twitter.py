@@ -13,7 +13,7 @@ import tweepy
 import outbound
 from channels import twitter as x
 from errors import CannotReply, ChannelError, Reason, ReplyError, ReplyUncertain, TooLong
-from replies.base import Outgoing, Receipt
+from replies.base import Outgoing, Receipt, refused
 
 TWICE = "X refuses the same words twice, so nothing was published: say it in other words."
 CLOCKS_DIFFER = timedelta(minutes=5)  # at most, ours and X's: a look-up starts that much before the call
@@ -53,7 +53,7 @@ class TwitterReplier:
         except ChannelError as error:
             if error.reason in (Reason.unavailable, Reason.bad_payload) and not isinstance(error, outbound.NotSent):
                 raise ReplyUncertain(f"X did not say whether it took the answer: {error}") from error
-            raise ReplyError(error.reason, str(error), retry_at=error.retry_at, permanent=error.permanent) from error
+            raise refused(error) from error
         data = answer.get("data")
         number = data.get("id") if isinstance(data, dict) else None
         if not number:
@@ -65,8 +65,7 @@ class TwitterReplier:
         try:
             return [x.upload(client, each.body, each.media_type, each.alt) for each in reply.pictures]
         except ChannelError as error:
-            words = f"X did not take the picture: {error}"
-            raise ReplyError(error.reason, words, retry_at=error.retry_at, permanent=error.permanent) from error
+            raise refused(error, f"X did not take the picture: {error}") from error
 
     def find(self, reply: Outgoing) -> Receipt | None:
         """Looks through our own posts since it was written for one under the same post with the same words."""
