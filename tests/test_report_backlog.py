@@ -25,7 +25,7 @@ from triage import samples
 from web import create_app, passwords
 
 pytestmark = pytest.mark.one_database
-Browser = Callable[[str | None], FlaskClient]
+Browser = Callable[[str], FlaskClient]
 WEEKS = Asked(date(2026, 11, 9), date(2026, 12, 14))
 STORED = [25, 26, 29, 30]  # of November; nothing ran from 27 to 28, and on 1 December
 NOW = wall("2026-12-02T10:00")
