@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+import scheduler
 import supervisor
 from errors import GensvarError
 from house import House, declare, open_house
@@ -75,6 +76,7 @@ def main(
 
         def before(stop: threading.Event) -> None:
             if weeks:
+                scheduler.beat(house)  # it is about to begin: nobody need be told that nothing is collected
                 past.tell(house, datetime.now(UTC), stop, weeks=weeks)
 
         supervisor.run(house, file, lambda: _say(inbox, seen, password, data, time.monotonic() - began), before)
