@@ -16,7 +16,7 @@ import settings
 from reports.figures import Asked
 from reports.tables import REPORTS
 from triage.measures import Measure
-from web import report_words
+from web import report_meanings, report_words
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -43,7 +43,7 @@ def anchors(page: Path) -> set[str]:
 
 def test_every_figure_is_explained() -> None:
     """Under one anchor on the page of definitions, where the heads of the tables lead, and in the documentation."""
-    told = {meaning.anchor for meaning in report_words.meanings()}
+    told = {meaning.anchor for meaning in report_meanings.meanings()}
     published = anchors(ROOT / "docs" / "figures.md")
     asked = Asked(date(2026, 11, 2), date(2026, 11, 9))
     columns = [column for kind in REPORTS.values() for column in kind.columns(asked)]

@@ -22,6 +22,7 @@ from web import report_frame, report_words, reports
 from web.context import house, is_at_least, now, zone
 from web.i18n import gettext as _
 from web.i18n import language, ngettext, number, when
+from web.report_meanings import meanings
 
 log = logging.getLogger("gensvar.web")
 
@@ -82,9 +83,7 @@ def _paper(name: str, asked: Asked) -> pdf.Paper:
             for grid in grids
         ],
         defined=_("What the figures mean (definitions, version %(version)s)", version=VERSION),
-        definitions=[
-            (meaning.name, " ".join(meaning.says)) for meaning in report_words.meanings() if meaning.anchor in explained
-        ],
+        definitions=[(meaning.name, " ".join(meaning.says)) for meaning in meanings() if meaning.anchor in explained],
         made=_("Made %(time)s", time=when(now(), "medium")),
         page=_("Page %(page)s of %(pages)s", page="{page}", pages="{pages}"),
         strange=_("Letters for which this document has no picture are shown as %(sign)s.", sign="{sign}"),

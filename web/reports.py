@@ -43,6 +43,7 @@ from web.report_frame import (
     written,
     wrong,
 )
+from web.report_meanings import meanings
 
 pages = Blueprint("reports", __name__, url_prefix="/reports")
 pages.register_error_handler(InvalidInput, wrong)
@@ -645,4 +646,4 @@ def cases() -> str:
 
 @pages.get("/definitions")
 def definitions() -> str:
-    return render_template("reports_definitions.html", **frame(None, None), meanings=report_words.meanings())
+    return render_template("reports_definitions.html", **frame(None, None), meanings=meanings())
