@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 import channels
 import mail
 import pulls
+import report_mails
 from database import newest_migration
 from errors import ChannelError, GensvarError, Reason
 from house import House
@@ -72,6 +73,8 @@ def examine(house: House, at: datetime) -> Iterator[Finding]:
         yield _search(house)
         yield _figures(house, at)
     yield from _mail(house, at, known)
+    if known:
+        yield from _report_mails(house, at)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield from pool.map(lambda account: _account(house, account.name), settings.accounts)
         yield from pool.map(lambda source: _source(house, source, at), _sources(house, known))
@@ -200,6 +203,22 @@ def _mail(house: House, at: datetime, known: bool) -> Iterator[Finding]:
         if failing.error is not None:
             found = f"{failing.waiting} notices wait after a failed attempt, {failing.given_up} were given up"
             yield Finding("mail sent", f"{found}; the latest: {failing.error}", "see what the mail server says of it")
+
+
+def _report_mails(house: House, at: datetime) -> Iterator[Finding]:
+    """Reports that were to come by mail and did not; each of their readers sees it on the page of reports by mail."""
+    with house.database.read() as db:
+        failing = report_mails.failing(db, at)
+    if failing.error is None:
+        return
+    where = f"{str(house.settings.base_url).rstrip('/')}/reports/mails"
+    found = f"{failing.waiting} wait after a failed attempt, {failing.given_up} were given up for their period"
+    if failing.error == report_mails.NO_SERVER:
+        remedy = f"configure mail, or stop them at {where}"
+        yield Finding("reports by mail", f"{found}; no mail server is configured", remedy)
+    else:
+        remedy = f"see what the mail server says of it, and who misses which report at {where}"
+        yield Finding("reports by mail", f"{found}; the latest: {failing.error}", remedy)
 
 
 def _account(house: House, name: str) -> Finding:

@@ -138,6 +138,25 @@ def forget(database: Database, at: datetime) -> None:
             each.error, each.due_at = NO_SERVER, next_due(each.every, at, zone)
 
 
+@dataclass(frozen=True)
+class Failing:
+    """Letters that did not go out: ``waiting`` are tried again, the others not before their next period has ended."""
+
+    waiting: int
+    given_up: int
+    error: str | None
+
+
+def failing(db: Session, at: datetime) -> Failing:
+    """Of those who still get them; ``error``: of one that was tried last."""
+    zone = policy.read(db).zone
+    wanted = select(ReportMail).join(ReportMail.user).where(ReportMail.error.is_not(None))
+    wanted = wanted.where(User.disabled_at.is_(None), User.role.in_(LEADS)).order_by(ReportMail.due_at, ReportMail.id)
+    found = db.scalars(wanted).all()
+    waiting = sum(each.due_at < next_due(each.every, at, zone) for each in found)
+    return Failing(waiting, len(found) - waiting, found[0].error if found else None)
+
+
 def subscribe(db: Session, user: User, *, title: str, query: str, every: str, at: datetime) -> ReportMail | None:
     """From the next period's end on. None: it is sent already."""
     same = (ReportMail.user_id == user.id, ReportMail.query == query, ReportMail.every == every)

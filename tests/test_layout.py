@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "imports": BELOW | {"audit", "house", "money", "pulls"},
     "pictures": {"channels", "database", "errors", "images", "models"},
     "backup": {"database", "errors", "house", "models"},
-    "checkup": BELOW | {"house", "mail", "pulls"},
+    "checkup": BELOW | {"house", "mail", "pulls", "report_mails"},
     "webhooks": BELOW | {"events", "house"},
     "report_mails": {"database", "models", "triage"},
     "mail": BELOW | {"house", "report_mails", "web"},

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+import checkup
 import mail
 import report_mails
 from house import House
@@ -258,6 +259,37 @@ def test_without_a_server_nothing_comes_weeks_later(make_house: MakeHouse, quick
     assert mail.deliver(house, at(MONDAY)) == []
     (row,) = kept(house)
     assert (row.error, row.due_at) == (report_mails.NO_SERVER, MONDAY + timedelta(days=7))
+    (found,) = checkup._report_mails(house, MONDAY)
+    assert found.found.endswith("1 were given up for their period; no mail server is configured")
+    assert found.remedy and found.remedy.startswith("configure mail, or stop them at ")
+
+
+# -- what is wrong is said by ``gensvar check`` -----------------------------------------------------------------------
+
+
+@pytest.mark.one_database
+def test_a_report_that_did_not_go_out_is_said_by_the_check_until_one_does(house: House, server: MailServer) -> None:
+    def found(when: datetime) -> list[checkup.Finding]:
+        return list(checkup._report_mails(house, when))
+
+    assert found(MONDAY) == []
+    server.answers["RCPT"] = ["451 later", "451 later"]
+    (posted,) = mail.deliver(house, at(MONDAY))
+    waiting = next(each for each in checkup.examine(house, MONDAY) if each.what == "reports by mail")
+    assert waiting.found.startswith("1 wait after a failed attempt, 0 were given up for their period; the latest: ")
+    assert waiting.found.endswith(str(posted.error))
+    assert waiting.remedy and "/reports/mails" in waiting.remedy
+    thursday = MONDAY + timedelta(days=3, hours=1)
+    mail.deliver(house, at(thursday))
+    assert "0 wait after a failed attempt, 1 were given up" in found(thursday)[0].found
+    with house.database.transaction() as db:
+        user(db, "mats").disabled_at = thursday
+    assert found(thursday) == [], "who gets none any more misses none"
+    with house.database.transaction() as db:
+        user(db, "mats").disabled_at = None
+    server.answers.clear()
+    (posted,) = mail.deliver(house, at(MONDAY, days=7))
+    assert posted.error is None and found(MONDAY + timedelta(days=7)) == []
 
 
 # -- the page ---------------------------------------------------------------------------------------------------------
