@@ -296,11 +296,11 @@ def _stories(asked: Asked) -> tuple[Column, ...]:
         *_facts("stories", "mentions", "authors", "reach", "cases", "answered"),
         *_facts("stories", answered_share=Unit.share),
         *_facts("stories", "answer_for_all"),
-        *_facts("head_start", first_answer_at=Unit.instant),
-        *_facts("head_start", "first_answer_case"),
-        *_facts("head_start", press=Unit.text, press_at=Unit.instant),
-        *_facts("head_start", "press_case"),
-        *_facts("head_start", head_start_s=Unit.seconds),
+        *_facts("who_was_first", first_answer_at=Unit.instant),
+        *_facts("who_was_first", "first_answer_case"),
+        *_facts("who_was_first", press=Unit.text, press_at=Unit.instant),
+        *_facts("who_was_first", "press_case"),
+        *_facts("who_was_first", head_start_s=Unit.seconds),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from flask.testing import FlaskClient
+from pypdf import PdfReader
 from sqlalchemy import select
 
 import cli
@@ -36,11 +37,16 @@ MATS = "mats@storby.example"
 
 @dataclass(frozen=True)
 class Read:
-    """A report as it is read everywhere. ``lines``: those of the CSV, the total last; ``page``: without its tags."""
+    """A report as it is read everywhere. ``lines``: those of the CSV, the total last; ``page``: without its tags.
+
+    ``printed``: the PDF; ``terminal``: the command without a format.
+    """
 
     told: dict[str, Any]
     lines: list[dict[str, str]]
     page: str
+    printed: str
+    terminal: str
     facts: dict[str, str]
 
     @property
@@ -112,8 +118,10 @@ def read(
         for line, row in zip(lines, [*json_told["rows"], json_told["total"]], strict=True):
             for column in json_told["columns"]:
                 same(line[column["name"]], row[column["name"]], column["unit"])
+        paper = PdfReader(io.BytesIO(client.get(f"/reports/{name}.pdf?{DAY}").data))
+        printed = " ".join(" ".join(page.extract_text() for page in paper.pages).split())
         facts = {key: " ".join(plain(value)) for key, value in re.findall(r"<dt>([^<]+)</dt><dd>(.*?)</dd>", shown)}
-        return Read(json_told, lines, " ".join(plain(shown)), facts)
+        return Read(json_told, lines, " ".join(plain(shown)), printed, command(name, "table"), facts)
 
     return everywhere
 
@@ -148,6 +156,9 @@ def test_stories_are_the_same_everywhere(read: Callable[[str], Read]) -> None:
     ours = next(row for row in found.told["rows"] if row["head_start_s"] == 40 * 60)
     assert (ours["press"], ours["mentions"], ours["answered"], ours["answer_for_all"]) == ("SVT", 3, 2, 0)
     assert "40 mins before the press" in found.page
+    assert "Stories told Of these in the press" in found.printed and "Total 4 3 1 1 1" in found.printed
+    assert "SVT 24 Nov 2026, 10:00:00 #10 40 mins" in found.printed and "−40 mins" in found.printed
+    assert re.search(r"text of c .* SVT +2026-11-24 10:00 +10 +40 min", found.terminal)
     for figure in ("mentions", "authors", "cases", "answered", "answer_for_all"):
         assert sum(row[figure] for row in found.told["rows"]) == total[figure], figure
     assert [line["head_start"] for line in found.lines] == ["0:40:00", "", "", "-0:40:00", "-0:40:00"]
@@ -175,3 +186,5 @@ def test_value_is_the_same_everywhere(read: Callable[[str], Read]) -> None:
     assert (total["assumed_share"], total["assumed_by"], total["currency"]) == (0.5, "mats", "SEK")
     assert "5 cases × 50% = 2 calls" in found.page and "= 98 SEK" in found.page
     assert found.lines[-1]["time_spared"] == "0:13:00"
+    assert "plogning Canned reply" in found.printed and "13 mins 98" in found.printed
+    assert re.search(r"total +5 +0 +5 +50\.0 % +6\.5 ", found.terminal)

@@ -131,6 +131,10 @@ MEANINGS: Mapping[str, Callable[[], tuple[str, ...]]] = {  # anchor -> its name,
             " publication, as the networks say it."
         ),
         _(
+            "Head start: from our first answer to the first article, below 0 where the press was first. In the total it"
+            " is the median."
+        ),
+        _(
             "Cases that were ignored are left out. Followers: of each author once in a story; who tells two"
             " stories counts in both, also in the sums."
         ),

@@ -57,7 +57,7 @@ def figure_of(column: Column, given: Value, now: datetime) -> str:
 
 SAID: Mapping[str, Callable[[Any], str]] = {
     "midnight": lambda day: long_day(date.fromisoformat(day)),
-    "text_kind": lambda kind: _("One answer for all") if kind == "shared" else _("Canned replies"),
+    "text_kind": lambda kind: _("One answer for all") if kind == "shared" else _("Canned reply"),
     **dict.fromkeys(("first_answer_case", "press_case"), lambda number: f"#{number}"),
 }
 
@@ -282,14 +282,14 @@ OF_VALUE: Mapping[str, Callable[[], str]] = {
     "written_at": lambda: _("Written"),
     "written_by": lambda: _("By"),
     "answers": lambda: _("Answers that went out"),
-    "reused": lambda: _("Of these, with a text used before"),
+    "reused": lambda: _("With a text used before"),
     "reused_share": lambda: _("Share"),
     "answers_shared": lambda: _("Part of one answer for all"),
     "answers_canned": lambda: _("Made of a canned reply"),
     "people": lambda: _("People helped"),
     "people_shared": lambda: _("People helped by answers for all"),
     "people_for_one": lambda: _("People helped by one answer for all"),
-    "resolved": lambda: _("Full resolution"),
+    "resolved": lambda: _("Resolved"),
     "resolved_unanswered": lambda: _("Closed without an answer"),
     "settled": lambda: _("Settled with an answer"),
     "assumed_share": lambda: _("Assumed: share that would have been calls"),
@@ -317,7 +317,7 @@ BLOCKS: Mapping[str, Block] = {
     "": Block(lambda: _("Cases")),
     "we_and_the_press": Block(lambda: _("We and the press"), OF_STORIES, "stories"),
     "stories": Block(lambda: _("The stories, the largest first"), OF_STORIES, "stories"),
-    "head_start": Block(lambda: _("Head start"), OF_STORIES, "stories"),
+    "who_was_first": Block(lambda: _("Head start"), OF_STORIES, "stories"),
     "used_again": Block(lambda: _("Written once, used again"), OF_VALUE, "value"),
     "without_a_call": Block(lambda: _("Settled without a phone call"), OF_VALUE, "value"),
 }
