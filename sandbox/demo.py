@@ -68,7 +68,7 @@ def main(
         house = open_house(file)
         ending.callback(house.close)
         password = f"storby-{secrets.token_hex(3)}"
-        _prepare(house, password)
+        prepare(house, password)
         quiet = threading.Event()
         for going_on in (town.go_on, town.blow):
             threading.Thread(target=going_on, args=(quiet,), name="storby", daemon=True).start()
@@ -150,7 +150,8 @@ def _columns(town: Town) -> list[Column]:
     ]
 
 
-def _prepare(house: House, password: str) -> None:
+def prepare(house: House, password: str) -> None:
+    """Its database, with what is declared and whoever works there, as if for long."""
     since = datetime.now(UTC) - past.SINCE
     house.database.migrate()
     declare(house, since)

@@ -438,7 +438,7 @@ class _Town:
         at += timedelta(minutes=min(self.chance.lognormvariate(3.6, 0.9) * pace, 2000))
         local = at.astimezone(self.zone)
         open_now = local.weekday() < 5 and OPENS <= local.time() < CLOSES
-        if open_now or (7 < local.hour < 22 and self.chance.random() < 0.5):
+        if open_now or (7 < local.hour < 22 and self.chance.random() < 0.8):
             return at
         day = local.date() + timedelta(days=local.time() >= CLOSES)
         while day.weekday() > 4:

@@ -11,12 +11,14 @@ import shutil
 import struct
 import sys
 import tempfile
+import threading
 import zlib
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import yaml
 from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy import select
 
@@ -25,19 +27,22 @@ import house as house_module
 from collectors.base import AuthorData
 from database import Database
 from house import House
-from models import Case, Import, ImportState, Mention, PersonNote, Source, Story, Then, User
+from models import Case, Import, ImportState, Mention, PersonNote, Sample, Source, Story, Then, User
 from replies import shared
-from sandbox import storm
+from sandbox import demo, past, storm, story
 from sandbox.base import serving
+from sandbox.town import Town
 from settings import Calendar, CannedReply, RuleSettings, Sla, TeamSettings
 from tests import screens
 from tests.conftest import config
 from triage import cases, policy, reactions
+from triage.measures import Measure
 from web import create_app
 
 FOLDER = Path(__file__).parent.parent / "docs" / "pictures"
+TALL = {"width": 1280, "height": 1100}  # the numbers and the charts of a report
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 320, "height": 640}
-ANNA, ADMIN = "anna@storby.example", "admin@storby.example"
+ANNA, PETRA, ADMIN = "anna@storby.example", "petra@storby.example", "admin@storby.example"
 CANNED = {
     "Plogning": {"sv": "Hej {first_name}! Vi plogar hela natten, skolvägar och gångbanor först.",
         "nb": "Hei {first_name}! Vi brøyter hele natten, skoleveier og gangveier først."},
@@ -131,6 +136,18 @@ def what_was_done(made: House, now: datetime) -> None:
         shared.submit(db, made, story, texts=texts, chosen=None, key="k", then=Then.keep, user=admin, at=now)
 
 
+def months(folder: Path) -> House:
+    """The demo's town before its day: what reports are made of."""
+    town = Town(story.load())
+    addresses = {name: f"http://127.0.0.1:{9000 + number}" for number, name in enumerate(town.networks)}
+    file = folder / "config.yaml"
+    file.write_text(yaml.safe_dump(demo.config(town, addresses, 8000), allow_unicode=True), "utf-8")
+    made = house_module.open_house(file)
+    demo.prepare(made, screens.PASSWORD)
+    past.tell(made, datetime.now(UTC), threading.Event())
+    return made
+
+
 # -- the pictures -----------------------------------------------------------------------------------------------------
 
 
@@ -157,13 +174,27 @@ def draw(made: House, page: Page, address: str, name: str, *, canned: bool = Fal
     (FOLDER / f"{name}.png").write_bytes(smaller(page.screenshot()))
 
 
+def draw_reports(folder: Path, chromium: Browser) -> None:
+    folder.mkdir()
+    made = months(folder)
+    with made.database.read() as db:
+        in_part = (Sample.measure == Measure.first_response.value, Sample.business > 900)
+        longer = select(Sample.case_id).where(*in_part, Sample.seconds > Sample.business + 3600)
+        number = db.scalars(longer.order_by(Sample.seconds, Sample.id)).first()
+    assert number is not None, "somebody should have been answered after it had been closed for a while"
+    with serving(create_app(made)) as base:
+        draw(made, window(chromium, base, TALL, "light", PETRA), base + "/reports?clock=business", "reports")
+        draw(made, window(chromium, base, WIDE, "light", PETRA), f"{base}/reports/case/{number}", "reports-case")
+    made.close()
+
+
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         made = town(Path(folder))
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         with serving(create_app(made)) as base:
-            chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
             number = screens.case_of(made, "1001").id
             with made.database.read() as db:
                 story = db.scalars(select(Story.id).order_by(Story.size.desc())).first()
@@ -180,8 +211,9 @@ def main() -> None:
                 page = window(chromium, base, size, scheme)
                 draw(made, page, base + "/", f"inbox-{suffix}")
                 draw(made, page, f"{base}/cases/{number}", f"case-{suffix}")
-            chromium.close()
         made.database.close()
+        draw_reports(Path(folder) / "months", chromium)
+        chromium.close()
     for picture in sorted(FOLDER.glob("*.png")):
         sys.stdout.write(f"{picture.name}: {picture.stat().st_size // 1024} KB\n")
 
