@@ -389,6 +389,20 @@ def test_every_author_leads_to_their_page(storby: House, browser: Open, two: tup
 
 
 @pytest.mark.screens
+@pytest.mark.one_database
+@pytest.mark.parametrize(("others", "words"), [(20, "20 found"), (21, "More than 20 found: write more of the name.")])
+def test_a_name_that_very_many_bear_says_so(
+    storby: House, browser: Open, two: tuple[int, int], others: int, words: str
+) -> None:
+    with storby.database.transaction() as db:
+        for number in range(others):
+            author(db, f"Snöröjare {number}")
+    page = text_of(browser().get(f"/people/{two[0]}?find=snöröjare"))
+    assert f"<p>{words}</p>" in page
+    assert page.count('name="other"') == 20
+
+
+@pytest.mark.screens
 def test_however_much_somebody_writes_the_page_asks_as_often(
     storby: House, browser: Open, two: tuple[int, int], clock: FakeClock
 ) -> None:

@@ -125,7 +125,8 @@ def alike(db: Session, authors: Sequence[Author]) -> list[Author]:
 
 def find(db: Session, text: str, besides: Sequence[Author]) -> list[Author]:
     """Others whose name or handle holds these words, whatever their case, or whose address this is; where the words
-    stand in very many texts only those named exactly so are sure to be found."""
+    stand in very many texts only those named exactly so are sure to be found. One more than ``FOUND`` where there are
+    more."""
     asked = text.strip()
     words = fold(asked.lstrip("@")).split()
     by = [Author.name == asked, Author.handle == asked.lstrip("@"), Author.url == asked]
@@ -134,7 +135,7 @@ def find(db: Session, text: str, besides: Sequence[Author]) -> list[Author]:
         named = (SearchText.author_id.is_not(None), SearchText.id.in_(holding), *parts)
         by.append(Author.id.in_(select(SearchText.author_id).where(*named)))
     others = select(Author).where(or_(*by), Author.id.not_in(_ids(besides)))
-    return list(db.scalars(others.order_by(Author.id).limit(FOUND)))
+    return list(db.scalars(others.order_by(Author.id).limit(FOUND + 1)))
 
 
 # -- notes ------------------------------------------------------------------------------------------------------------

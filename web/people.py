@@ -95,6 +95,7 @@ def _page(db: Session, author_id: int, error: str | None = None, written: str = 
         notes=people.notes(db, authors),
         sought=sought,
         found=people.find(db, sought, authors) if sought else [],
+        most_found=people.FOUND,
         alike=people.alike(db, authors),
         error=error,
         written=written,
