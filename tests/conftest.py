@@ -355,7 +355,7 @@ def _desks(tmp_path: Path, sqlite_template: Path, chromium: Browser, *, filled: 
 
             here.page.on("console", said)
             here.page.on("pageerror", lambda error: here.complaints.append(str(error)))
-            login = {"email": who, "password": screens.PASSWORD}
+            login: dict[str, str | float | bool] = {"email": who, "password": screens.PASSWORD}
             assert window.request.post(base + "/login", form=login).url == base + "/"
             here.go("/")
             opened.append(here)

@@ -94,9 +94,10 @@ def learn(db: Session, event: CaseEvent, at: datetime) -> None:
 
 def _judged(db: Session, case_id: int, judge: str) -> Mention | None:
     """The mention a case has it from: its kind from the first thing said, the rest from the last."""
-    order = Mention.published_at if judge == "kind" else Mention.published_at.desc()
+    first = (Mention.published_at, Mention.id)
+    order = first if judge == "kind" else tuple(each.desc() for each in first)
     said = (Mention.case_id == case_id, ~Mention.ours, ~Mention.context, ~Mention.repost)
-    return db.scalar(select(Mention).where(*said, Mention.judgement.is_not(None)).order_by(order, Mention.id).limit(1))
+    return db.scalar(select(Mention).where(*said, Mention.judgement.is_not(None)).order_by(*order).limit(1))
 
 
 def _teach(db: Session, mention: Mention, judge: str, given: Any, user: User, at: datetime) -> None:
