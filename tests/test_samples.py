@@ -31,11 +31,12 @@ from models import (
     Team,
     Unmeasured,
 )
+from reports import figures
 from settings import Calendar, Sla, TeamSettings
 from tests.factories import MORNING, case_of, ours, said, take, user
 from tests.postgres import PostgreSQL
 from tests.slow_figures import wall
-from triage import answering, cases, policy, reactions, samples
+from triage import answering, cases, merging, policy, reactions, samples, undoing
 from triage.measures import Measure
 
 OFFICE = {"name": "office", "timezone": "Europe/Stockholm", "hours": {"mon-fri": ["08:00-12:00", "13:00-17:00"]}}
@@ -250,6 +251,81 @@ def test_versions_of_calendars_are_read_anew_when_an_id_is_given_out_twice(house
     put(house, "calendars", Calendar.model_validate({**ROUND, "name": "night"}), at=MORNING + HOUR)
     with house.database.read() as db:
         assert sorted(policy.calendar_versions(db)) == ["night", "office"]
+
+
+# -- history, and what is merged with it ------------------------------------------------------------------------------
+
+
+def history(house: House, id: str) -> int:
+    """Said forty days ago, answered by somebody in the network's own app, and found by an import."""
+    long_ago = -40 * 1440
+    with house.database.transaction() as db:
+        take(db, said(id, minutes=long_ago), ours(f"{id}r", to=id, minutes=long_ago + 60), at=LONG_AGO, imported=True)
+        number = case_of(db, id)
+        assert number is not None
+    follow(house, LONG_AGO)
+    return number
+
+
+def counted(house: House, *measures: Measure) -> list[int]:
+    with house.database.read() as db:
+        asked = figures.Asked(date(2026, 1, 1), date(2027, 1, 1))
+        found = figures.report(db, asked, measures).total
+    return [*(found.count(measure) for measure in measures), found.still_waiting]
+
+
+COUNTED = (Measure.received, Measure.mention, Measure.first_response, Measure.answer)
+
+
+def test_what_lives_goes_on_counting_when_it_is_merged_into_history(house: House) -> None:
+    old = history(house, "old")
+    new = opened(house, "new")
+    with house.database.transaction() as db:
+        cases.change_status(db, old, target="open", actor=BY, at=MORNING)  # type: ignore[arg-type]
+    measured(house, MORNING)
+    assert counted(house, *COUNTED) == [1, 1, 0, 0, 1]
+    with house.database.transaction() as db:
+        merging.merge(db, new, into=old, actor=BY, at=MORNING + HOUR / 2)
+        last = db.scalars(select(CaseEvent.id).order_by(CaseEvent.id.desc()).limit(1)).one()
+    measured(house, MORNING + HOUR / 2)
+    assert counted(house, *COUNTED) == [1, 1, 0, 0, 1], "it is one case, received today, and it waits"
+    with house.database.transaction() as db:
+        case = db.get_one(Case, old)
+        assert (case.imported, case.opened_at, case.waiting_since) == (False, MORNING, MORNING)
+        assert case.first_response_due_at == MORNING + HOUR, "and has a target"
+        samples.store_backlog(db, MORNING.date() + timedelta(days=1), MORNING + 15 * HOUR)
+    assert backlog(house) == [(MORNING.date() + timedelta(days=1), "open", 1)]
+    answered(house, "new", MORNING + 2 * HOUR)
+    measured(house, MORNING + 2 * HOUR)
+    assert counted(house, *COUNTED) == [1, 1, 1, 1, 0], "what was answered long ago is in no figure"
+    first = sample(house, old)
+    assert (first.started_at, first.seconds, first.late, first.imported) == (MORNING, 2 * 3600, True, False)
+    assert sample(house, old, Measure.received).at == MORNING, "the day on which the living one was seen"
+    assert differences(house, MORNING + 2 * HOUR) == []
+
+    with house.database.transaction() as db:
+        undoing.undo(db, last, actor=BY, at=MORNING + 3 * HOUR)
+        assert (db.get_one(Case, old).imported, db.get_one(Case, new).imported) == (True, False)
+        assert db.get_one(Case, old).opened_at == MORNING - timedelta(days=40)
+    measured(house, MORNING + 3 * HOUR)
+    assert counted(house, *COUNTED) == [1, 1, 1, 1, 0], "the same, in the case that came"
+    assert sample(house, new).seconds == 2 * 3600
+    assert differences(house, MORNING + 3 * HOUR) == []
+
+
+def test_history_that_is_merged_into_what_lives_moves_none_of_its_figures(house: House) -> None:
+    new, old = opened(house, "new"), history(house, "old")
+    answered(house, "new", MORNING + HOUR)
+    measured(house, MORNING + HOUR)
+    before, when = counted(house, *COUNTED), sample(house, new, Measure.received).at
+    assert before == [1, 1, 1, 1, 0]
+    with house.database.transaction() as db:
+        cases.change_status(db, old, target="open", actor=BY, at=MORNING + HOUR)  # type: ignore[arg-type]
+        merging.merge(db, old, into=new, actor=BY, at=MORNING + 2 * HOUR)
+    measured(house, MORNING + 2 * HOUR)
+    assert counted(house, *COUNTED) == before
+    assert sample(house, new, Measure.received).at == when
+    assert differences(house, MORNING + 2 * HOUR) == []
 
 
 # -- compared by night ------------------------------------------------------------------------------------------------

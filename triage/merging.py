@@ -34,7 +34,8 @@ from triage.states import OUR_TURN, Action, after
 def merge(db: Session, case_id: int, *, into: int, actor: str, at: datetime) -> Case:
     """Move everything said in one case into another; the first is closed and points there. Returns the other.
 
-    An unanswered case merged into a resolved one brings that back, as its mentions would have done there.
+    An unanswered case merged into a resolved one brings that back, as its mentions would have done there. What is no
+    history makes the other none either: what an import had brought into it stays what it is, and starts no clock.
     """
     if case_id == into:
         raise InvalidInput("A case cannot be merged into itself.", {"into": "name another case"})
@@ -66,12 +67,14 @@ def merge(db: Session, case_id: int, *, into: int, actor: str, at: datetime) -> 
     brought = {
         "last_activity_at": max(case.last_activity_at, target.last_activity_at),
         "seen_at": min(case.seen_at, target.seen_at),
+        "imported": target.imported and case.imported,
         **graver,
     }
     changes: dict[str, Any] = {"absorbed": [None, case_id]}
     for name, new in brought.items():
         if new != getattr(target, name):
             changes[name] = [cases.told(getattr(target, name)), cases.told(new)]
+    target.imported = brought["imported"]  # by which it is counted
     values = cached.counted(db, target) | brought
     values |= {"follow_up_at": min(follow_ups, default=None), "flag": target.flag or flag}
     if target.assignee is None and case.assignee is not None:

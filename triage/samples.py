@@ -377,6 +377,7 @@ class _Books:
 def histories_of(db: Session, case_ids: Sequence[int], people: Mapping[str, int]) -> dict[int, History]:
     """Everything that is measured of these cases, in a bounded number of queries."""
     said: dict[int, list[Said]] = defaultdict(list)
+    added: set[int] = set()  # to which an import has added, or a merge with what one brought
     history = {number: old for number, old in db.execute(select(Case.id, Case.imported).where(Case.id.in_(case_ids)))}
     concerning = (Mention.case_id.in_(case_ids), ~Mention.ours, ~Mention.context, ~Mention.repost)
     mentions = select(Mention.case_id, Mention.published_at, Mention.collected_at, Mention.imported).where(*concerning)
@@ -384,6 +385,8 @@ def histories_of(db: Session, case_ids: Sequence[int], people: Mapping[str, int]
         case_id = cast(int, number)
         if not imported or history[case_id]:  # what an import adds to a living case starts no clock
             said[case_id].append(Said(at, seen_at))
+        else:
+            added.add(case_id)
     answers: dict[int, list[Answer]] = defaultdict(list)
     sent = Reply.status.concat("") == ReplyStatus.sent  # by its index, SQLite would read every answer ever sent
     out = (Reply.case_id.in_(case_ids), sent, ~Reply.private, Reply.sent_at.is_not(None))
@@ -415,10 +418,11 @@ def histories_of(db: Session, case_ids: Sequence[int], people: Mapping[str, int]
     for each in db.scalars(select(Promise).where(*stood_by).order_by(Promise.id)):
         made = Promised(each.made_at, each.due_at, each.settled_at, each.state, each.owner_id)
         promises[each.case_id].append(made)
+    first_seen = {case_id: min(each.seen_at for each in said[case_id]) for case_id in added if said[case_id]}
     return {
         case_id: History(
-            status, seen_at, merged is not None, said[case_id], answers[case_id], steps[case_id], promises[case_id],
-            people, moves[case_id],
+            status, first_seen.get(case_id, seen_at), merged is not None, said[case_id], answers[case_id],
+            steps[case_id], promises[case_id], people, moves[case_id],
         )
         for case_id, status, seen_at, merged in db.execute(
             select(Case.id, Case.status, Case.seen_at, Case.merged_into_id).where(Case.id.in_(case_ids))

@@ -42,10 +42,11 @@ class _Back:
 
 PUT_BACK = (
     "kind", "priority", "sentiment", "language", "wants_answer", "urgency", "noise", "category", "review_wanted",
-    "canned_reply", "flag", "follow_up_at", "last_activity_at", "seen_at", "resolved_at", "closed_at", "assignee",
-    "team",
+    "canned_reply", "imported", "flag", "follow_up_at", "last_activity_at", "seen_at", "resolved_at", "closed_at",
+    "assignee", "team",
 )  # fmt: skip
-UNTOLD = ("flag", "last_activity_at", "seen_at", "resolved_at", "closed_at")  # nobody is told that these stayed
+# nobody is told that these stayed
+UNTOLD = ("imported", "flag", "last_activity_at", "seen_at", "resolved_at", "closed_at")
 WITH_STATUS = ("resolved_at", "closed_at")
 
 
@@ -182,6 +183,7 @@ def _unmerge(db: Session, merged: CaseEvent, absorbed: CaseEvent, *, actor: str,
         **{name: [[], sorted(ids)] for name, ids in going.items() if ids},
     }
     second = _back(db, target, absorbed)
+    target.imported = second.values.get("imported", target.imported)  # by which it is counted
     second.values = cached.counted(db, target) | second.values
     second.changes["absorbed"] = [case.id, None]
     written = (

@@ -441,7 +441,9 @@ def action(value: str) -> str:
 
 
 # What an event keeps so that it can be taken back, and nobody reads.
-UNSHOWN = frozenset({"settled", "resolved_at", "closed_at", "last_activity_at", "seen_at", "mentions", "pictures"})
+UNSHOWN = frozenset(
+    {"settled", "resolved_at", "closed_at", "last_activity_at", "seen_at", "imported", "mentions", "pictures"}
+)
 
 
 def field(name: str) -> str:
