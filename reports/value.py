@@ -182,19 +182,33 @@ def value(db: Session, asked: Asked) -> Value:
     )
 
 
-def sent(
+@dataclass(frozen=True)
+class Made:
+    """The answers that were made of one text, the latest first: ``sent`` are some of the ``total``."""
+
+    title: str | None
+    total: int
+    sent: tuple[Sent, ...]
+
+
+def made_of(
     db: Session, asked: Asked, *, canned: str | None = None, shared: int | None = None, begins: int = 0, most: int = 50
-) -> list[Sent]:
-    """The answers that were made of one text, the latest first: of this canned reply, or of this answer for all."""
+) -> Made:
+    """Of this canned reply, or of this answer for all. No title: it is none of the period."""
     listed = select(Reply.case_id, Reply.sent_at)
     if shared is not None:
+        used = next((each for each in _for_all(db, asked, {}) if each.shared and each.shared.id == shared), None)
+        title, total = (used.title, used.answers) if used else (None, 0)
         listed = _of_replies(db, asked, listed, How.shared).where(SharedAnswerPart.shared_answer_id == shared)
         listed = listed.group_by(Reply.id)
     else:
-        pairs = _pairs(db, {"": _made_of_canned(db, asked).get(canned or "", ())}).subquery()
+        ids = _made_of_canned(db, asked).get(canned or "", ())
+        title, total = canned if ids else None, len(ids)
+        pairs = _pairs(db, {"": ids}).subquery()
         listed = listed.join(pairs, pairs.c.reply == Reply.id)
     latest = listed.order_by(Reply.sent_at.desc(), Reply.id.desc()).offset(begins).limit(most)
-    return [Sent(number, at) for number, at in db.execute(latest) if at is not None]
+    found = db.execute(latest) if begins < total else ()
+    return Made(title, total, tuple(Sent(number, at) for number, at in found if at is not None))
 
 
 # -- answers ---------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from database import Database
 from house import House
 from models import AuditEntry, Author, CaseStatus, Person, SharedAnswer, SharedAnswerPart
 from reports.figures import Asked, report
-from reports.value import Saved, Value, assumptions, value
+from reports.value import Saved, Value, assumptions, made_of, value
 from settings import CannedReply
 from tests.conftest import FakeClock
 from tests.factories import MORNING, case_of, said, take, user
@@ -94,6 +94,25 @@ def test_whom_an_answer_for_all_reached(database: Database) -> None:
     assert one.shared is not None
     assert (one.answers, one.people, one.shared.by) == (3, 4, "Eva"), "who wrote in these cases before the answer"
     assert (found.reused, found.reused_share, found.people_for_one) == (3, 1.0, 4.0)
+
+
+def test_the_answers_made_of_a_text_are_as_many_as_it_says_the_latest_first(database: Database) -> None:
+    canned(database)
+    for_all(database, "a", "b", "c")
+    with database.transaction() as db:
+        numbers = [come(db, id, 0) for id in ("x", "y")]
+        for minutes, number in zip((5, 40), numbers, strict=True):
+            answer(db, number, minutes, "Hej! Plogen kommer till din gata i dag, ärende 1.")
+    found = of(database)
+    with database.read() as db:
+        (one,) = found.for_all
+        assert one.shared is not None
+        for_each = made_of(db, DAY, shared=one.shared.id, begins=1)
+        assert (for_each.title, for_each.total, len(for_each.sent)) == (one.title, one.answers, 2)
+        prepared = made_of(db, DAY, canned="plogning")
+        assert [each.case for each in prepared.sent] == numbers[::-1]
+        assert [each.at - MORNING for each in prepared.sent] == [timedelta(minutes=40), timedelta(minutes=5)]
+        assert (prepared.total, made_of(db, DAY, canned="nothing").title) == (found.from_prepared, None)
 
 
 def test_one_human_over_several_authors_is_one(database: Database) -> None:

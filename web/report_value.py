@@ -21,7 +21,7 @@ from errors import InvalidInput
 from models import Case, Role
 from reports.figures import Asked
 from reports.tables import REPORTS
-from reports.value import Assumed, Sent, Used, Value, assumptions, sent, value
+from reports.value import Assumed, Sent, assumptions, made_of, value
 from triage import policy
 from triage.policy import Assumption
 from web import report_frame
@@ -101,23 +101,16 @@ def answers() -> str:
     canned, shared = request.args.get("canned"), whole_number("shared")
     begins = whole_number("begins") or 0
     with report_frame.reading() as db:
-        used = _used(value(db, asked), canned, shared)
-        total = used.answers if used else 0
-        shown = sent(db, asked, canned=canned, shared=shared, begins=begins, most=PAGE) if begins < total else ()
+        made = made_of(db, asked, canned=canned, shared=shared, begins=begins, most=PAGE)
         return render_template(
             "reports_value.html",
             **report_frame.frame(db, asked),
-            title=used.title if used else canned or _("One answer for all"),
-            listed=_with_subjects(db, shown),
-            total=total,
-            next=begins + PAGE if begins + PAGE < total else None,
+            title=made.title or canned or _("One answer for all"),
+            listed=_with_subjects(db, made.sent),
+            total=made.total,
+            next=begins + PAGE if begins + PAGE < made.total else None,
             begins=begins,
         )
-
-
-def _used(found: Value, canned: str | None, shared: int | None) -> Used | None:
-    wanted = (each for each in found.for_all if each.shared and each.shared.id == shared)
-    return next(wanted, None) or next((each for each in found.prepared if each.title == canned), None)
 
 
 def _with_subjects(db: Session, sent: Sequence[Sent]) -> list[tuple[Sent, str]]:
