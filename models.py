@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    and_,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -487,6 +488,10 @@ class Mention(Base):
         Index(None, "collected_at"),
         Index(None, "story_id", "published_at"),
     )
+
+
+# What counts as somebody's word to us: in ``mention_count``, for the clocks, the judges and the reports.
+CONCERNS_US = and_(~Mention.ours, ~Mention.context, ~Mention.repost)
 
 
 class MentionAlias(Base):

@@ -28,7 +28,7 @@ from sqlalchemy.orm import Session
 
 import house
 from database import Database
-from models import Case, Mention, Sample, Source
+from models import CONCERNS_US, Case, Mention, Sample, Source
 from pulls import pull
 from reports import figures
 from reports.figures import Asked, Timing
@@ -204,7 +204,7 @@ def _case(db: Session, corpus: Corpus, root: str) -> int | None:
 
 def _begun(db: Session, corpus: Corpus, case: int) -> str:
     """With which tweet a case begins, by the id of the file."""
-    counts = (Mention.case_id == case, ~Mention.ours, ~Mention.context, ~Mention.repost)
+    counts = (Mention.case_id == case, CONCERNS_US)
     first = select(Mention.external_id).where(*counts).order_by(Mention.published_at, Mention.id).limit(1)
     given = int(db.scalars(first).one())
     return next(number for number, post in corpus.posts.items() if post.id == given)

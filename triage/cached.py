@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from models import Case, Mention, Promise, PromiseState, Reply, ReplyStatus
+from models import CONCERNS_US, Case, Mention, Promise, PromiseState, Reply, ReplyStatus
 
 SUBJECT_LENGTH = 80
 
@@ -24,7 +24,7 @@ def subject(mention: Mention) -> str:
 
 def counted(db: Session, case: Case) -> dict[str, Any]:
     """The cached columns, from the mentions and replies the case has now."""
-    concerning = (Mention.case_id == case.id, ~Mention.ours, ~Mention.context, ~Mention.repost)
+    concerning = (Mention.case_id == case.id, CONCERNS_US)
     first = db.scalar(
         select(Mention).where(*concerning, *_of_now(case)).order_by(Mention.published_at, Mention.id).limit(1)
     )
@@ -61,9 +61,7 @@ def waiting_since(db: Session, case: Case) -> datetime | None:
     """Publication of the first thing said to us that no public answer has followed yet (METRICS 4.4)."""
     answers = (Reply.case_id == case.id, Reply.status == ReplyStatus.sent, ~Reply.private)
     last = db.scalar(select(func.max(Reply.sent_at)).where(*answers))
-    said = select(func.min(Mention.published_at)).where(
-        Mention.case_id == case.id, ~Mention.ours, ~Mention.context, ~Mention.repost, *_of_now(case)
-    )
+    said = select(func.min(Mention.published_at)).where(Mention.case_id == case.id, CONCERNS_US, *_of_now(case))
     return db.scalar(said if last is None else said.where(Mention.published_at > last))
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from models import Case, CaseEvent, Mention, Reply, ReplyStatus
+from models import CONCERNS_US, Case, CaseEvent, Mention, Reply, ReplyStatus
 from settings import RuleSettings
 from triage import dispatch, policy, rulebook, rules
 from triage.rules import Fired, Known, Situation, Trigger
@@ -265,7 +265,7 @@ class _Past:
 
 
 def _waits(db: Session, numbers: set[int]) -> dict[int, list[Wait]]:
-    said = (~Mention.ours, ~Mention.context, ~Mention.repost)
+    said = CONCERNS_US
     sent = (Reply.status == ReplyStatus.sent, ~Reply.private)
     asked = db.execute(select(Mention.case_id, Mention.published_at).where(Mention.case_id.in_(numbers), *said))
     answered = db.execute(select(Reply.case_id, Reply.sent_at).where(Reply.case_id.in_(numbers), *sent))

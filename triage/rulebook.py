@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from database import Database
 from models import (
+    CONCERNS_US,
     Author,
     Case,
     CaseEvent,
@@ -147,7 +148,7 @@ def _said(db: Session, numbers: Sequence[int]) -> dict[int, list[Mention]]:
             func.row_number().over(partition_by=Mention.case_id, order_by=rising).label("first"),
             func.row_number().over(partition_by=Mention.case_id, order_by=falling).label("last"),
         )
-        .where(Mention.case_id.in_(numbers), ~Mention.ours, ~Mention.context, ~Mention.repost)
+        .where(Mention.case_id.in_(numbers), CONCERNS_US)
         .subquery()
     )
     wanted = select(Mention).join(ranked, ranked.c.id == Mention.id).where(or_(ranked.c.first == 1, ranked.c.last == 1))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from database import Remembered
 from errors import NotFoundError
-from models import Author, CaseEvent, Lesson, Mention, Source, User
+from models import CONCERNS_US, Author, CaseEvent, Lesson, Mention, Source, User
 from triage import judges, learning, noise
 from triage.judges import Judgement
 
@@ -96,7 +96,7 @@ def _judged(db: Session, case_id: int, judge: str) -> Mention | None:
     """The mention a case has it from: its kind from the first thing said, the rest from the last."""
     first = (Mention.published_at, Mention.id)
     order = first if judge == "kind" else tuple(each.desc() for each in first)
-    said = (Mention.case_id == case_id, ~Mention.ours, ~Mention.context, ~Mention.repost)
+    said = (Mention.case_id == case_id, CONCERNS_US)
     return db.scalar(select(Mention).where(*said, Mention.judgement.is_not(None)).order_by(*order).limit(1))
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as BaseResponse
 
-from models import Case, CaseEvent, Kind, Mention, Noise, Sentiment, Urgency
+from models import CONCERNS_US, Case, CaseEvent, Kind, Mention, Noise, Sentiment, Urgency
 from triage import batches, cases, policy, school
 from triage.learning import VALUES
 from web import labels
@@ -78,7 +78,7 @@ class Judged:
 
 def panel(db: Session, case: Case) -> dict[str, Any]:
     """What ``_judgement.html`` shows beside a case."""
-    said = (Mention.case_id == case.id, ~Mention.ours, ~Mention.context, ~Mention.repost)
+    said = (Mention.case_id == case.id, CONCERNS_US)
     spoken = select(Mention.id, Mention.judgement).where(*said, Mention.judgement.is_not(None))
     judgements = [(id, judgement) for id, judgement in db.execute(spoken.order_by(Mention.published_at, Mention.id))]
     events = select(CaseEvent).where(CaseEvent.case_id == case.id, CaseEvent.action == "classify")

@@ -13,7 +13,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from errors import QueryError
-from models import Author, Mention, Role
+from models import CONCERNS_US, Author, Mention, Role
 from triage import watch
 from triage.subject import Text
 from web import labels
@@ -94,7 +94,7 @@ def _last(db: Session, *, html: bool) -> Iterator[Row[Any]]:
     ]
     query = select(*(column for column in columns if column is not None)).join(newest, newest.c.id == Mention.id)
     query = query.outerjoin(Author, Author.id == Mention.author_id)
-    query = query.where(~Mention.ours, ~Mention.context, ~Mention.repost).order_by(Mention.id.desc())
+    query = query.where(CONCERNS_US).order_by(Mention.id.desc())
     read = 0
     for row in db.execute(query.execution_options(yield_per=100)):
         read += len(row.text) + len(row.title or "") + len(getattr(row, "html", None) or "")
