@@ -16,7 +16,7 @@ from flask import Blueprint, render_template
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models import Case, CaseStatus, Sample, User
+from models import CaseStatus, Sample, User
 from settings import Calendar
 from triage import clock, policy, samples
 from triage.measures import DONE, Measure, Stretch, outside_hours, rests
@@ -121,7 +121,7 @@ def show(number: int) -> str:
         names = {id: name for id, name in db.execute(select(User.id, User.name))}
         emails = {email: id for id, email in db.execute(select(User.id, User.email))}
         history = samples.histories_of(db, [number], emails)[number]
-        told = _Told(db, case, list(history.steps), names)
+        told = _Told(db, list(history.steps), names)
         return render_template(
             "reports_case.html",
             case=case,
@@ -143,7 +143,7 @@ def show(number: int) -> str:
 class _Told:
     """What is needed to tell the figures of one case."""
 
-    def __init__(self, db: Session, case: Case, steps: list[Happened], names: Mapping[int, str]) -> None:
+    def __init__(self, db: Session, steps: list[Happened], names: Mapping[int, str]) -> None:
         self._steps, self._names = steps, names
         versions = policy.calendar_versions(db)
         self._since = {version.id: version.since for found in versions.values() for version in found}
