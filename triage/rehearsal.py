@@ -265,9 +265,8 @@ class _Past:
 
 
 def _waits(db: Session, numbers: set[int]) -> dict[int, list[Wait]]:
-    said = CONCERNS_US
     sent = (Reply.status == ReplyStatus.sent, ~Reply.private)
-    asked = db.execute(select(Mention.case_id, Mention.published_at).where(Mention.case_id.in_(numbers), *said))
+    asked = db.execute(select(Mention.case_id, Mention.published_at).where(Mention.case_id.in_(numbers), CONCERNS_US))
     answered = db.execute(select(Reply.case_id, Reply.sent_at).where(Reply.case_id.in_(numbers), *sent))
     rows = [(number or 0, (at, False)) for number, at in asked]
     rows += [(number, (at, True)) for number, at in answered if at is not None]
