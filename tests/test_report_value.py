@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from database import Database
 from house import House
-from models import AuditEntry, Author, CaseStatus, Person, SharedAnswer, SharedAnswerPart
+from models import AuditEntry, Author, CaseStatus, Person, SharedAnswer, SharedAnswerPart, Team, TeamMember
 from reports.figures import Asked, report
 from reports.value import Saved, Value, assumptions, made_of, value
 from settings import CannedReply
@@ -22,6 +22,8 @@ from tests.test_report_stories import answer, come, told
 from triage import cases, policy, reactions, samples
 from triage.measures import Measure
 from triage.policy import Assumption
+from web import create_app
+from web.access import look_as
 
 DAY = Asked(date(2026, 11, 24), date(2026, 11, 25))
 PLOUGHED = "Hej {name}! Plogen kommer till din gata i dag, ärende {case}."
@@ -113,6 +115,33 @@ def test_the_answers_made_of_a_text_are_as_many_as_it_says_the_latest_first(data
         assert [each.case for each in prepared.sent] == numbers[::-1]
         assert [each.at - MORNING for each in prepared.sent] == [timedelta(minutes=40), timedelta(minutes=5)]
         assert (prepared.total, made_of(db, DAY, canned="nothing").title) == (found.from_prepared, None)
+
+
+def test_what_is_not_seen_is_not_counted(storby: House) -> None:
+    create_app(storby)  # which puts up the guard
+    canned(storby.database)
+    for_all(storby.database, "a", "b")
+    text = "Hej! Plogen kommer till din gata i dag, ärende 1."
+    with storby.database.transaction() as db:
+        team = Team(name="Skydd", members_only=True, members=[TeamMember(email="eva@storby.example")])
+        db.add(team)
+        db.flush()
+        for id in ("x", "y"):
+            answer(db, come(db, id, 0), 5, text)
+        for id in ("a", "x"):
+            cases.assign_team(db, case_of(db, id) or 0, team=team, actor="t", at=MORNING)
+        hidden = frozenset({team.id})
+    everything = of(storby.database)
+    with storby.database.read() as db:
+        look_as(db, hidden)
+        seen = value(db, DAY)
+        listed = [len(made_of(db, DAY, **what).sent) for what in ({"canned": "plogning"}, {"shared": 1})]
+    for found, n in ((everything, 2), (seen, 1)):
+        assert (found.answers, found.people, found.from_prepared, found.from_all, found.people_for_all) == (
+            2 * n, 2 * n, n, n, n,
+        )  # fmt: skip
+        assert [each.people for each in found.used] == [n, n]
+    assert listed == [1, 1]
 
 
 def test_one_human_over_several_authors_is_one(database: Database) -> None:
