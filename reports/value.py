@@ -23,7 +23,19 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Text, and_, case, cast, func, literal, select, union_all
 from sqlalchemy.orm import Session
 
-from models import Author, Definition, Mention, Reply, ReplyOrigin, Sample, SharedAnswer, SharedAnswerPart, Story, User
+from models import (
+    CONCERNS_US,
+    Author,
+    Definition,
+    Mention,
+    Reply,
+    ReplyOrigin,
+    Sample,
+    SharedAnswer,
+    SharedAnswerPart,
+    Story,
+    User,
+)
 from reports.figures import Asked, conditions, report
 from triage import policy
 from triage.measures import How, Measure
@@ -241,7 +253,7 @@ def _reached(db: Session, *answers: Asking) -> dict[str, int]:
         before = and_(Mention.case_id == number, Mention.published_at <= at)
         wrote = select(used, func.count(human.distinct())).join_from(part, Mention, before)
         wrote = wrote.join(Author, Author.id == Mention.author_id)
-        counted.append(wrote.where(~Mention.ours, ~Mention.context, ~Mention.repost).group_by(used))
+        counted.append(wrote.where(CONCERNS_US).group_by(used))
     return {used: n for used, n in db.execute(union_all(*counted))}
 
 

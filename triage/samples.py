@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from database import Database, lock
 from models import (
+    CONCERNS_US,
     Backlog,
     Case,
     CaseEvent,
@@ -379,7 +380,7 @@ def histories_of(db: Session, case_ids: Sequence[int], people: Mapping[str, int]
     said: dict[int, list[Said]] = defaultdict(list)
     added: set[int] = set()  # to which an import has added, or a merge with what one brought
     history = {number: old for number, old in db.execute(select(Case.id, Case.imported).where(Case.id.in_(case_ids)))}
-    concerning = (Mention.case_id.in_(case_ids), ~Mention.ours, ~Mention.context, ~Mention.repost)
+    concerning = (Mention.case_id.in_(case_ids), CONCERNS_US)
     mentions = select(Mention.case_id, Mention.published_at, Mention.collected_at, Mention.imported).where(*concerning)
     for number, at, seen_at, imported in db.execute(mentions.order_by(Mention.published_at, Mention.id)):
         case_id = cast(int, number)
