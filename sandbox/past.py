@@ -366,6 +366,7 @@ class _Town:
             with self._at(turn) as db:
                 db.execute(update(Reply).where(Reply.id == number).values(status=ReplyStatus.queued))
                 self._goes_out(db, number, turn)
+                self._begin(self._close(db.get_one(Reply, number).case_id, turn))
         yield from self._written_of(told["article"], at + timedelta(hours=2, minutes=20))
 
     def _bus(self, at: datetime) -> Iterator[datetime]:
@@ -385,6 +386,7 @@ class _Town:
             yield when
             with self._at(when) as db:
                 self._answer(db, one, told["answer"][one.language], "petra", Then.resolve, when)
+            self._begin(self._close(one.case, when))
 
     def _written_of(self, article: Mapping[str, Any], at: datetime) -> Iterator[datetime]:
         """In the newspaper. It wants no answer there."""
@@ -396,6 +398,7 @@ class _Town:
         yield at
         with self._at(at) as db:
             self._resolve(db, one.case, "petra", at)
+        self._begin(self._close(one.case, at))
 
     # -- who, when -----------------------------------------------------------------------------------------------------
 
