@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from database import Database
 from house import House
 from models import (
     Case,
@@ -29,7 +32,7 @@ from models import (
 from tests import screens
 from tests.conftest import FakeClock
 from triage import cases, merging, notices
-from web import create_app
+from web import access, create_app
 from web.access import visible_to
 from web.api import tokens
 from web.login import new_user
@@ -278,3 +281,12 @@ def test_the_api_neither_tells_nor_answers_a_story_of_theirs(
     with storby.database.read() as db:
         parts = select(SharedAnswerPart.case_id).where(SharedAnswerPart.shared_answer_id != alone["answer"])
         assert db.scalars(parts).all() == [seen]
+
+
+def test_each_database_is_guarded_whatever_lay_at_its_place_in_memory_before(tmp_path: Path) -> None:
+    for number in range(10):
+        database = Database(f"sqlite:///{tmp_path}/{number}.db")
+        access.install(Flask("a house"), database)
+        assert list(database.reading().dispatch.do_orm_execute), f"the {number + 1}. is not"
+        del database
+        gc.collect()

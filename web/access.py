@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from weakref import WeakSet
 
 from flask import Flask, abort, g, has_request_context, request
 from sqlalchemy import ColumnElement, and_, event, exists, or_, select
@@ -47,6 +48,8 @@ from web.i18n import gettext as _
 OWN = ("login.", "me.", "notices.seen", "views.own")
 
 LOOKING_AS, ONLY_SEEN = "hidden teams", "only what is seen"
+# ``event.contains`` knows a target by its address in memory, which one that is gone may have had before.
+_guarded: WeakSet[Database] = WeakSet()
 _cases, _events, _mentions = Case.__table__.alias(), CaseEvent.__table__.alias(), Mention.__table__.alias()
 _hanging = [mapper.class_ for mapper in Base.registry.mappers if "case_id" in mapper.columns]
 
@@ -55,13 +58,12 @@ def install(app: Flask, database: Database) -> None:
     """After the login, which says who asks."""
     app.before_request(_readers_change_nothing)
     app.before_request(_only_visible_cases)
-    for maker, name, guard in (
-        (database.reading, "do_orm_execute", _leave_out_hidden),
-        (database.writing, "do_orm_execute", _leave_out_if_asked),
-        (database.writing, "before_flush", _refuse_hidden),
-    ):
-        if not event.contains(maker, name, guard):
-            event.listen(maker, name, guard)
+    if database in _guarded:
+        return
+    event.listen(database.reading, "do_orm_execute", _leave_out_hidden)
+    event.listen(database.writing, "do_orm_execute", _leave_out_if_asked)
+    event.listen(database.writing, "before_flush", _refuse_hidden)
+    _guarded.add(database)
 
 
 # -- readers ----------------------------------------------------------------------------------------------------------
