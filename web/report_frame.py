@@ -23,7 +23,7 @@ from models import Role, User
 from reports import behind, tables
 from reports.backlog import midnight_of
 from reports.figures import FILTERS, Asked, By, Clock, Report, Row
-from reports.tables import Column, Table, Value
+from reports.tables import Column, Table, Unit, Value
 from triage import samples
 from triage.measures import VERSION
 from web import finding, report_words
@@ -310,9 +310,14 @@ def compared(table: Table, before: Sequence[Table]) -> list[Compared]:
         words = report_words.column(column.name)
         if timed:
             words = f"{report_words.block(timed)}: {words}"
-        address = behind_address(table.report.asked, None, column, night_of(row)) if given else None
+        address = behind_address(table.report.asked, None, column, night_of(row)) if leads(column, given) else None
         found.append(Compared(words, report_words.anchor(column.name), written(column, given, row), address, then))
     return found
+
+
+def leads(column: Column, value: Value) -> bool:
+    """Whether cases lie behind a figure: behind a time also where it is 0."""
+    return value is not None and (bool(value) or column.unit is Unit.seconds)
 
 
 def then_and_since(column: Column, given: Value, was: Value, table: Table) -> Then:
@@ -323,7 +328,8 @@ def then_and_since(column: Column, given: Value, was: Value, table: Table) -> Th
     if isinstance(given, int | float) and isinstance(was, int | float):
         change = report_words.change(column.unit, given, was)
     total = table.report.total
-    return Then(words, change, behind_address(table.report.asked, None, column, night_of(total)) if was else None)
+    address = behind_address(table.report.asked, None, column, night_of(total)) if leads(column, was) else None
+    return Then(words, change, address)
 
 
 def night_of(row: Row) -> date | None:

@@ -35,6 +35,7 @@ from web.report_frame import (
     compared,
     earlier,
     frame,
+    leads,
     night_of,
     own_lines,
     people,
@@ -218,7 +219,7 @@ def over_time(
             nothing = _("not stored") if row and nights else _("none")
             words.append(written(column, given, row or blank[day.isoformat()]) or nothing)
             night = night_of(row) if row and nights else None
-            addresses.append(behind_address(asked, day.isoformat(), column, night) if given else None)
+            addresses.append(behind_address(asked, day.isoformat(), column, night) if leads(column, given) else None)
         series.append(charts.Series(name, values, words, addresses))
     labels = [report_words.dated(by, day) for day in days]
     short = [report_words.dated_short(by, day) for day in days]
@@ -578,7 +579,7 @@ def _bigs(whole: Report, beside: Row, before: Sequence[Report], other: Clock) ->
                 title,
                 report_words.anchor(column.name),
                 written(column, given, whole.total),
-                behind_address(asked, None, column) if given else None,
+                behind_address(asked, None, column) if leads(column, given) else None,
                 then,
                 also,
                 n,
