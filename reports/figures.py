@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -29,7 +29,6 @@ from triage.measures import VERSION, How, Measure
 from triage.states import ALIVE
 
 FEW_OF_A_PERSON = 3  # below, nothing is said of how long one person took
-FEW_LINES = 2  # one line that is kept back alone would be told by the total and the other lines
 FEW_FOR_P90 = 10
 NONE = "none"  # the key of what has no team, no assignee …
 CREDITED = frozenset(  # to whoever did it, not to whom the case belongs
@@ -199,15 +198,9 @@ def report(db: Session, asked: Asked, measures: Iterable[Measure] = RESPONSE_TIM
         total.read_waiting(db)
     else:
         lines.into(total)
-    whole = total.kept_back() if asked.assignee else {}
-    kept = lines.kept_back()
-    if asked.by is not By.assignee:
-        for measure in whole:
-            if whole[measure]:  # what adds up to what is kept back is, too
-                kept[measure] = set(lines.people[measure])
-    rows = [lines.row(key, names(key), kept) for key in lines.found()]
+    rows = [lines.row(key, names(key)) for key in lines.found()]
     rows.sort(key=lambda row: (row.key == NONE, (row.key or "").casefold(), row.key or ""))
-    return Report(asked, tuple(rows) if asked.by else (), total.row(None, None, whole))
+    return Report(asked, tuple(rows) if asked.by else (), total.row(None, None))
 
 
 class _Lines:
@@ -217,9 +210,7 @@ class _Lines:
         self.asked = asked
         # Nothing tells of one person where too little is known: in their own line, and wherever people were asked for.
         # The total of all is not kept back: it stands there as well where nobody asks for persons.
-        self.of_persons = asked.by is By.assignee or bool(asked.assignee)
-        self.people: dict[Measure, dict[Any, Counter[int | None]]] = {}  # how many of whom, asked for or not, by line
-        self.asked_for: frozenset[int | None] = frozenset()
+        self.of_persons = asked.by is By.assignee or any(each != NONE for each in asked.assignee)
         self.seconds: dict[Measure, dict[Any, list[int]]] = {}
         self.targets: dict[Measure, Counter[tuple[Any, int]]] = {}
         self.outside: dict[Measure, Counter[Any]] = {}
@@ -227,14 +218,8 @@ class _Lines:
         self.waiting: dict[Any, tuple[int, datetime]] = {}
 
     def read(self, db: Session, measures: Sequence[Measure]) -> None:
-        timed = [each for each in measures if each in TIMED]
         self._count(db, [each for each in measures if each not in TIMED])
-        self._time(db, timed)
-        if self.asked.assignee:
-            self._read_people(db, timed)
-        elif self.of_persons:
-            for measure, by_key in self.seconds.items():
-                self.people[measure] = {None: Counter({key: len(many) for key, many in by_key.items()})}
+        self._time(db, [each for each in measures if each in TIMED])
 
     def _count(self, db: Session, measures: Sequence[Measure]) -> None:
         """What is only counted, the database counts: all of it in one statement."""
@@ -279,27 +264,6 @@ class _Lines:
                 if late:
                     targets[key, late == 2] += n
 
-    def _read_people(self, db: Session, measures: Sequence[Measure]) -> None:
-        """Who is asked for, and how many times there are of everybody in what is asked besides."""
-        if not measures:
-            return
-        self.people = {measure: defaultdict(Counter) for measure in measures}
-        everybody, by = replace(self.asked, assignee=()), None if self.asked.by is By.assignee else self.asked.by
-        named = select(User.id).where(User.email.in_(self.asked.assignee))
-        wanted = func.max(case((Sample.user_id.in_(named), 1), else_=0))
-        parts = []
-        for measure in measures:
-            name, key = literal(measure.value, Text()), key_of(by, measure)
-            counted = select(name, key.label("key"), Sample.user_id, wanted, func.count(Sample.id))
-            counted = with_tags(counted.where(*conditions(db, everybody, measure)), by)
-            parts.append(counted.group_by(Sample.user_id, *([key] if by else [])))
-        found = set()
-        for name, raw, person, is_named, n in db.execute(union_all(*parts)):
-            self.people[Measure(name)][self._key(raw)][person] += n
-            if is_named or (person is None and NONE in self.asked.assignee):
-                found.add(person)
-        self.asked_for = frozenset(found)
-
     def _add(self, key: Any, measure: str, how: str | None, n: int) -> None:
         self.counts[key][measure] += n
         if how is not None:
@@ -333,37 +297,21 @@ class _Lines:
             for (_, late), n in self.targets[measure].items():
                 total.targets[measure][None, late] += n
             total.outside[measure] = Counter({None: self.outside[measure].total()})
-        total.asked_for = self.asked_for
-        for measure, counters in self.people.items():
-            total.people[measure] = {None: sum(counters.values(), Counter())}
         for counts in self.counts.values():
             total.counts[None].update(counts)
         if self.waiting:
             n = sum(n for n, _ in self.waiting.values())
             total.waiting[None] = (n, min(oldest for _, oldest in self.waiting.values()))
 
-    def kept_back(self) -> dict[Measure, set[Any]]:
-        """Of which lines no times are told; where nothing is grouped, None is the total."""
-        found = {}
-        for measure, people in self.people.items():
-            if self.asked.by is By.assignee:
-                found[measure] = kept_back(people.get(None, Counter()))
-                continue
-            many = {key: sum(counts[each] for each in self.asked_for) for key, counts in people.items()}
-            few = {key for key, counts in people.items() if not told(self.asked_for, counts)}
-            if self.asked.by is By.tag and few:  # a case is in several: together they would tell
-                few = set(many)
-            found[measure] = completed(few, many) if self.asked.by else few
-        return found
-
-    def row(self, key: Any, name: str | None, kept_back: Mapping[Measure, Collection[Any]]) -> Row:
+    def row(self, key: Any, name: str | None) -> Row:
+        nobody = self.asked.by is By.assignee and name == NONE
         timings = {
             measure: _timing(
                 by_key.get(key, []),
                 self.targets[measure][key, False],
                 self.targets[measure][key, True],
                 self.outside[measure][key],
-                hidden=key in kept_back.get(measure, ()),
+                FEW_OF_A_PERSON if self.of_persons and not nobody else 0,
             )
             for measure, by_key in self.seconds.items()
         }
@@ -371,37 +319,10 @@ class _Lines:
         return Row(name, timings, dict(self.counts.get(key, {})), waiting, oldest)
 
 
-def kept_back(many: Mapping[int | None, int]) -> set[int | None]:
-    """Of whom no times are told, where so many are of each of them. None: of nobody, or nobody known.
-
-    Who has too few; and so that they cannot be worked out from what is told of the others and of all, whoever has the
-    fewest besides: what is kept back is known together only.
-    """
-    return completed({person for person, n in many.items() if person is not None and 0 < n < FEW_OF_A_PERSON}, many)
-
-
-def completed(few: Collection[Any], many: Mapping[Any, int]) -> set[Any]:
-    """These lines, and those with the next fewest where they alone would be told by the total."""
-    found = {key for key in few if many[key]}
-    rest = sorted((n, key is not None, key) for key, n in many.items() if n and key not in found)
-    while found and rest and (len(found) < FEW_LINES or sum(many[key] for key in found) < FEW_OF_A_PERSON):
-        found.add(rest.pop(0)[-1])
-    return found
-
-
-def told(people: Collection[int | None], many: Mapping[int | None, int]) -> bool:
-    """Whether times of these together are told: of nobody that is kept back, or of all who are."""
-    back = kept_back(many)
-    if back.isdisjoint(people):
-        return True
-    enough = len(back) >= FEW_LINES and sum(many[each] for each in back) >= FEW_OF_A_PERSON
-    return enough and back.issubset(people)
-
-
-def _timing(values: list[int], within: int, late: int, outside: int, *, hidden: bool = False) -> Timing:
+def _timing(values: list[int], within: int, late: int, outside: int, few: int) -> Timing:
     n = len(values)
-    if n == 0 or hidden:
-        return Timing(n, hidden=n > 0)
+    if n == 0 or n < few:
+        return Timing(n, hidden=0 < n < few)
     ordered = sorted(values)
     return Timing(
         n,

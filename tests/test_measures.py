@@ -526,11 +526,11 @@ def test_the_nearest_rank_is_the_one_of_a_naive_sort(values: list[int], percent:
     assert reported.rank(sorted(values), percent) == percentile(values, percent)
 
 
-@given(st.lists(st.integers(0, 10_000), max_size=40), st.booleans())
-def test_what_is_hidden_of_few(values: list[int], hidden: bool) -> None:
-    timing = reported._timing(values, 0, len(values), 0, hidden=hidden)
+@given(st.lists(st.integers(0, 10_000), max_size=40), st.sampled_from([0, reported.FEW_OF_A_PERSON]))
+def test_what_is_hidden_of_few(values: list[int], few: int) -> None:
+    timing = reported._timing(values, 0, len(values), 0, few)
     assert timing.n == len(values), "how many is always said"
-    assert timing.hidden == (hidden and bool(values))
+    assert timing.hidden == (few > len(values) > 0)
     if not values or timing.hidden:
         assert (timing.median_s, timing.p90_s, timing.mean_s, timing.within_target) == (None, None, None, None)
     else:

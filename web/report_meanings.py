@@ -170,10 +170,6 @@ MEANINGS: Mapping[str, Callable[[], tuple[str, ...]]] = {  # anchor -> its name,
         _("Persons"),
         _("Times are credited to whoever sent the answer or closed the case, not to whom the case belongs."),
         _("Of fewer than 3 times by one person nothing but the number is shown."),
-        _(
-            "So that the total does not tell it, the line with the next fewest is kept back too: "
-            "what is kept back is of two lines and three times at least."
-        ),
         _("Only managers and administrators see the lines of other people."),
     ),
     "imported": lambda: (
