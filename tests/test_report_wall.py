@@ -59,13 +59,26 @@ def test_each_number_leads_to_its_list_and_no_name_stands_there(browser: Browser
 @pytest.mark.one_database
 def test_a_window_left_on_the_wall_stays_and_shows_nothing_else(browser: Browser, clock: FakeClock) -> None:
     client, other = browser(ANNA), browser("mats@storby.example")
+    before = client.get_cookie("session")
     assert client.post("/wall").headers["Location"] == "/reports/wall"
+    now = client.get_cookie("session")
+    assert before and now and before.value != now.value, "who had the old cookie has nothing"
+    assert now.max_age == 90 * 24 * 3600, "it outlives the browser"
     clock.forward(days=89)
     browser("admin@storby.example")  # a login elsewhere clears away those that are over
     page = client.get("/reports/wall")
     assert page.status_code == 200 and 'href="/cases' not in page.text and "Back to the reports" not in page.text
+    assert "Anna" not in page.text, "who logged in there is nobody's business"
     assert "<a class=" not in client.get("/reports/wall/numbers").text, "where it leads to may not be seen"
-    for path in ("/", "/cases/1", "/reports", "/me", "/live/rows?case=1"):
+    for path in (
+        "/",
+        "/cases/1",
+        "/reports",
+        "/me",
+        "/live/rows?case=1",
+        "/live?list=1&q=sn%C3%B6&after=0",
+        "/live/stream?window=abcdefgh",
+    ):
         refused = client.get(path)
         assert (refused.status_code, refused.headers["Location"]) == (302, "/reports/wall"), path
     assert client.post("/cases/1/take").status_code == 403
@@ -117,3 +130,7 @@ def test_left_on_the_wall_it_goes_on_changing_by_itself(desk: Open) -> None:
     screens.collect(here.house, screens.mention(70, "Vattnet är brunt", at), at=at)
     here.page.locator("#wall-new strong", has_text=str(before + 1)).wait_for()
     assert here.complaints == []
+    here.page.context.set_offline(True)
+    here.page.locator("#trouble", has_text="Not connected since").wait_for()
+    here.page.context.set_offline(False)
+    here.page.locator("#trouble", has_text="Not connected since").wait_for(state="hidden")

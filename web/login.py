@@ -54,7 +54,7 @@ EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 # Asked by a window itself, as everything of the blueprint "live".
 UNATTENDED = {"me.login_ends", "dashboard.numbers", "report_wall.numbers"}
 # All that a browser on the wall may see.
-WALL = {"report_wall.show", "report_wall.numbers", "live.stream", "live.news", "login.logout", "static"}
+WALL = {"report_wall.show", "report_wall.numbers", "login.logout", "static"}
 
 
 def install(app: Flask) -> None:
@@ -148,17 +148,21 @@ def valid(db: Session, logins: Collection[int], at: datetime) -> set[int]:
     return {session.id for session in db.scalars(query) if not _is_over(session, at)}
 
 
-def _begin(db: Session, user: User, response: BaseResponse) -> None:
-    """A new session with a new id; what the browser had before is no longer valid."""
+def _begin(db: Session, user: User, response: BaseResponse, *, wall: bool = False) -> None:
+    """A new session with a new id; what the browser had before is no longer valid.
+
+    A screen on the wall is started anew by nobody who could log in: its cookie outlives the browser.
+    """
     token, at = secrets.token_urlsafe(32), req.now()
     old = request.cookies.get(cookie_name())
     if old:
         db.execute(delete(LoginSession).where(LoginSession.token_digest == _digest(old)))
     db.execute(delete(LoginSession).where(LoginSession.created_at < at - ABSOLUTE, ~LoginSession.wall))
     db.execute(delete(LoginSession).where(LoginSession.created_at < at - WALL_LASTS))
-    db.add(LoginSession(token_digest=_digest(token), user_id=user.id, created_at=at, last_seen_at=at))
+    db.add(LoginSession(token_digest=_digest(token), user_id=user.id, created_at=at, last_seen_at=at, wall=wall))
     db.get_one(User, user.id).last_seen_at = at
-    response.set_cookie(cookie_name(), token, httponly=True, secure=_https(), samesite="Lax", path="/")
+    lasts = WALL_LASTS if wall else None
+    response.set_cookie(cookie_name(), token, max_age=lasts, httponly=True, secure=_https(), samesite="Lax", path="/")
 
 
 def _no_users(db: Session) -> bool:
@@ -248,10 +252,11 @@ def logout() -> BaseResponse:
 @pages.post("/wall")
 def wall() -> BaseResponse:
     """From now on this browser shows the wall display, and may see nothing else."""
+    response = redirect(url_for("report_wall.show"), 303)
     with req.house().database.transaction() as db:
-        db.get_one(LoginSession, g.login_id).wall = True
+        _begin(db, req.user(), response, wall=True)
         _written(db, req.user().email, "wall", req.user())
-    return redirect(url_for("report_wall.show"), 303)
+    return response
 
 
 @pages.route("/setup", methods=["GET", "POST"])

@@ -22,4 +22,12 @@
   });
   document.addEventListener("visibilitychange", () => { if (!awake || awake.released) stay(); });
   stay();
+
+  // A screen left on the wall is told nothing, it asks: when it gets no answer, it says since when.
+  const trouble = document.getElementById("trouble");
+  const shown = () => document.querySelector("#wall .as-of").dataset.time;
+  if (!document.body.dataset.user) document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    const lost = detail.xhr.status === 401 ? trouble.dataset.out : trouble.dataset.lost.replace("{time}", shown());
+    trouble.textContent = detail.successful ? "" : lost;
+  });
 })();
