@@ -199,6 +199,7 @@ def frame(db: Session | None, asked: Asked | None, *, groups: Sequence[By] = ())
         "many": MANY,
         "definitions": VERSION,
         "words": report_words,
+        "unusual": report_words.unusual(asked, people(db) if asked.assignee else {}) if asked and db else [],
         "last_day": asked.end - timedelta(days=1) if asked else None,
         "As": {"By": By, "Clock": Clock},
     }

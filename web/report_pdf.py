@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 from errors import GensvarError, InvalidInput
 from models import Role
 from reports import pdf, tables
-from reports.figures import FILTERS, Asked, By, Row
+from reports.figures import Asked, By, Row
 from reports.tables import Column, Table, Unit
 from triage import samples
 from triage.measures import VERSION
@@ -133,11 +133,7 @@ def _facts(asked: Asked, people: dict[str, str]) -> Iterator[tuple[str, str]]:
     yield _("Time zone"), zone().key
     if asked.by:
         yield _("Group by"), report_words.by(asked.by)
-    if asked.seen:
-        yield _("First response is counted from"), _("when we saw it")
-    for name in FILTERS:
-        if chosen := getattr(asked, name):
-            yield report_words.by(By(name)), ", ".join(report_words.key(By(name), each, people) for each in chosen)
+    yield from report_words.unusual(asked, people)
 
 
 def _notes(table: Table, uncounted: int) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from models import Kind, Sentiment
 from reports.backlog import runs
 from reports.behind import Now, Wanted
-from reports.figures import BUCKETS, NONE, By, Clock, Row
+from reports.figures import BUCKETS, FILTERS, NONE, Asked, By, Clock, Row
 from reports.tables import Column, Table, Unit, Value
 from triage.measures import How, Measure
 from web import labels
@@ -436,10 +436,25 @@ def behind(wanted: Wanted, people: Mapping[str, str]) -> list[tuple[str, str]]:
         found.append((_("Weekday"), day_name(wanted.weekday)))
     if wanted.hour is not None:
         found.append((_("Hour"), hour(wanted.hour)))
-    for name in ("channel", "source", "team", "assignee", "kind", "tag", "category", "language"):
-        values = getattr(asked, name)
-        if values:
-            found.append((by(By(name)), ", ".join(key(By(name), value, people) for value in values)))
+    return [*found, *narrowed(asked, people)]
+
+
+def narrowed(asked: Asked, people: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The filters: label, words."""
+    return [
+        (by(By(name)), ", ".join(key(By(name), value, people) for value in values))
+        for name in FILTERS
+        if (values := getattr(asked, name))
+    ]
+
+
+def unusual(asked: Asked, people: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What a report is asked for besides its period that is not the usual: a figure cannot be read without it."""
+    found = narrowed(asked, people)
+    if asked.clock is not Clock.calendar:
+        found.append((_("Time is counted"), clock(asked.clock)))
+    if asked.seen:
+        found.append((_("First response is counted from"), _("when we saw it")))
     return found
 
 
