@@ -30,6 +30,7 @@ from triage.states import ALIVE
 
 FEW_OF_A_PERSON = 3  # below, nothing is said of how long one person took
 FEW_FOR_P90 = 10
+WEEK = timedelta(weeks=1)
 NONE = "none"  # the key of what has no team, no assignee …
 CREDITED = frozenset(  # to whoever did it, not to whom the case belongs
     {
@@ -104,17 +105,30 @@ class Asked:
         return Measure.first_response_seen if self.seen else Measure.first_response
 
     def previous(self) -> Asked:
-        """The period before: whole months before whole months, else as many days."""
+        """The period before: whole months before whole months, else as many days.
+
+        The beginning of a month, a quarter, a year or a week is compared with the same days of the one before.
+        """
         if self.start.day == self.end.day == 1:
             months = (self.end.year - self.start.year) * 12 + self.end.month - self.start.month
             return replace(self, start=_months_back(self.start, months), end=self.start)
-        return replace(self, start=self.start - (self.end - self.start), end=self.start)
+        days = self.end - self.start
+        for months in (1, 3, 12):
+            begins = self.start.day == 1 and self.start.month % months == 1 % months
+            if begins and self.end <= _months_back(self.start, -months):
+                return self._back(months)
+        if self.start.weekday() == 0 and timedelta(days=1) < days < WEEK:
+            return replace(self, start=self.start - WEEK, end=self.end - WEEK)
+        return replace(self, start=self.start - days, end=self.start)
 
     def year_ago(self) -> Asked:
-        end = _months_back(self.end, 12)
+        return self._back(12)
+
+    def _back(self, months: int) -> Asked:
+        end = _months_back(self.end, months)
         if end.day != self.end.day:  # up to the 28th of a leap year's February is up to the 28th
             end += timedelta(days=1)
-        return replace(self, start=_months_back(self.start, 12), end=end)
+        return replace(self, start=_months_back(self.start, months), end=end)
 
 
 def _months_back(day: date, months: int) -> date:
