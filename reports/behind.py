@@ -123,17 +123,14 @@ def wanted(asked: Asked, args: Mapping[str, str], hows: Sequence[str]) -> Wanted
         if args.get(given) and args[given] not in known:
             raise InvalidInput("There is no such figure.", {given: ", ".join(known)})
     late = {"yes": True, "no": False}.get(args.get("late", ""))
-    night = args.get("night")
-    try:
-        lay = date.fromisoformat(night) if night else None
-    except ValueError:
-        raise InvalidInput("That is not a date.", {"night": "2026-11-27"}) from None
+    lay = _date("night", args["night"]) if args.get("night") else None
     if what is Now.backlog and lay is None:
         raise InvalidInput("Say which midnight.", {"night": "2026-11-27"})
+    keyed = asked.by is not None and not (asked.by in DATED and what in list(Now))  # nobody waits on a day
     return Wanted(
         asked,
         what,
-        args.get("key") or None if asked.by else None,
+        args.get("key") or None if keyed else None,
         tuple(filter(None, hows)),
         late,
         targeted=bool(args.get("targeted")),
@@ -144,6 +141,16 @@ def wanted(asked: Asked, args: Mapping[str, str], hows: Sequence[str]) -> Wanted
         hour=_number(args, "hour", 24),
         night=lay,
     )
+
+
+def _date(name: str, text: str) -> date:
+    try:
+        given = date.fromisoformat(text)
+        if not date.min.year < given.year < date.max.year:  # what follows on it is a date too
+            raise ValueError
+    except ValueError:
+        raise InvalidInput("That is not a date.", {name: "2026-11-27"}) from None
+    return given
 
 
 def _number(args: Mapping[str, str], name: str, end: int) -> int | None:
@@ -267,10 +274,7 @@ def _tagged(case_id: Any, key: str) -> ColumnElement[bool]:
 
 
 def _days(by: By, key: str) -> tuple[int, int]:
-    try:
-        first = date.fromisoformat(key)
-    except ValueError:
-        raise InvalidInput("That is not a date.", {"key": "2026-11-27"}) from None
+    first = _date("key", key)
     begins = first.toordinal()
     if by is By.day:
         return begins, begins

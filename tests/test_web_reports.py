@@ -143,6 +143,22 @@ def test_what_cannot_be_shown_is_said_and_the_form_stays(browse: Browser, query:
         assert '<select class="ds-input" name="period">' in said
 
 
+def test_behind_a_figure_dates_at_the_end_of_time_are_refused_and_nobody_waits_on_a_day(browse: Browser) -> None:
+    client = browse(MATS)
+    for query in (
+        "by=month&measure=received&key=9999-12-01",
+        "by=day&measure=received&key=0001-01-01",
+        "measure=backlog&night=9999-12-31",
+    ):
+        for path in ("cases", "cases.csv"):
+            page(client, f"/reports/{path}?{WEEK}&{query}", 422)
+    for query in ("by=day&measure=waiting", "by=week&measure=late_now", "by=month&measure=backlog&night=2026-11-25"):
+        whole, shown = (page(client, f"/reports/cases?{WEEK}&{query}{key}") for key in ("", "&key=2026-11-24"))
+        heading = re.search(r"<h1>.*: [1-9]\d*</h1>", whole)
+        assert heading and heading[0] in shown, f"{query}: a key of days narrows nothing"
+        page(client, f"/reports/cases.csv?{WEEK}&{query}&key=x")
+
+
 def test_a_last_day_belongs_to_its_period(browse: Browser) -> None:
     client = browse(MATS)
     day = lines(page(client, "/reports/volume?from=2026-11-24&until=2026-11-24"), "Cases")
