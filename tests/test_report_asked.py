@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 
 import pytest
@@ -27,3 +26,22 @@ def test_a_report_says_that_it_is_filtered(browse: Browser) -> None:
     assert 'class="unusual"' not in page(client, f"/reports?{WEEK}")
     cases = page(client, f"/reports/cases?{asked}&measure=first_response")
     assert cases.count("Gata, Skydd") == 1, "the facts of a figure say it already"
+
+
+@pytest.mark.parametrize(
+    "query, days, chosen",
+    [
+        ("from=2026-10-01&until=2026-10-31", "Thu 1 Oct 2026 – Sat 31 Oct 2026", ""),
+        ("from=2026-10-01&until=2026-10-31&period=last-week", "Mon 16 Nov 2026 – Sun 22 Nov 2026", "last-week"),
+        ("from=2026-10-01&until=2026-10-31&period=", "Thu 1 Oct 2026 – Sat 31 Oct 2026", ""),
+        ("from=2026-10-01&until=2026-10-31&period=last-week&was=last-week", "Thu 1 Oct 2026 – Sat 31 Oct 2026", ""),
+        ("from=&until=&period=last-week&was=last-week", "Mon 16 Nov 2026 – Sun 22 Nov 2026", "last-week"),
+    ],
+    ids=["days", "a name chosen over days", "the days below", "days typed, the name left as it was", "a name"],
+)
+def test_what_was_chosen_last_is_the_period(browse: Browser, query: str, days: str, chosen: str) -> None:
+    shown = page(browse("mats@storby.example"), f"/reports/volume?{query}")
+    assert f'<p class="period"><strong>{days}</strong>' in shown
+    assert re.findall(r'<option value="([^"]*)" selected>(?=Last|The days)', shown) == [chosen]
+    tab = re.search(r'href="/reports/team\?([^"]*)"', shown)
+    assert tab and tab[1] == (f"period={chosen}" if chosen else "from=2026-10-01&amp;until=2026-10-31")

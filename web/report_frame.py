@@ -33,6 +33,7 @@ from web.i18n import gettext as _
 CAUGHT_UP = 200  # cases measured before a page is drawn; the rest is said to be still counted
 MANY = 1000  # "more than"
 NAMED = ("by", "clock", "start", "imported", "compare", "period", "from", "to", "until", *FILTERS)
+DAYS = ("from", "to", "until")
 FIRST_YEAR, LAST_YEAR = 2000, 2200
 
 
@@ -109,17 +110,25 @@ def asked_from(args: MultiDict[str, str]) -> Asked:
 
 def _days(args: MultiDict[str, str]) -> tuple[date, date]:
     today = now().astimezone(zone()).date()
-    begins, ends, last = (_day(args, name) for name in ("from", "to", "until"))
-    if begins is None and ends is None and last is None:
-        name = args.get("period") or next(iter(PERIODS))
+    if name := _named(args):
         if name not in PERIODS:
             raise InvalidInput(_("There is no such period."), {"period": ", ".join(PERIODS)})
         return period(name, today)
+    begins, ends, last = (_day(args, name) for name in DAYS)
     end = ends or (last + timedelta(days=1) if last else today + timedelta(days=1))
     start = begins or end - timedelta(days=30)
     if end <= start:
         raise InvalidInput(_("The period is empty: its last day lies before its first."), {"to": _("must be later")})
     return start, end
+
+
+def _named(args: MultiDict[str, str]) -> str:
+    """The period that is chosen by its name; empty for days of one's own.
+
+    A name wins over days, unless it is still the one the form came with (``was``): then the days were typed after it.
+    """
+    name, days = args.get("period", ""), any(args.get(each, "").strip() for each in DAYS)
+    return "" if days and name in ("", args.get("was")) else name or next(iter(PERIODS))
 
 
 def _day(args: MultiDict[str, str], name: str) -> date | None:
@@ -158,6 +167,7 @@ def as_args(asked: Asked, **more: Any) -> dict[str, Any]:
 def kept(*without: str) -> dict[str, list[str]]:
     """What this address asks for, for another report: a period that has a name keeps it."""
     lists = request.args.to_dict(flat=False)
+    without += DAYS if _named(request.args) else ("period",)
     return {
         name: [value for value in values if value]
         for name, values in lists.items()
@@ -192,7 +202,7 @@ def frame(db: Session | None, asked: Asked | None, *, groups: Sequence[By] = ())
         "as_args": as_args,
         "tabs": [tab for tab in TABS if not tab.managers or is_at_least(Role.manager)],
         "periods": {name: words() for name, words in PERIODS.items()},
-        "chosen_period": _chosen_period(),
+        "chosen_period": _named(request.args),
         "groups": groups,
         "fields": _fields(db) if db is not None else [],
         "uncounted": uncounted,
@@ -203,13 +213,6 @@ def frame(db: Session | None, asked: Asked | None, *, groups: Sequence[By] = ())
         "last_day": asked.end - timedelta(days=1) if asked else None,
         "As": {"By": By, "Clock": Clock},
     }
-
-
-def _chosen_period() -> str:
-    """The name of the period asked for; empty for days of one's own."""
-    if any(request.args.get(name) for name in ("from", "to", "until")):
-        return ""
-    return request.args.get("period") or next(iter(PERIODS))
 
 
 def _fields(db: Session) -> list[tuple[str, str, list[tuple[str, str]]]]:
