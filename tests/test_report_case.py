@@ -102,10 +102,25 @@ def test_what_lay_outside_opening_hours_is_marked_wherever_it_counts_as_nothing(
     assert f"/reports/case/{number}" in listed and "wholly outside opening hours" in listed
 
 
+def test_a_target_that_counts_by_another_calendar_names_it_and_another_year_is_written(
+    open_hours: House, browser: Browser, clock: FakeClock
+) -> None:
+    with open_hours.database.transaction() as db:
+        policy.put(db, "calendars", office(name="Jouren", hours={"mon-sun": ["00:00-24:00"]}), by="t", at=MORNING)
+        duty = {"name": "standard", "calendar": "Jouren", "first_response": "4h"}
+        policy.put(db, "sla", Sla.model_validate(duty), instead_of="standard", by="t", at=MORNING)
+    number = asked_and_answered(open_hours, FRIDAY, FRIDAY + timedelta(hours=5))
+    clock.at = datetime(2027, 1, 4, 12, 0, tzinfo=UTC)
+    text = page(browser(ANNA), number)
+    assert "within the opening hours of Kontoret" in text
+    assert "by standard. Counted in the opening hours of Jouren. Due Fri 18 Dec 2026 19:00. Late" in text
+    assert "From Fri 18 Dec 2026 15:00, when" in text and "Fri 18 Dec 2026 08:00–16:00 1 hr" in text
+
+
 def test_the_days_of_every_figure_add_up_to_it(open_hours: House, browser: Browser) -> None:
     number = asked_and_answered(open_hours, FRIDAY, MONDAY_AFTER_CHRISTMAS)
     with open_hours.database.read() as db:
-        told = report_case._Told(db, [], {})
+        told = report_case._Told(db, [], {}, MONDAY_AFTER_CHRISTMAS)
         figures = [told.figure(each) for each in samples.of_case(db, number) if each.row["seconds"] is not None]
     assert len(figures) >= 4
     for each in figures:

@@ -201,14 +201,15 @@ def _date(on: date, pattern: str, locale: str) -> str:
     return str(format_date(on, pattern, locale=locale))
 
 
-def weekday(at: datetime) -> str:
-    """When, on which day of the week: "Mon 23 Nov 12:00"."""
+def weekday(at: datetime, now: datetime | None = None) -> str:
+    """When, on which day of the week: "Mon 23 Nov 12:00". ``now``: what was in another year bears it."""
     local = at.astimezone(_zone())
-    return f"{short_day(local.date())} {time_of_day(at)}"
+    return f"{short_day(local.date(), now)} {time_of_day(at)}"
 
 
-def short_day(on: date) -> str:
-    return _date(on, "EEE d MMM", _locale())
+def short_day(on: date, now: datetime | None = None) -> str:
+    this_year = now is None or on.year == now.astimezone(_zone()).year
+    return _date(on, "EEE d MMM" if this_year else "EEE d MMM y", _locale())
 
 
 def duration(amount: timedelta) -> str:

@@ -23,6 +23,7 @@ from triage.measures import DONE, Measure, Stretch, outside_hours, rests
 from triage.measures import Step as Happened
 from triage.samples import Taken
 from web import report_frame, report_words
+from web.context import now
 from web.i18n import gettext as _
 from web.i18n import weekday
 from web.queries import get_case
@@ -65,10 +66,11 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Target:
-    """``stood``: while it stood still. ``late``: after it."""
+    """``stood``: while it stood still. ``late``: after it. ``calendar``: in which it counts, if not that of the time."""
 
     policy: str
     amount: str
+    calendar: str | None
     due_at: datetime
     late: bool
     stood: Sequence[LeftOut]
@@ -121,7 +123,7 @@ def show(number: int) -> str:
         names = {id: name for id, name in db.execute(select(User.id, User.name))}
         emails = {email: id for id, email in db.execute(select(User.id, User.email))}
         history = samples.histories_of(db, [number], emails)[number]
-        told = _Told(db, list(history.steps), names)
+        told = _Told(db, list(history.steps), names, now())
         return render_template(
             "reports_case.html",
             case=case,
@@ -143,8 +145,8 @@ def show(number: int) -> str:
 class _Told:
     """What is needed to tell the figures of one case."""
 
-    def __init__(self, db: Session, steps: list[Happened], names: Mapping[int, str]) -> None:
-        self._steps, self._names = steps, names
+    def __init__(self, db: Session, steps: list[Happened], names: Mapping[int, str], at: datetime) -> None:
+        self._steps, self._names, self._now = steps, names, at
         versions = policy.calendar_versions(db)
         self._since = {version.id: version.since for found in versions.values() for version in found}
 
@@ -177,7 +179,7 @@ class _Told:
         row, measured = taken.row, taken.measured
         made = ""
         if measured.started_at is not None:  # a promise
-            made = _("made %(made)s for %(due)s", made=weekday(measured.started_at), due=weekday(measured.at))
+            made = _("made %(made)s for %(due)s", made=self._on(measured.started_at), due=self._on(measured.at))
         return Tally(
             report_words.measure(measured.measure),
             measured.at,
@@ -199,7 +201,12 @@ class _Told:
             spans = [(max(since, begun), min(until or measured.at, measured.at)) for since, until in pauses]
             stood = [LeftOut(*span, self._why(*span)) for span in spans if span[0] < span[1]]
         amount = amount_of(laid_down.amount, laid_down.hours)
-        return Target(laid_down.policy.name, amount, due_at, bool(taken.row["late"]), stood)
+        hours = laid_down.hours.name if laid_down.hours else None
+        calendar = hours if taken.calendar is None or taken.calendar.name != hours else None
+        return Target(laid_down.policy.name, amount, calendar, due_at, bool(taken.row["late"]), stood)
+
+    def _on(self, at: datetime) -> str:
+        return weekday(at, self._now)
 
     def _why(self, since: datetime, until: datetime) -> str:
         """What had happened when it began to rest."""
@@ -208,7 +215,7 @@ class _Told:
             if not since <= step.at < until:
                 continue
             if step.until is not None:
-                reasons[_("put away until %(time)s", time=weekday(step.until))] = None
+                reasons[_("put away until %(time)s", time=self._on(step.until))] = None
             elif step.after == CaseStatus.pending:
                 reasons[_("waiting for the author")] = None
             elif step.after in DONE:
