@@ -66,7 +66,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Target:
-    """``stood``: while it stood still. ``late``: after it. ``calendar``: in which it counts, if not that of the time."""
+    """``stood``: while it stood still. ``late``: after it. ``calendar``: its own, if the time has another."""
 
     policy: str
     amount: str
