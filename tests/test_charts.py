@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -82,7 +82,25 @@ def test_what_one_sees_is_said_in_words() -> None:
     chart = columns("c", "t", "Day", DAYS, [series("Received", 3, 9, 4)])
     assert chart.description == "Received: at most 9 (Tue), at last 4 (Wed)."
     both = columns("c", "t", "Day", DAYS, [series("a", 1, 2, 3), series("b", 3, 2, 1)])
-    assert next((hit.address, hit.words) for hit in both.hits) == ("/a/0", "Mon: a 1, b 3")
+    assert next((hit.address, hit.words) for hit in both.hits) == ("/a/0", "Mon: a 1")
+
+
+@pytest.mark.parametrize("draw", [columns, stacked, lines])
+def test_each_mark_leads_to_its_own_cases(draw: Callable[..., Chart]) -> None:
+    chart = draw("c", "t", "Day", DAYS, [series("a", 4, 1, None), series("b", 2, 3, 2)])
+    marks = [mark for mark in chart.marks if mark.height != "0.00%"]
+    assert len(marks) == 5
+    for mark in marks:
+        x, y, wide, high = (float(each.rstrip("%") or 0) for each in (mark.x, mark.y, mark.width, mark.height))
+        over = [hit for hit in chart.hits if within(hit, x + wide / 2, y + high / 2)]
+        place = int((x + wide / 2) * len(DAYS) / 100)
+        assert [hit.address for hit in over] == [f"/{'ab'[mark.series]}/{place}"]
+        assert over[0].words == f"{DAYS[place]}: {'ab'[mark.series]} {mark.words}"
+
+
+def within(hit: charts.Hit, x: float, y: float) -> bool:
+    left, top, wide, high = (float(each.rstrip("%")) for each in (hit.x, hit.y, hit.width, hit.height))
+    return left <= x < left + wide and top <= y < top + high
 
 
 @pytest.mark.parametrize("n", [0, 1, 3, 7, 31, 366])

@@ -6,9 +6,9 @@ and outline, never by colour alone; the table of the same figures goes with ever
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, pairwise
 from math import ceil, floor, log10
 
 from web.i18n import gettext as _
@@ -48,10 +48,12 @@ class Mark:
 
 @dataclass(frozen=True)
 class Hit:
-    """A place that leads somewhere when it is clicked; the keyboard has the table."""
+    """The place of one mark, that leads to what lies behind it when it is clicked; the keyboard has the table."""
 
     x: str
+    y: str
     width: str
+    height: str
     address: str
     words: str
 
@@ -104,8 +106,14 @@ def columns(
         for place, value in enumerate(each.values)
         if value
     ]
+    hits = [
+        hit
+        for place in range(len(labels))
+        for n in range(len(series))
+        for hit in _hit(labels, series, n, place, place * room + gap + n * wide, wide)
+    ]
     few = len(labels) * len(series) <= LABELLED
-    return _chart(id, title, head, labels, series, top, marks, (), short, tick, labelled=few)
+    return _chart(id, title, head, labels, series, top, marks, (), hits, short, tick, labelled=few)
 
 
 def stacked(
@@ -116,16 +124,17 @@ def stacked(
     sums = [sum(each.values[place] or 0 for each in series) for place in range(len(labels))]
     top = nice(max(sums, default=0))
     room = 100 / max(len(labels), 1)
-    marks = []
+    marks, hits = [], []
     for place in range(len(labels)):
         under = 0.0
         for n, each in enumerate(series):
             if value := each.values[place]:
-                marks.append(
-                    _bar(n, place * room + room * 0.12, room * 0.76, under / top, value / top, each.words[place])
-                )
+                x, wide = place * room + room * 0.12, room * 0.76
+                marks.append(_bar(n, x, wide, under / top, value / top, each.words[place]))
+                high = 100 * HEADROOM * value / top
+                hits += _hit(labels, series, n, place, x, wide, 100 - 100 * HEADROOM * under / top - high, high)
                 under += value
-    return _chart(id, title, head, labels, series, top, marks, (), short, tick)
+    return _chart(id, title, head, labels, series, top, marks, (), hits, short, tick)
 
 
 def lines(
@@ -138,18 +147,49 @@ def lines(
     room = 100 / max(len(labels), 1)
     drawn: list[tuple[int, str]] = []
     marks: list[Mark] = []
+    points_of: dict[int, list[tuple[float, int]]] = {}
     for n, each in enumerate(series):
         places = [
             (place * room + room / 2, 100 - 100 * HEADROOM * value / top, each.words[place]) if value is not None
             else None
             for place, value in enumerate(each.values)
         ]  # fmt: skip
+        for place, point in enumerate(places):
+            if point is not None:
+                points_of.setdefault(place, []).append((point[1], n))
         for there, run in groupby(places, key=lambda point: point is not None):
             if there:
                 points = [point for point in run if point is not None]
                 drawn.append((n, " ".join(f"{x:.2f},{y:.2f}" for x, y, _words in points)))
                 marks += [Mark(n, f"{x:.2f}%", f"{y:.2f}%", "", "", words) for x, y, words in points]
-    return _chart(id, title, head, labels, series, top, marks, drawn, short, tick)
+    hits = [
+        hit
+        for place, points in sorted(points_of.items())
+        for n, above, below in _nearest(points)
+        for hit in _hit(labels, series, n, place, place * room, room, above, below - above)
+    ]
+    return _chart(id, title, head, labels, series, top, marks, drawn, hits, short, tick)
+
+
+def _nearest(points: Sequence[tuple[float, int]]) -> Iterator[tuple[int, float, float]]:
+    """Of points over one another (height, series): the series, and from where to where each is the nearest."""
+    found = sorted(points)
+    edges = [0.0, *((above + below) / 2 for (above, _a), (below, _b) in pairwise(found)), 100.0]
+    for (_y, n), (above, below) in zip(found, pairwise(edges), strict=True):
+        yield n, above, below
+
+
+def _hit(
+    labels: Sequence[str], series: Sequence[Series], n: int, place: int,
+    x: float, width: float, y: float = 0, height: float = 100,
+) -> Iterator[Hit]:  # fmt: skip
+    """What leads to the cases of this very series; nothing where none lie behind it."""
+    each = series[n]
+    if address := each.address(place):
+        words = each.words[place] if len(series) == 1 else f"{each.name} {each.words[place]}"
+        yield Hit(
+            f"{x:.2f}%", f"{y:.2f}%", f"{width:.2f}%", f"{height:.2f}%", address, f"{labels[place]}: {words}"
+        )  # fmt: skip
 
 
 def with_unknown(chart: Chart, places: Sequence[int]) -> Chart:
@@ -171,26 +211,14 @@ def _bar(n: int, x: float, width: float, under: float, share: float, words: str)
 
 def _chart(
     id: str, title: str, head: str, labels: Sequence[str], series: Sequence[Series], top: float,
-    marks: Sequence[Mark], drawn: Sequence[tuple[int, str]], short: Sequence[str] | None,
+    marks: Sequence[Mark], drawn: Sequence[tuple[int, str]], hits: Sequence[Hit], short: Sequence[str] | None,
     tick: Callable[[float], str] | None, *, labelled: bool = False,
 ) -> Chart:  # fmt: skip
     tick = tick or _plain
-    room = 100 / max(len(labels), 1)
-    hits = [
-        Hit(f"{place * room:.2f}%", f"{room:.2f}%", address, f"{label}: {_said(series, place)}")
-        for place, label in enumerate(labels)
-        if (address := next((found for each in series if (found := each.address(place))), None))
-    ]
     return Chart(
         id, title, _described(labels, series), head, labels, series, (tick(top), tick(top / 2), tick(0)),
         marks, drawn, _named(short or labels), hits, labelled,
     )  # fmt: skip
-
-
-def _said(series: Sequence[Series], place: int) -> str:
-    if len(series) == 1:
-        return series[0].words[place]
-    return ", ".join(f"{each.name} {each.words[place]}" for each in series)
 
 
 def _described(labels: Sequence[str], series: Sequence[Series]) -> str:
