@@ -11,9 +11,10 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, literal, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, and_, exists, func, literal, select, tuple_
 from sqlalchemy.orm import Session, joinedload
 
+from database import storable
 from errors import InvalidInput
 from models import Case, CaseTag, Sample, Source, Team, User, UTCDateTime
 from reports import backlog, figures
@@ -123,6 +124,8 @@ def wanted(asked: Asked, args: Mapping[str, str], hows: Sequence[str]) -> Wanted
         if args.get(given) and args[given] not in known:
             raise InvalidInput("There is no such figure.", {given: ", ".join(known)})
     late = {"yes": True, "no": False}.get(args.get("late", ""))
+    if unknown := set(filter(None, hows)).difference(How, backlog.STATES):
+        raise InvalidInput("There is no such figure.", {"how": ", ".join(sorted(map(storable, unknown))[:3])})
     lay = _date("night", args["night"]) if args.get("night") else None
     if what is Now.backlog and lay is None:
         raise InvalidInput("Say which midnight.", {"night": "2026-11-27"})
@@ -130,8 +133,8 @@ def wanted(asked: Asked, args: Mapping[str, str], hows: Sequence[str]) -> Wanted
     return Wanted(
         asked,
         what,
-        args.get("key") or None if keyed else None,
-        tuple(filter(None, hows)),
+        storable(args.get("key", "")) or None if keyed else None,
+        tuple(dict.fromkeys(filter(None, hows))),
         late,
         targeted=bool(args.get("targeted")),
         outside=bool(args.get("outside")),
@@ -331,7 +334,11 @@ def write_cursor(values: Sequence[Any]) -> str:
 
 def beyond(keys: Sequence[Any], cursor: str, *, up: bool = False) -> ColumnElement[bool]:
     kinds = [datetime if isinstance(key.type, UTCDateTime) else int for key in keys]
-    there = [literal(value, key.type) for key, value in zip(keys, _read(cursor, *kinds), strict=True)]
+    values = _read(cursor, *kinds)
+    for key, value in zip(keys, values, strict=True):
+        if isinstance(value, int) and abs(value) >= (2**63 if isinstance(key.type, BigInteger) else 2**31):
+            raise _not_ours(cursor)
+    there = [literal(value, key.type) for key, value in zip(keys, values, strict=True)]
     here = tuple_(*keys)
     return here > tuple_(*there) if up else here < tuple_(*there)
 
@@ -345,8 +352,10 @@ def _read(cursor: str, *kinds: type) -> list[Any]:
             datetime.fromisoformat(part).astimezone(UTC) if kind is datetime else int(part)
             for part, kind in zip(parts, kinds, strict=True)
         ]
-        if any(isinstance(each, int) and abs(each) >= 2**63 for each in found):
-            raise ValueError
     except (ValueError, OverflowError):
-        raise InvalidInput("The cursor is not one of ours.", {"cursor": cursor}) from None
+        raise _not_ours(cursor) from None
     return found
+
+
+def _not_ours(cursor: str) -> InvalidInput:
+    return InvalidInput("The cursor is not one of ours.", {"cursor": storable(cursor)})

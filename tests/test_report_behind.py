@@ -179,12 +179,26 @@ def test_what_is_wanted_survives_its_address() -> None:
 @pytest.mark.parametrize(
     "args",
     [{}, {"measure": "happiness"}, {"measure": "received", "hour": "24"}, {"measure": "received", "hour": "²"},
-     {"measure": "answer", "late": "maybe"}, {"measure": "backlog"}, {"measure": "backlog", "night": "yesterday"}],
-    ids=["nothing", "no measure", "no hour", "odd digit", "late", "no night", "no date"],
+     {"measure": "answer", "late": "maybe"}, {"measure": "backlog"}, {"measure": "backlog", "night": "yesterday"},
+     {"measure": "answer", "how": "\0"}],
+    ids=["nothing", "no measure", "no hour", "odd digit", "late", "no night", "no date", "no way"],
 )  # fmt: skip
 def test_what_is_no_figure_is_refused(args: dict[str, str]) -> None:
     with pytest.raises(InvalidInput):
-        behind.wanted(WEEK, args, [])
+        behind.wanted(WEEK, args, [args["how"]] if "how" in args else [])
+
+
+def test_what_a_database_does_not_take_is_refused_before_it_is_asked(database: Database) -> None:
+    """PostgreSQL takes no NUL and, for a number, none that is too long for its column."""
+    named = behind.wanted(replace(WEEK, by=By.tag), {"measure": "received", "key": "sn\0ö"}, [])
+    assert named.key == "snö"
+    with database.read() as db:
+        assert behind.page(db, named, EVENING).total == 0
+        with pytest.raises(InvalidInput):
+            behind.page(db, Wanted(WEEK, Measure.first_response), EVENING, cursor=f"{2**62}~2026-01-01~1")
+        with pytest.raises(InvalidInput):
+            slowest = behind.Order.slowest
+            behind.page(db, Wanted(WEEK, Measure.first_response), EVENING, order=slowest, cursor=f"1~{2**63}")
 
 
 @pytest.mark.one_database

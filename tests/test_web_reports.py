@@ -159,6 +159,16 @@ def test_behind_a_figure_dates_at_the_end_of_time_are_refused_and_nobody_waits_o
         page(client, f"/reports/cases.csv?{WEEK}&{query}&key=x")
 
 
+def test_what_no_database_keeps_and_more_than_can_be_chosen_is_no_fault_of_ours(browse: Browser) -> None:
+    client = browse(MATS)
+    assert lines(page(client, f"/reports/volume?{WEEK}&tag=%00"), "Cases")["Total"][0][0] == "15"
+    assert ": 2</h1>" in page(client, f"/reports/cases?{WEEK}&tag=sn%00%C3%B6")
+    many = "&".join(f"tag={n}" for n in range(51))
+    for path in ("", "/volume", "/cases", "/volume.csv", "/cases.csv"):
+        shown = page(client, f"/reports{path}?{WEEK}&{many}", 422)
+    assert "It is narrowed to too much: choose fewer." in shown
+
+
 def test_a_last_day_belongs_to_its_period(browse: Browser) -> None:
     client = browse(MATS)
     day = lines(page(client, "/reports/volume?from=2026-11-24&until=2026-11-24"), "Cases")

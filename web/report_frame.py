@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as BaseResponse
 
+from database import storable
 from errors import InvalidInput
 from models import Role, User
 from reports import behind, tables
@@ -29,11 +30,13 @@ from triage.measures import VERSION
 from web import finding, report_words
 from web.context import house, is_at_least, now, user, zone
 from web.i18n import gettext as _
+from web.i18n import number
 
 CAUGHT_UP = 200  # cases measured before a page is drawn; the rest is said to be still counted
 MANY = 1000  # "more than"
 NAMED = ("by", "clock", "start", "imported", "compare", "period", "from", "to", "until", *FILTERS)
 DAYS = ("from", "to", "until")
+MOST_CHOSEN = 50  # of one filter, as in the API
 FIRST_YEAR, LAST_YEAR = 2000, 2200
 
 
@@ -92,7 +95,7 @@ def asked_from(args: MultiDict[str, str]) -> Asked:
     Raises ``InvalidInput``; ``Forbidden`` where it is about another person and who asks may not see that.
     """
     start, end = _days(args)
-    chosen: dict[str, Any] = {name: tuple(dict.fromkeys(filter(None, args.getlist(name)))) for name in FILTERS}
+    chosen: dict[str, Any] = {name: _several(args, name) for name in FILTERS}
     chosen["assignee"] = tuple(user().email if each == "me" else each for each in chosen["assignee"])
     asked = Asked(
         start,
@@ -106,6 +109,13 @@ def asked_from(args: MultiDict[str, str]) -> Asked:
     if any(each != user().email for each in asked.assignee) and not is_at_least(Role.manager):
         abort(403, _("Only managers see the figures of other people."))
     return asked
+
+
+def _several(args: MultiDict[str, str], name: str) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(filter(None, map(storable, args.getlist(name)))))
+    if len(found) > MOST_CHOSEN:
+        raise InvalidInput(_("It is narrowed to too much: choose fewer."), {name: f"≤ {number(MOST_CHOSEN)}"})
+    return found
 
 
 def _days(args: MultiDict[str, str]) -> tuple[date, date]:
