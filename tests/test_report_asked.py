@@ -45,3 +45,18 @@ def test_what_was_chosen_last_is_the_period(browse: Browser, query: str, days: s
     assert re.findall(r'<option value="([^"]*)" selected>(?=Last|The days)', shown) == [chosen]
     tab = re.search(r'href="/reports/team\?([^"]*)"', shown)
     assert tab and tab[1] == (f"period={chosen}" if chosen else "from=2026-10-01&amp;until=2026-10-31")
+
+
+def test_the_form_keeps_all_that_its_address_says(browse: Browser) -> None:
+    given = f"{WEEK}&team=Gata&team=Skydd&tag=halka&tag=sn%C3%B6&category=Old&kind=problem"
+    shown = browse("mats@storby.example").get(f"/reports/volume?{given}").get_data(as_text=True)
+    form = shown.partition('class="asked"')[2]
+    form = form.partition("</form>")[0]
+    kept = {
+        name: re.findall(r'<option value="([^"]+)" selected>', options)
+        for name, options in re.findall(r'<select class="ds-input" name="(\w+)"[^>]*>(.*?)</select>', form, re.S)
+    }
+    assert (kept["team"], kept["kind"]) == (["Gata", "Skydd"], ["problem"])
+    assert kept["category"] == ["Old"], "also where none is laid down any more"
+    assert re.findall(r'name="tag"[^>]*value="([^"]*)"', form) == ["halka", "snö"]
+    assert re.findall(r'name="(\w+)" multiple', form) == ["team"], "one of each is the usual"
