@@ -1037,8 +1037,8 @@ class Sample(Base):
     ``day``: the date of the organisation's zone in which it counts, as ``date.toordinal()``; ``hour``: of its clock.
     ``seconds`` from ``started_at`` to ``at``, ``business``: those within the opening hours of ``calendar_id``, the
     version of a calendar it was measured with. ``due_at``: the target of that time. ``user_id``: who is credited.
-    What it is grouped by is the case's: kept here so that a report reads no other table. Ids without a foreign key,
-    since nothing that a case names is ever removed.
+    What it is grouped by is the case's: kept here so that a report reads no other table. Ids without a foreign key: no
+    case has a team that is removed, a source or a person stays, and a calendar is retired.
     """
 
     __tablename__ = "samples"
@@ -1049,8 +1049,8 @@ class Sample(Base):
     hour: Mapped[int]
     started_at: Mapped[datetime | None]
     at: Mapped[datetime]
-    seconds: Mapped[int | None]
-    business: Mapped[int | None]
+    seconds: Mapped[int | None] = mapped_column(BigInteger)  # what is said to be of 1950 took more than an Integer
+    business: Mapped[int | None] = mapped_column(BigInteger)
     calendar_id: Mapped[int | None]
     due_at: Mapped[datetime | None]
     late: Mapped[bool | None]  # after due_at; None: there was no target
@@ -1078,10 +1078,14 @@ class Sample(Base):
 
 
 class Unmeasured(Base):
-    """A case in which something has happened since its samples were taken."""
+    """A case in which something has happened since its samples were taken.
+
+    ``error``: why they cannot be. It is tried again by night, and when something happens in it.
+    """
 
     __tablename__ = "unmeasured"
     case_id: Mapped[int] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True)
+    error: Mapped[str | None]
 
 
 class Backlog(Base):

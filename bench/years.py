@@ -101,7 +101,7 @@ def fill(database: Database, cases: int, *, at: datetime = AT, years: float = YE
             writer.flush(into)
         _midnights(into, at)
         into.advance()
-        connection.execute(text("INSERT INTO unmeasured SELECT id FROM cases"))
+        connection.execute(text("INSERT INTO unmeasured (case_id) SELECT id FROM cases"))
     settle(database)
 
 

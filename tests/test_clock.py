@@ -172,6 +172,18 @@ def test_holidays_of_each_country() -> None:
             assert clock.day(office(country, half_days_end="none"), date.fromisoformat(day)).why is None
 
 
+@pytest.mark.parametrize(("country", "year"), [("SE", 1950), ("NO", 1850), ("SE", 2150), ("DK", 2150), ("NO", 2150)])
+def test_in_a_year_of_which_no_holidays_are_known_every_weekday_is_as_usual(country: str, year: int) -> None:
+    """What is published on the network may be dated as its author likes."""
+    first, last = wall(country, f"{year}-04-01T00:00"), wall(country, f"{year}-05-01T00:00")
+    usual = office(country, holidays=None)
+    assert clock.between(office(country), first, last) == clock.between(usual, first, last) > timedelta()
+    assert clock.add(office(country), first, OpeningTime(5, timedelta())) == clock.add(
+        usual, first, OpeningTime(5, timedelta())
+    )
+    assert clock.day(office(country), date(year, 12, 24)).why is None
+
+
 def test_an_exception_wins_over_a_holiday() -> None:
     calendar = office(exceptions={"2026-12-24": ["09:00-11:00"], "2026-12-28": []})
     assert clock.between(calendar, wall("SE", "2026-12-24T00:00"), wall("SE", "2026-12-25T00:00")) == timedelta(hours=2)

@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ ROUND = {**LONGER, "name": "round"}
 STANDARD = {"name": "standard", "first_response": "1h", "next_response": "4h", "resolution": "3h"}
 STRICT = {**STANDARD, "first_response": "10m"}
 BY = "eva@storby.example"
+BEGINNING = datetime(1, 1, 1, 0, 30, tzinfo=UTC)
 LONG_AGO = MORNING - timedelta(days=90)
 HOUR = timedelta(hours=1)
 # MORNING is Tuesday 24 November 2026, 09:00 in Stockholm.
@@ -383,6 +384,95 @@ def test_what_is_still_to_be_measured_is_no_difference(house: House) -> None:
     opened(house, "a")
     answered(house, "a", MORNING + HOUR)  # nobody has reacted to it, nobody has measured it
     assert differences(house, MORNING + HOUR) == []
+
+
+# -- what cannot be measured ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("holidays", ["SE", None])
+def test_what_is_dated_before_any_table_of_holidays_is_measured(house: House, holidays: str | None) -> None:
+    put(house, "calendars", Calendar.model_validate({**OFFICE, "holidays": holidays}), "office", at=LONG_AGO)
+    long_ago = datetime(1950, 1, 2, 8, tzinfo=UTC)
+    with house.database.transaction() as db:
+        take(db, said("a", minutes=(long_ago - MORNING) / timedelta(minutes=1)), at=MORNING)
+        number = case_of(db, "a")
+    assert number is not None
+    answered(house, "a", MORNING + HOUR)
+    measured(house, MORNING + HOUR)
+    found = sample(house, number)
+    assert found.seconds == (MORNING + HOUR - long_ago).total_seconds() > 2**31
+    assert found.business is not None and found.seconds > found.business > 70 * 250 * 8 * 3600
+    assert differences(house, MORNING + HOUR) == []
+
+
+@pytest.fixture
+def broken(house: House) -> tuple[int, int, int]:
+    """Three cases that are answered after an hour; no calendar reaches back to the day of the second."""
+    first, second, third = (opened(house, id) for id in "abc")
+    measured(house, MORNING)
+    for id in "abc":
+        answered(house, id, MORNING + HOUR)
+    return first, second, third
+
+
+def published(house: House, at: datetime) -> None:
+    with house.database.transaction() as db:
+        db.execute(update(Mention).where(Mention.external_id == "b").values(published_at=at))
+
+
+def first_responses(house: House) -> list[int]:
+    with house.database.read() as db:
+        return sorted(db.scalars(select(Sample.case_id).where(Sample.measure == "first_response")))
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    found = [each.getMessage() for each in caplog.records if each.name == "gensvar.samples"]
+    caplog.clear()
+    return found
+
+
+@pytest.mark.parametrize("reacted", [True, False])
+def test_a_case_that_cannot_be_measured_stops_no_other_and_is_told_once(
+    house: House, broken: tuple[int, int, int], caplog: pytest.LogCaptureFixture, *, reacted: bool
+) -> None:
+    first, second, third = broken
+    if reacted:
+        follow(house, MORNING + HOUR)
+    published(house, BEGINNING)
+    assert samples.catch_up(house.database) == 3
+    assert first_responses(house) == [first, third]
+    (line,) = told(caplog)
+    assert f"case {second} " in line and "OverflowError" in line
+    with statements(house.database) as asked:
+        assert samples.catch_up(house.database) == 0, "it is not tried at every look"
+    assert told(caplog) == []
+    assert not [each for each in asked if each.startswith(("INSERT", "DELETE", "BEGIN IMMEDIATE"))]
+    with house.database.read() as db:
+        assert samples.waiting(db, 10) == 1, "the reader is told that one is not counted"
+
+
+@pytest.mark.parametrize("again", ["by night", "when something happens in it"])
+def test_a_case_that_could_not_be_measured_is_tried_again(
+    house: House, broken: tuple[int, int, int], caplog: pytest.LogCaptureFixture, again: str
+) -> None:
+    follow(house, MORNING + HOUR)
+    published(house, BEGINNING)
+    samples.catch_up(house.database)
+    told(caplog)
+    assert differences(house, MORNING + 2 * HOUR) == [], "the night goes on with the others"
+    (line,) = told(caplog)
+    assert f"case {broken[1]} " in line
+    published(house, MORNING)
+    if again == "by night":
+        assert differences(house, MORNING + 3 * HOUR) == [], "what was known to be unmeasured is no difference"
+    else:
+        with house.database.transaction() as db:
+            cases.note(db, broken[1], body="Ringde.", user=user(db), at=MORNING + 3 * HOUR)
+        measured(house, MORNING + 3 * HOUR)
+    assert first_responses(house) == list(broken)
+    with house.database.read() as db:
+        assert samples.waiting(db, 10) == 0
+    assert told(caplog) == []
 
 
 # -- the backlog at midnight ------------------------------------------------------------------------------------------

@@ -171,16 +171,19 @@ def _cut(spans: tuple[Span, ...], end: time) -> Iterator[Span]:
 
 @lru_cache(maxsize=256)
 def _special(country: str, year: int) -> tuple[dict[date, str], frozenset[date]]:
-    """The days it is shut, each with its name, and those on which it closes early."""
+    """The days it is shut, each with its name, and those on which it closes early: nothing where none are known."""
     import holidays  # 80 ms, and only calendars with holidays need it
 
     public = holidays.country_holidays(country, years=year, language=_LANGUAGE[country])
     shut: dict[date, str] = dict(public.items())
-    easter = next(day for day in _sundays(year) if day + timedelta(days=1) in shut and day - timedelta(days=2) in shut)
+    sundays = (day for day in _sundays(year) if day + timedelta(days=1) in shut and day - timedelta(days=2) in shut)
+    easter = next(sundays, None)
+    if easter is None:  # the library's tables begin late and end somewhere: of such a year no holidays are known
+        return {}, frozenset()
     for on, name in _SHUT[country].items():
         shut.setdefault(date(year, *on), name)
     if country == "SE":
-        eve = next(date(year, 6, n) for n in range(19, 26) if date(year, 6, n).weekday() == 4)
+        eve = next(date(year, 6, n) for n in range(19, 26) if date(year, 6, n).weekday() == 4)  # seven days: one Friday
         shut.setdefault(eve, "Midsommarafton")
     early = frozenset(_when(year, easter, each) for each in _EARLY[country]) - shut.keys()
     return shut, early

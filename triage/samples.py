@@ -6,22 +6,27 @@ its case; ``catch_up`` measures what is marked, in batches. So a case in which m
 What a sample was measured with stays with it: when a calendar or a target is changed later, neither is what was. And
 what is measured late is measured with what held then: by the calendar of the team it had, as both were. Only what was
 ``provisional`` is measured once more: reactions may since have given the case its first team, or its target.
+
+A case that cannot be measured stops no other: it keeps its mark, with the reason, and what was measured of it before.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, cast
+from functools import partial
+from typing import Any, TypeVar, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Table, delete, func, insert, literal, select, union
+from sqlalchemy import Table, delete, func, insert, literal, select, union, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DataError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from database import Database, lock
+from database import Database, lock, storable
 from models import (
     CONCERNS_US,
     Backlog,
@@ -47,6 +52,8 @@ from triage import clock, policy, sla
 from triage.measures import Answer, History, How, Measure, Measured, Moved, Promised, Said, Step, measure, rests
 from triage.states import ALIVE
 
+log = logging.getLogger("gensvar.samples")
+T = TypeVar("T")
 AT_ONCE = 200  # cases measured in one transaction
 CHECKED_A_NIGHT = 20_000  # cases, going round: the work of a night does not grow with the archive
 SHOWN = 200  # differences kept of one night
@@ -77,16 +84,18 @@ class Taken:
 
 
 def mark(db: Session, case_ids: Iterable[int]) -> None:
-    """Something has happened in these cases."""
+    """Something has happened in these cases. What could not be measured before may be now."""
     dialect = postgresql if db.get_bind().dialect.name == "postgresql" else sqlite
     rows = [{"case_id": case_id} for case_id in sorted(set(case_ids))]
     if rows:
-        db.execute(dialect.insert(Unmeasured).on_conflict_do_nothing(), rows)
+        known: dict[str, Any] = {"index_elements": ["case_id"], "set_": {"error": None}}
+        db.execute(dialect.insert(Unmeasured).on_conflict_do_update(**known), rows)
 
 
 def mark_all(db: Session) -> None:
     """What every sample rests on has changed: the organisation's time zone."""
     known = select(Unmeasured.case_id)
+    db.execute(update(Unmeasured).values(error=None))
     db.execute(insert(Unmeasured).from_select(["case_id"], select(Case.id).where(Case.id.not_in(known))))
 
 
@@ -103,14 +112,14 @@ def catch_up(database: Database, *, most: int = AT_ONCE) -> int:
     done = 0
     while done < most:
         with database.read() as db:
-            if db.scalar(select(Unmeasured.case_id).limit(1)) is None:
+            if db.scalar(select(Unmeasured.case_id).where(Unmeasured.error.is_(None)).limit(1)) is None:
                 return done + _measure_early(database, most - done)
         with database.transaction() as db:
             lock(db, "samples")  # whoever comes second finds nothing left to do
-            marked = select(Unmeasured.case_id).order_by(Unmeasured.case_id)
+            marked = select(Unmeasured.case_id).where(Unmeasured.error.is_(None)).order_by(Unmeasured.case_id)
             numbers = list(db.scalars(marked.limit(min(AT_ONCE, most - done))))
             db.execute(delete(Unmeasured).where(Unmeasured.case_id.in_(numbers)))
-            _retake(db, numbers)
+            _where_possible(db, numbers, _retake)
         done += len(numbers)
     return done
 
@@ -121,19 +130,48 @@ def _measure_early(database: Database, most: int) -> int:
     Nothing is written, and nobody kept waiting, where that was done before. First come those not measured at all.
     """
     newest = func.max(CaseEvent.id).desc()
-    asked = _reacting().group_by(CaseEvent.case_id).order_by(_taken_early, newest).limit(min(most, 2**31))
+    impossible = select(Unmeasured.case_id).where(Unmeasured.error.is_not(None))
+    asked = _reacting().where(CaseEvent.case_id.not_in(impossible)).group_by(CaseEvent.case_id)
+    asked = asked.order_by(_taken_early, newest).limit(min(most, 2**31))
     with database.read() as db:
         numbers = list(db.scalars(asked))
     done = 0
     for start in range(0, len(numbers), AT_ONCE):
+        different = numbers[start : start + AT_ONCE]
         with database.read() as db:
-            different = [each.case_id for each in _changes(db, numbers[start : start + AT_ONCE])]
+            try:
+                different = [each.case_id for each in _changes(db, different)]
+            except Exception as error:  # noqa: BLE001  # which of them, and why, is found out when it is written
+                _is_of_a_case(error)
         if different:
             with database.transaction() as db:
                 lock(db, "samples")
-                _retake(db, different)
+                _where_possible(db, different, _retake)
             done += len(different)
     return done
+
+
+def _where_possible(db: Session, case_ids: Sequence[int], work: Callable[[Session, Sequence[int]], list[T]]) -> list[T]:
+    """What ``work`` gives for these cases, without those with which it fails: they are marked with the reason."""
+    try:
+        with db.begin_nested():
+            return work(db, case_ids)
+    except Exception as error:
+        _is_of_a_case(error)
+        if len(case_ids) == 1:
+            reason = storable(f"{type(error).__name__}: {error}")
+            log.exception("case %s cannot be measured and is missing in the figures: %s", case_ids[0], reason)
+            mark(db, case_ids)
+            db.execute(update(Unmeasured).where(Unmeasured.case_id.in_(case_ids)).values(error=reason))
+            return []
+    half = len(case_ids) // 2  # so a few that fail among many cost little
+    return [*_where_possible(db, case_ids[:half], work), *_where_possible(db, case_ids[half:], work)]
+
+
+def _is_of_a_case(error: Exception) -> None:
+    """Raised again where it is none that one case could bring about: the database is gone, or another in the way."""
+    if isinstance(error, SQLAlchemyError) and not isinstance(error, DataError):
+        raise error
 
 
 def _due() -> Any:
@@ -489,9 +527,8 @@ def check(database: Database, at: datetime, *, most: int = CHECKED_A_NIGHT) -> i
         with database.transaction() as db:
             lock(db, "samples")
             fresh = marked | frozenset(db.scalars(_due()))
-            changed = refresh(db, part)
-            differences += [each for each in changed if each["case"] not in fresh]
-            differences += compare_columns(db, part)
+            db.execute(delete(Unmeasured).where(Unmeasured.case_id.in_(part), Unmeasured.error.is_not(None)))
+            differences += _where_possible(db, part, partial(_compare, fresh=fresh))
     with database.transaction() as db:
         db.add(
             FigureCheck(
@@ -503,6 +540,11 @@ def check(database: Database, at: datetime, *, most: int = CHECKED_A_NIGHT) -> i
             )
         )
     return len(numbers)
+
+
+def _compare(db: Session, case_ids: Sequence[int], fresh: Collection[int]) -> list[dict[str, Any]]:
+    changed = refresh(db, case_ids)
+    return [*(each for each in changed if each["case"] not in fresh), *compare_columns(db, case_ids)]
 
 
 def compare_columns(db: Session, case_ids: Collection[int]) -> list[dict[str, Any]]:

@@ -73,8 +73,8 @@ def upgrade() -> None:
         sa.Column("hour", sa.Integer(), nullable=False),
         sa.Column("started_at", models.UTCDateTime(timezone=True), nullable=True),
         sa.Column("at", models.UTCDateTime(timezone=True), nullable=False),
-        sa.Column("seconds", sa.Integer(), nullable=True),
-        sa.Column("business", sa.Integer(), nullable=True),
+        sa.Column("seconds", sa.BigInteger(), nullable=True),
+        sa.Column("business", sa.BigInteger(), nullable=True),
         sa.Column("calendar_id", sa.Integer(), nullable=True),
         sa.Column("due_at", models.UTCDateTime(timezone=True), nullable=True),
         sa.Column("late", sa.Boolean(), nullable=True),
@@ -121,7 +121,8 @@ def upgrade() -> None:
     op.create_table(
         "unmeasured",
         sa.Column("case_id", KEY, nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_unmeasured_case_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("case_id", name=op.f("pk_unmeasured")),
     )
-    op.execute("INSERT INTO unmeasured SELECT id FROM cases")
+    op.execute("INSERT INTO unmeasured (case_id) SELECT id FROM cases")
