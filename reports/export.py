@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from itertools import groupby
 from typing import IO, Any
 from zoneinfo import ZoneInfo
@@ -361,20 +362,28 @@ def _shown(column: Column, row: Row, zone: ZoneInfo) -> str:
         return f"{value.astimezone(zone):%Y-%m-%d %H:%M}"
     if column.unit is Unit.seconds and isinstance(value, int):
         return spelled(value)
-    return f"{value:.1%}".replace("%", " %") if column.unit is Unit.share else str(value)
+    return _per_cent(column, value) if column.unit is Unit.share and isinstance(value, float) else str(value)
+
+
+def _per_cent(column: Column, share: float) -> str:
+    """Whole, as on the screens; what somebody typed stays as it was typed."""
+    if column.name == "assumed_share":
+        return f"{share * 100:.10g} %"
+    return f"{round(Decimal(str(share)) * 100)} %"
 
 
 def spelled(seconds: int) -> str:
-    """40 s, 12 min, 1 h 20 min, 130 h, -5 min."""
+    """40 s, 12 min, 1 h 20 min, 130 h, -5 min; a minute that is not over is left out, as on the screens."""
     if seconds < 0:
         return f"-{spelled(-seconds)}"
-    if seconds < 60:
+    if 0 < seconds < 60:
         return f"{seconds} s"
-    minutes = round(seconds / 60)
-    hours, rest = divmod(minutes, 60)
+    hours, rest = divmod(seconds // 60, 60)
     if hours >= 100:
         return f"{round(seconds / 3600)} h"
-    return " ".join(part for part in (f"{hours} h" if hours else "", f"{rest} min" if rest else "") if part)
+    return " ".join(
+        part for part in (f"{hours} h" if hours else "", f"{rest} min" if rest or not hours else "") if part
+    )
 
 
 def spans_of(days: Sequence[date]) -> str:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from reports.export import _shown
+from reports.figures import Row
+from reports.tables import Column, Unit, Value
 from tests.reported import EVA
 from tests.test_web_reports import WEEK, Browser, browse, page, plain, week
+from web import report_words
 
 __all__ = ["browse", "week"]  # fixtures
 pytestmark = [pytest.mark.screens, pytest.mark.one_database]
@@ -60,3 +66,28 @@ def test_the_form_keeps_all_that_its_address_says(browse: Browser) -> None:
     assert kept["category"] == ["Old"], "also where none is laid down any more"
     assert re.findall(r'name="tag"[^>]*value="([^"]*)"', form) == ["halka", "snö"]
     assert re.findall(r'name="(\w+)" multiple', form) == ["team"], "one of each is the usual"
+
+
+@pytest.mark.parametrize(
+    "name, unit, given, screen, terminal",
+    [
+        ("assumed_share", Unit.share, 0.125, "12.5%", "12.5 %"),
+        ("assumed_share", Unit.share, 0.7 / 100, "0.7%", "0.7 %"),
+        ("kept_share", Unit.share, 2 / 3, "67%", "67 %"),
+        ("kept_share", Unit.share, 0.125, "12%", "12 %"),
+        ("kept_share", Unit.share, 0.575, "58%", "58 %"),
+        ("time_spared_s", Unit.seconds, 0, "0 mins", "0 min"),
+        ("time_spared_s", Unit.seconds, 59, "59 secs", "59 s"),
+        ("time_spared_s", Unit.seconds, 3631, "1 hr", "1 h"),
+        ("time_spared_s", Unit.seconds, 3660, "1 hr 1 min", "1 h 1 min"),
+        ("time_spared_s", Unit.seconds, 359_999, "99 hrs 59 mins", "99 h 59 min"),
+        ("time_spared_s", Unit.seconds, 361_900, "101 hrs", "101 h"),
+        ("time_spared_s", Unit.seconds, -3631, "−1 hr", "-1 h"),
+    ],
+)
+def test_a_number_is_rounded_alike_on_screen_on_paper_and_in_a_terminal(
+    name: str, unit: Unit, given: Value, screen: str, terminal: str
+) -> None:
+    column = Column(name, unit, lambda _row: given)
+    assert report_words.figure_of(column, given, datetime(2026, 11, 24, tzinfo=UTC)) == screen
+    assert _shown(column, Row(None), ZoneInfo("Europe/Stockholm")) == terminal

@@ -128,7 +128,7 @@ def test_a_table_to_be_read(gensvar: Gensvar) -> None:
     lines = told.splitlines()
     start = lines.index("First response")
     assert lines[start + 1].split() == ["TEAM", "N", "MEDIAN", "P90", "WITHIN", "TARGET"]
-    assert lines[start + 2].split() == ["Gata", "12", "2", "h", "3", "h", "40", "min", "50.0", "%"]
+    assert lines[start + 2].split() == ["Gata", "12", "2", "h", "3", "h", "40", "min", "50", "%"]
     assert lines[start + 3].split() == ["Skydd", "0", "-", "-", "-"]
     assert len({line.index(word) for line, word in ((lines[start + 1], "MEDIAN"), (lines[start + 2], "2 h"))}) == 1
     assert "Imported history is left out." in told

@@ -159,7 +159,8 @@ def number(value: float) -> str:
 
 
 def percent(share: float, *, exact: bool = False) -> str:
-    """``exact``: with what stands behind the point."""
+    """``exact``: with what stands behind the point, as somebody wrote it."""
+    share = round(share, 12) if exact else share  # 0.7 / 100 is a little less than it looks
     return str(format_percent(share, locale=_locale(), decimal_quantization=not exact))
 
 

@@ -58,6 +58,7 @@ def figure_of(column: Column, given: Value, now: datetime) -> str:
 SAID: Mapping[str, Callable[[Any], str]] = {
     "midnight": lambda day: long_day(date.fromisoformat(day)),
     "text_kind": lambda kind: _("One answer for all") if kind == "shared" else _("Canned reply"),
+    "assumed_share": lambda share: percent(share, exact=True),  # as it was typed
     **dict.fromkeys(("first_answer_case", "press_case"), lambda number: f"#{number}"),
 }
 
