@@ -91,3 +91,8 @@ def test_a_number_is_rounded_alike_on_screen_on_paper_and_in_a_terminal(
     column = Column(name, unit, lambda _row: given)
     assert report_words.figure_of(column, given, datetime(2026, 11, 24, tzinfo=UTC)) == screen
     assert _shown(column, Row(None), ZoneInfo("Europe/Stockholm")) == terminal
+
+
+def test_what_shades_mean_is_true_on_a_dark_screen_too(browse: Browser) -> None:
+    shown = page(browse("mats@storby.example"), f"/reports/volume?{WEEK}")
+    assert "The stronger the colour, the more." in shown and "darker" not in shown
