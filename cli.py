@@ -594,6 +594,7 @@ def report(given: argparse.Namespace) -> int:
     """What has just happened is measured first, all of it."""
     from datetime import timedelta
 
+    import channels
     from reports import export, tables
     from reports.figures import FILTERS, Asked, By, Clock
     from triage import policy, samples
@@ -625,7 +626,7 @@ def report(given: argparse.Namespace) -> int:
                 imported=given.imported == "include",
                 **narrowed,
             )
-            tables.check_names(db, asked)
+            tables.check_names(db, asked, channels.CHANNELS)
             waiting = samples.waiting(db, 10**6)
             if not one_by_one:
                 sheet = export.Sheet(given.name, tables.build(db, given.name, asked, now), zone, waiting)

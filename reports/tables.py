@@ -6,20 +6,22 @@ columns with and never change; a screen puts words for them, and formats by unit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import partial
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Text, exists, literal, select, union_all
 from sqlalchemy.orm import Session
 
 from errors import InvalidInput
-from models import Source, Team, User
+from models import Case, CaseTag, Source, Team, User
 from reports import backlog, stories, value
-from reports.figures import NONE, Asked, By, Clock, Report, Row, report
+from reports.figures import FILTERS, NONE, Asked, By, Clock, Report, Row, column_of, report
+from triage import policy
+from triage.learning import VALUES
 from triage.measures import How, Measure
 
 Value = int | float | str | datetime | None
@@ -500,13 +502,31 @@ def own_lines(report: Report, email: str) -> Report:
     return replace(report, rows=tuple(row for row in report.rows if row.key in (email, NONE)))
 
 
-def check_names(db: Session, asked: Asked) -> None:
+def check_names(db: Session, asked: Asked, channels: Collection[str]) -> None:
     """Raises ``InvalidInput`` where a report is narrowed to what there is not: its figures would be wrongly nothing."""
-    for what, names, known in (
-        ("source", asked.source, Source.name),
-        ("team", asked.team, Team.name),
-        ("assignee", asked.assignee, User.email),
-    ):
-        if missing := set(names) - {NONE, *db.scalars(select(known).where(known.in_(names)))}:
-            listed = ", ".join(sorted(missing))
-            raise InvalidInput(f"There is no {what} named {listed}.", {what: f"there is no {listed}"})
+    for what, missing in unknown(db, asked, channels).items():
+        raise InvalidInput(f"There is no {what} named {missing}.", {what: f"there is no {missing}"})
+
+
+def unknown(db: Session, asked: Asked, channels: Collection[str]) -> dict[str, str]:
+    """What a report is narrowed to and there is not, by filter. ``channels``: those that can be had.
+
+    What a case has counts as known, also where it can no longer be chosen.
+    """
+    known: dict[str, Collection[str]] = {"channel": channels, "kind": VALUES["kind"], "language": VALUES["language"]}
+    if asked.category:
+        known["category"] = [each.name for each in policy.read(db).categories]
+    found = {}
+    for name in FILTERS:
+        unsure = set(getattr(asked, name)) - {NONE, *known.get(name, ())}
+        if unsure and (missing := unsure - _there(db, By(name), sorted(unsure))):
+            found[name] = ", ".join(sorted(missing))
+    return found
+
+
+def _there(db: Session, by: By, names: Sequence[str]) -> set[str]:
+    """Those of these names that something has."""
+    named = {By.source: Source.name, By.team: Team.name, By.assignee: User.email, By.tag: CaseTag.tag}
+    column: Any = named[by] if by in named else getattr(Case, column_of(by))
+    one_by_one = (select(literal(each, Text())).where(exists().where(column == each)) for each in names)
+    return set(db.scalars(union_all(*one_by_one)))

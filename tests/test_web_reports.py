@@ -169,6 +169,21 @@ def test_what_no_database_keeps_and_more_than_can_be_chosen_is_no_fault_of_ours(
     assert "It is narrowed to too much: choose fewer." in shown
 
 
+def test_names_that_there_are_not_are_told_and_not_counted_as_nothing(browse: Browser) -> None:
+    client = browse(MATS)
+    filters = ("channel", "source", "team", "assignee", "kind", "tag", "category", "language")
+    for name in filters:
+        said = page(client, f"/reports/volume?{WEEK}&{name}=Typo", 422)
+        shown = plain(said[said.index('role="alert"') :].partition("</p>")[0])
+        assert shown.endswith(f"{name} : {'typo' if name == 'assignee' else 'Typo'}"), shown
+    several = "&".join(f"{name}=none" for name in filters)
+    for path in ("", "/volume", "/cases", "/stories", "/value", "/cases.csv", "/volume.csv"):
+        assert "Nothing of that name." in page(client, f"/reports{path}?{WEEK}&team=Gata&team=Typo", 422), path
+        page(client, f"/reports{path}?{WEEK}&{several}&channel=facebook&kind=idea&language=fi&tag=halka")
+    assert ": 10</h1>" in page(client, f"/reports/cases?{WEEK}&measure=first_response&assignee=EVA@Storby.example")
+    assert page(browse(BO), f"/reports/volume?{WEEK}&assignee={BO.upper()}"), "one's own figures"
+
+
 def test_a_last_day_belongs_to_its_period(browse: Browser) -> None:
     client = browse(MATS)
     day = lines(page(client, "/reports/volume?from=2026-11-24&until=2026-11-24"), "Cases")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from babel import Locale
+from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime, format_time, format_timedelta, get_day_names
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
@@ -295,7 +295,7 @@ def language_name(tag: str) -> str:
 def _language_name(tag: str, spoken: str) -> str:
     try:
         return Locale.parse(tag, sep="-").get_language_name(spoken) or tag
-    except (ValueError, LookupError):
+    except (ValueError, LookupError, UnknownLocaleError):
         return tag
 
 

@@ -37,8 +37,7 @@ def table(name: str, ending: str) -> Response:
     if name not in tables.REPORTS:
         abort(404)
     asked = report_frame.asked_from(request.args)
-    with report_frame.reading() as db:
-        tables.check_names(db, asked)
+    with report_frame.reading(asked) as db:
         made = tables.build(db, name, asked, now())
         waiting = samples.waiting(db, MOST_UNCOUNTED)
     sheet = export.Sheet(name, replace(made, report=report_frame.own_lines(made.report)), zone(), waiting)
@@ -54,8 +53,7 @@ def cases(ending: str) -> Response:
     leads = is_at_least(Role.manager)
     if asked.by is By.assignee and wanted.key not in (None, NONE, user().email) and not leads:
         abort(403, _("Only managers see the figures of other people."))
-    with report_frame.reading() as db:
-        tables.check_names(db, asked)
+    with report_frame.reading(asked) as db:
         waiting = samples.waiting(db, MOST_UNCOUNTED)
         if ending == "xlsx" and (many := rows.count(db, wanted, now())) > rows.MOST_IN_EXCEL:
             too_many = _(

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as BaseResponse
 
+import channels
 from database import storable
 from errors import InvalidInput
 from models import Role, User
@@ -96,7 +97,7 @@ def asked_from(args: MultiDict[str, str]) -> Asked:
     """
     start, end = _days(args)
     chosen: dict[str, Any] = {name: _several(args, name) for name in FILTERS}
-    chosen["assignee"] = tuple(user().email if each == "me" else each for each in chosen["assignee"])
+    chosen["assignee"] = tuple(user().email if each == "me" else each.lower() for each in chosen["assignee"])
     asked = Asked(
         start,
         end,
@@ -195,10 +196,12 @@ def again(**changes: Any) -> str:
 
 
 @contextmanager
-def reading() -> Iterator[Session]:
-    """A session in which what has just happened is measured."""
+def reading(asked: Asked | None = None) -> Iterator[Session]:
+    """A session in which what has just happened is measured. Raises ``InvalidInput`` for names that there are not."""
     samples.catch_up(house().database, most=CAUGHT_UP)
     with house().database.read() as db:
+        if asked and (unknown := tables.unknown(db, asked, channels.CHANNELS)):
+            raise InvalidInput(_("Nothing of that name."), unknown)
         yield db
 
 

@@ -58,8 +58,7 @@ def download(name: str) -> Response:
 
 
 def _paper(name: str, asked: Asked) -> pdf.Paper:
-    with report_frame.reading() as db:
-        tables.check_names(db, asked)
+    with report_frame.reading(asked) as db:
         table, other = reports.both(db, name, asked)
         people = report_frame.people(db)
         uncounted = samples.waiting(db, report_frame.MANY + 1)

@@ -28,7 +28,7 @@ EXACT = timedelta(hours=48)  # beyond it the days are enough
 def show() -> str:
     """``after``: the story after which the page begins."""
     asked = report_frame.asked_from(request.args)
-    with report_frame.reading() as db:
+    with report_frame.reading(asked) as db:
         found = stories(db, asked)
         after = whole_number("after")
         begins = next((n for n, each in enumerate(found.told, 1) if each.id == after), 0)
@@ -50,7 +50,7 @@ def answered() -> str:
     """The cases of a story that have a public answer, in the order in which they got it. ``begins``: the page."""
     asked = report_frame.asked_from(request.args)
     story, begins = whole_number("story") or 0, whole_number("begins") or 0
-    with report_frame.reading() as db:
+    with report_frame.reading(asked) as db:
         told = db.get(Story, min(story, MAX_NUMBER))
         if told is None:
             raise NotFoundError(f"There is no story {story}.")

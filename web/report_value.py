@@ -46,7 +46,7 @@ def show() -> str:
 
 def _page(typed: Mapping[str, str], problems: Mapping[str, str]) -> str:
     asked = report_frame.asked_from(request.args)
-    with report_frame.reading() as db:
+    with report_frame.reading(asked) as db:
         found, versions = value(db, asked), assumptions(db)
         chosen = _chosen(versions)
         return render_template(
@@ -100,7 +100,7 @@ def answers() -> str:
     asked = report_frame.asked_from(request.args)
     canned, shared = request.args.get("canned"), whole_number("shared")
     begins = whole_number("begins") or 0
-    with report_frame.reading() as db:
+    with report_frame.reading(asked) as db:
         made = made_of(db, asked, canned=canned, shared=shared, begins=begins, most=PAGE)
         return render_template(
             "reports_value.html",

@@ -123,8 +123,8 @@ def grids(table: Table, other: Table | None = None, *, names: Mapping[str, str] 
         for row in (each for each in rows if each.key in known):
             cells: list[Cell] = []
             for column in columns:
-                address = behind_address(asked, row.key, column, night_of(row)) if column.value(row) else None
                 given = [column.value(row)]
+                address = behind_address(asked, row.key, column, night_of(row)) if leads(column, given[0]) else None
                 if column.unit is Unit.seconds and other:
                     twin = beside.get(row.key)
                     given = _both(asked, given[0], column.value(twin) if twin else None)
@@ -263,7 +263,7 @@ def _page(name: str) -> str:
     asked = asked_from(request.args)
     if asked.by is None:
         asked = replace(asked, by=kind.usual)
-    with reading() as db:
+    with reading(asked) as db:
         table, other = both(db, name, asked)
         before = earlier(asked)
         were = [tables.build(db, name, each, now()) for each in before]
@@ -517,7 +517,7 @@ class Big:
 @pages.get("")
 def overview() -> str:
     asked = replace(asked_from(request.args), by=None)
-    with reading() as db:
+    with reading(asked) as db:
         times = figures.report(db, replace(asked, by=step(asked)), OVERVIEW)
         whole = Report(asked, (), times.total)
         other = Clock.calendar if asked.clock is Clock.business else Clock.business
@@ -627,7 +627,7 @@ def cases() -> str:
     if asked.by is By.assignee and wanted.key not in (None, NONE, user().email) and not is_at_least(Role.manager):
         abort(403, _("Only managers see the figures of other people."))
     order = behind.Order.slowest if request.args.get("order") == "slowest" else behind.Order.newest
-    with reading() as db:
+    with reading(asked) as db:
         page = behind.page(db, wanted, now(), order=order, cursor=request.args.get("cursor"))
         names = people(db)
         by_id = {id: name for id, name in db.execute(select(User.id, User.name))}

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, joinedload
 from werkzeug.exceptions import Forbidden
 
 import audit
+import channels
 from collectors.base import AuthorData, Batch, MentionData
 from errors import InvalidInput, NotFoundError
 from events import event_shape
@@ -483,7 +484,7 @@ def _asked(call: Call) -> Asked:
     if not _leads(call) and set(asked.assignee) - {call.user.email}:
         raise Forbidden("The figures of other people are for managers and administrators.")
     samples.catch_up(call.house.database, most=CAUGHT_UP)
-    tables.check_names(call.db, asked)
+    tables.check_names(call.db, asked, channels.CHANNELS)
     return asked
 
 
