@@ -590,6 +590,21 @@ def test_what_dies_between_taking_the_mark_and_writing_leaves_the_mark(house: Ho
     assert sample(house, number).seconds == 3600
 
 
+def test_what_is_marked_again_while_its_mark_is_taken_is_measured_again(house: House) -> None:
+    """A reaction is still at work in the case, and has seen that it is marked already."""
+    number = opened(house, "a")
+    reader = threading.Thread(target=samples.catch_up, args=(house.database,))
+    with house.database.transaction() as db:
+        samples.mark(db, [number])
+        db.execute(update(Case).where(Case.id == number).values(kind="praise"))
+        reader.start()
+        reader.join(0.1 if house.database.sqlite else 30)  # SQLite has one writer at a time: it waits for this one
+        assert house.database.sqlite or not reader.is_alive(), "nobody who reads waits for a reaction"
+    reader.join(30)
+    samples.catch_up(house.database)
+    assert sample(house, number, Measure.received).kind == "praise"
+
+
 def test_a_flood_in_one_case_is_measured_once_and_not_message_by_message(house: House) -> None:
     number = opened(house, "a")
     measured(house, MORNING)

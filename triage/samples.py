@@ -84,7 +84,10 @@ class Taken:
 
 
 def mark(db: Session, case_ids: Iterable[int]) -> None:
-    """Something has happened in these cases. What could not be measured before may be now."""
+    """Something has happened in these cases. What could not be measured before may be now.
+
+    A mark that is there is held: nobody takes it away before all that has happened can be seen.
+    """
     dialect = postgresql if db.get_bind().dialect.name == "postgresql" else sqlite
     rows = [{"case_id": case_id} for case_id in sorted(set(case_ids))]
     if rows:
@@ -117,9 +120,12 @@ def catch_up(database: Database, *, most: int = AT_ONCE) -> int:
         with database.transaction() as db:
             lock(db, "samples")  # whoever comes second finds nothing left to do
             marked = select(Unmeasured.case_id).where(Unmeasured.error.is_(None)).order_by(Unmeasured.case_id)
-            numbers = list(db.scalars(marked.limit(min(AT_ONCE, most - done))))
+            free = marked.limit(min(AT_ONCE, most - done)).with_for_update(skip_locked=True)
+            numbers = list(db.scalars(free))  # the others are being marked once more, and come when that is done
             db.execute(delete(Unmeasured).where(Unmeasured.case_id.in_(numbers)))
             _where_possible(db, numbers, _retake)
+        if not numbers:
+            return done + _measure_early(database, most - done)
         done += len(numbers)
     return done
 
