@@ -171,6 +171,22 @@ def test_what_was_measured_stays_as_it_was_when_the_schedule_changes(house: Hous
     assert new.due_at == wanted
 
 
+def test_what_was_measured_without_a_calendar_stays_so_when_the_first_is_made(make_house: Callable[..., House]) -> None:
+    house = make_house()
+    declare(house, LONG_AGO)
+    number = opened(house, "a")
+    answered(house, "a", MORNING + 6 * HOUR)
+    measured(house, MORNING + 6 * HOUR)
+    later = MORNING + 50 * HOUR
+    put(house, "calendars", Calendar.model_validate(OFFICE), at=later)
+    with house.database.transaction() as db:
+        cases.note(db, number, body="Ringde.", user=user(db), at=later)
+    measured(house, later)
+    found = sample(house, number)
+    assert (found.seconds, found.business, found.calendar_id) == (6 * 3600, 6 * 3600, None)
+    assert differences(house, later) == []
+
+
 def test_what_is_measured_late_is_measured_by_the_schedule_of_its_time(house: House) -> None:
     """The clock was down, and meanwhile somebody changed hours and targets."""
     number = opened(house, "a")

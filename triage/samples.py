@@ -310,7 +310,7 @@ def _taken(case: Any, history: History, books: _Books, there: Sequence[Any]) -> 
         if each.started_at is not None and each.measure is not Measure.promise:
             old = pinned.get((each.measure, each.started_at, each.at))
             of_team = books.calendar_of_team(case.team_id, history.moves, each.at)
-            calendar_id, used = books.calendar(of_team, each.at, None if old is None else old.calendar_id)
+            calendar_id, used = books.then(each.at, of_team) if old is None else books.kept(of_team, each.at, old)
             target = books.target(case, each, of_team)
             due = old.due_at if old is not None else _due_at(target, history, each)
             row |= {
@@ -354,13 +354,13 @@ class _Books:
         }  # fmt: skip
         self._policies: dict[int, Sequence[tuple[datetime, Sla]]] = {}  # by definition: its versions, newest first
 
-    def calendar(self, of_team: str | None, at: datetime, pinned: int | None) -> tuple[int | None, Calendar | None]:
-        """The version of the team's calendar that was in force then, and its id; or the one that was used before."""
-        for versions in self.versions.values() if pinned is not None else ():
-            for version in versions:
-                if version.id == pinned:
-                    return pinned, version.calendar
-        return self._then(at, of_team)
+    def kept(self, of_team: str | None, at: datetime, old: Any) -> tuple[int | None, Calendar | None]:
+        """The version of a calendar that ``old`` was measured with; none where there was none."""
+        if old.calendar_id is None:
+            return None, None
+        versions = (version for versions in self.versions.values() for version in versions)
+        found = next((version for version in versions if version.id == old.calendar_id), None)
+        return (found.id, found.calendar) if found is not None else self.then(at, of_team)
 
     def calendar_of_team(self, team_id: int | None, moves: Sequence[Moved], at: datetime) -> str | None:
         """Of the team that the case had then the calendar of then; before any team, of the first it was given."""
@@ -377,8 +377,8 @@ class _Books:
     def _team_then(self, team_id: int, at: datetime) -> tuple[str, str | None]:
         return next((name, hours) for until, name, hours in self._teams[team_id] if until is None or at < until)
 
-    def _then(self, at: datetime, *names: str | None) -> tuple[int | None, Calendar | None]:
-        """The first calendar of these names, as it was then; else the one that came first then, or comes first now."""
+    def then(self, at: datetime, *names: str | None) -> tuple[int | None, Calendar | None]:
+        """Of the first calendar of these names what held then; else of the one that came first then, or comes first now."""
         named = next((name for name in names if name in self.versions), None)
         if named is None:
             held = [each for versions in self.versions.values() for each in versions if each.held(at)]
@@ -405,7 +405,7 @@ class _Books:
         }.get(each.measure)
         if amount is None:
             return None
-        hours = None if given.clock == "calendar" else self._then(each.at, given.calendar, of_team)[1]
+        hours = None if given.clock == "calendar" else self.then(each.at, given.calendar, of_team)[1]
         return Target(given, amount, hours)
 
     def _sla(self, definition_id: int, at: datetime) -> Sla:
