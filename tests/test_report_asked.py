@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import update
 
+from house import House
+from models import Sample
 from reports.export import _shown
 from reports.figures import Row
 from reports.tables import Column, Unit, Value
 from tests.reported import EVA
-from tests.test_web_reports import WEEK, Browser, browse, page, plain, week
+from tests.test_web_reports import WEEK, Browser, browse, lines, page, plain, week
 from web import report_words
 
 __all__ = ["browse", "week"]  # fixtures
@@ -91,6 +94,18 @@ def test_a_number_is_rounded_alike_on_screen_on_paper_and_in_a_terminal(
     column = Column(name, unit, lambda _row: given)
     assert report_words.figure_of(column, given, datetime(2026, 11, 24, tzinfo=UTC)) == screen
     assert _shown(column, Row(None), ZoneInfo("Europe/Stockholm")) == terminal
+
+
+def test_a_median_of_nothing_in_opening_hours_opens_its_cases_and_so_does_the_other(
+    browse: Browser, week: House
+) -> None:
+    with week.database.transaction() as db:
+        db.execute(update(Sample).where(Sample.measure == "first_response").values(business=0))
+    for clock in ("", "&clock=business"):
+        shown = page(browse("mats@storby.example"), f"/reports/response-times?{WEEK}&by=team{clock}")
+        around, opening = lines(shown, "First response")["Gata"][1:3]
+        assert (around[0], opening[0]) == ("2 hrs", "0 mins")
+        assert around[1] and around[1] == opening[1]
 
 
 def test_what_shades_mean_is_true_on_a_dark_screen_too(browse: Browser) -> None:

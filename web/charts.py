@@ -124,7 +124,8 @@ def stacked(
     sums = [sum(each.values[place] or 0 for each in series) for place in range(len(labels))]
     top = nice(max(sums, default=0))
     room = 100 / max(len(labels), 1)
-    marks, hits = [], []
+    marks: list[Mark] = []
+    hits: list[Hit] = []
     for place in range(len(labels)):
         under = 0.0
         for n, each in enumerate(series):
