@@ -396,6 +396,24 @@ def test_the_night_goes_round_and_looks_at_every_case(house: House) -> None:
     assert looked == [numbers[index] for index in (1, 3, 0, 2, 4)]
 
 
+def test_two_clocks_compare_once_a_night(house: House) -> None:
+    opened(house, "a")
+    measured(house, MORNING)
+    others: list[int] = []
+
+    def another(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        if "figure_checks.last_case" in statement and not others:  # the first has just begun
+            others.append(0)
+            others.append(samples.tick(house.database, MORNING))
+
+    event.listen(house.database.engine, "before_cursor_execute", another)
+    done = samples.tick(house.database, MORNING)
+    event.remove(house.database.engine, "before_cursor_execute", another)
+    assert (done, others) == (1, [0, 0])
+    with house.database.read() as db:
+        assert db.scalar(select(func.count()).select_from(FigureCheck)) == 1
+
+
 def test_what_is_still_to_be_measured_is_no_difference(house: House) -> None:
     opened(house, "a")
     answered(house, "a", MORNING + HOUR)  # nobody has reacted to it, nobody has measured it

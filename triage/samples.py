@@ -378,7 +378,7 @@ class _Books:
         return next((name, hours) for until, name, hours in self._teams[team_id] if until is None or at < until)
 
     def then(self, at: datetime, *names: str | None) -> tuple[int | None, Calendar | None]:
-        """Of the first calendar of these names what held then; else of the one that came first then, or comes first now."""
+        """The first calendar of these names, as it was then; else the one that came first then, or comes first now."""
         named = next((name for name in names if name in self.versions), None)
         if named is None:
             held = [each for versions in self.versions.values() for each in versions if each.held(at)]
@@ -484,14 +484,20 @@ def tick(database: Database, at: datetime) -> int:
         zone = policy.read(db).zone
         today = at.astimezone(zone).date()
         stored = db.scalar(select(func.max(Backlog.day)))
-        checked = db.scalar(select(func.max(FigureCheck.at)))
     if stored is None or stored < today.toordinal():
         with database.transaction() as db:
             lock(db, "samples")
             store_backlog(db, today, at)
-    if checked is None or checked.astimezone(zone).date() < today:
-        return check(database, at)
-    return 0
+    if _checked(database, zone, today):
+        return 0
+    with database.holding("figure check") as alone:  # another clock may be at it, or just have done it
+        return check(database, at) if alone and not _checked(database, zone, today) else 0
+
+
+def _checked(database: Database, zone: ZoneInfo, day: date) -> bool:
+    with database.read() as db:
+        last = db.scalar(select(func.max(FigureCheck.at)))
+    return last is not None and last.astimezone(zone).date() >= day
 
 
 def store_backlog(db: Session, day: date, at: datetime) -> None:
