@@ -384,6 +384,7 @@ def source_add(given: argparse.Namespace) -> int:
 
     import audit
     from models import Account, Source
+    from settings import RESERVED_WHY, is_reserved
 
     fields = ("name", "channel", "account", "collect", "url", "query", "match", "every", "since")
     with _house(given, declare=True) as house:
@@ -391,6 +392,8 @@ def source_add(given: argparse.Namespace) -> int:
         with house.database.transaction() as db:
             if db.scalar(select(Source.id).where(Source.name == source.name)) is not None:
                 raise InvalidInput(f"There is a source named {source.name} already.")
+            if is_reserved(source.name):
+                raise InvalidInput(f"No source can be named {source.name}: {RESERVED_WHY}.")
             account = db.scalar(select(Account.id).where(Account.name == source.account)) if source.account else None
             db.add(Source(name=source.name, channel=source.channel, account_id=account, enabled=True,
                           definition=source.model_dump(mode="json"), created_at=_now()))  # fmt: skip

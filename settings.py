@@ -36,6 +36,9 @@ from errors import ConfigError, ConfigProblem, GensvarError
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MOST_TAGS, LONGEST_TAG = 50, 60  # on a case; characters
+RESERVED = ("none", "total")  # lines of reports; no tag, team, source or category is given such a name
+RESERVED_WHY = 'reports use the names "none" and "total" themselves; choose another name'
+NAMED_IN_REPORTS = ("sources", "teams", "categories")
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 CheckQuery = Callable[[str], object]  # raises errors.QueryError
 
@@ -225,6 +228,11 @@ def _weekdays(value: object) -> object:
     """``mon-fri``, or a list of such, as single days."""
     parts = _listed(value)
     return [day for part in parts for day in _days(str(part))] if isinstance(parts, list) else parts
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a line of that name in a report would look like what has none, or like the total."""
+    return clean_tag(name) in RESERVED
 
 
 def clean_tag(tag: str) -> str:
@@ -872,12 +880,19 @@ class _Reader:
             for item in (data.get("accounts") if isinstance(data.get("accounts"), list) else None) or ()
             if isinstance(item, dict)
         }
-        sources = [self.source(place, item, known) for place, item in self._list(data, "sources")]
+        listed = {key: self._list(data, key) for key in ("sources", *PARTS)}
+        sources = [self.source(place, item, known) for place, item in listed["sources"]]
         parts["sources"] = tuple(source for source in sources if source is not None)
         entries: dict[str, list[tuple[Place, Any]]] = {}
         for key, model in PARTS.items():
-            entries[key] = [(place, self.part(model, place, item)) for place, item in self._list(data, key)]
+            entries[key] = [(place, self.part(model, place, item)) for place, item in listed[key]]
             parts[key] = tuple(item for _, item in entries[key] if item is not None)
+        for place, item in (each for key in NAMED_IN_REPORTS for each in listed[key]):
+            if is_reserved(str(item.get("name"))):
+                self.problem((*place, "name"), RESERVED_WHY)
+        for place, rule in entries["rules"]:
+            if rule is not None and any(map(is_reserved, rule.effects.tags)):
+                self.problem((*place, "then", "tags"), RESERVED_WHY)
         self._cross_check(data, entries)
         self._places(data, parts)
         if self.problems:

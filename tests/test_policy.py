@@ -11,9 +11,10 @@ import pytest
 from database import Database
 from errors import ConfigError, InvalidInput, NotFoundError
 from house import House, channel_rules, declare
-from models import Definition, Team, TeamMember
-from settings import Calendar, RuleSettings, Sla, TeamSettings, read_part
-from triage import policy, watch
+from models import CaseTag, Definition, Team, TeamMember
+from settings import Calendar, Category, RuleSettings, Sla, TeamSettings, read_part
+from tests.factories import case_of, said, take
+from triage import cases, policy, watch
 
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 OFFICE: dict[str, Any] = {
@@ -119,6 +120,27 @@ def test_a_part_made_by_hand_is_checked_as_the_file_is() -> None:
 
 def team(name: str, *members: str, **more: Any) -> TeamSettings:
     return TeamSettings.model_validate({"name": name, "members": list(members), **more})
+
+
+def test_what_reports_call_so_themselves_is_no_name_but_what_had_it_keeps_it(database: Database) -> None:
+    given: dict[str, Any] = {"by": "eva@storby.example", "at": AT}
+    gives = RuleSettings.model_validate({"name": "r", "then": {"tags": ["total"]}})
+    with database.transaction() as db:
+        take(db, said("a", "b", text="Hej"), at=AT)
+        number = case_of(db, "a") or 0
+        for part, value in (("teams", team("none")), ("categories", Category(name="Total")), ("rules", gives)):
+            with pytest.raises(InvalidInput, match="reports use the names"):
+                policy.put(db, part, value, **given)
+        with pytest.raises(InvalidInput, match="reports use the names"):
+            cases.classify(db, number, tags=["snö", " NONE"], actor="t", at=AT)
+        db.add_all([Team(name="none"), CaseTag(case_id=number, tag="none")])  # from before
+        db.flush()
+        db.expire_all()
+        policy.put(db, "teams", team("none", "eva@storby.example"), instead_of="none", **given)
+        cases.classify(db, number, tags=["none", "snö"], actor="t", at=AT)
+        assert [each.tag for each in cases.get(db, number).tags] == ["none", "snö"]
+        with pytest.raises(InvalidInput, match="reports use the names"):
+            policy.put(db, "teams", team("total"), instead_of="none", **given)
 
 
 def test_a_team_goes_in_and_comes_out_the_same(database: Database) -> None:

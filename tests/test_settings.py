@@ -425,3 +425,12 @@ def test_no_odd_value_anywhere_is_more_than_a_problem(odd: object) -> None:
             changed = odd
         with contextlib.suppress(ConfigError):
             assert parse(yaml.safe_dump(changed)).organisation.name, place
+
+
+@pytest.mark.parametrize(
+    "part, entry",
+    [("teams", {"name": "none"}), ("categories", {"name": "Total"}), ("rules", {"name": "r", "then": {"tags": "none"}}),
+     ("sources", {**FEED, "name": "total"})],
+)  # fmt: skip
+def test_no_name_is_one_that_reports_use_themselves(part: str, entry: dict[str, Any]) -> None:
+    assert 'reports use the names "none" and "total" themselves' in problem(**{part: [entry]})

@@ -127,6 +127,20 @@ def test_what_the_file_declares_is_shown_and_never_changed(admin: FlaskClient, s
         assert entries(storby, slug) == {name: entry}
 
 
+def test_names_that_reports_use_themselves_are_refused_in_words(admin: FlaskClient, storby: House) -> None:
+    feed = {"feed": "https://blogg.storby.example/feed", "every": "15m"}
+    refused = [
+        admin.post("/admin/teams/new", data={**NEW["teams"], "name": "none"}),
+        admin.post("/admin/categories/new", data={**NEW["categories"], "name": "Total"}),
+        admin.post("/admin/rules/new", data={**NEW["rules"], "then.tags": "is\ntotal"}),
+        admin.post("/admin/tags", data={"tag": "snö", "to": "none"}),
+        admin.post("/admin/sources/add", data={**feed, "name": "total"}),
+    ]
+    for answer in refused:
+        assert answer.status_code == 422, answer.request.path
+        assert "Reports use the names “none” and “total” themselves." in text_of(answer), answer.request.path
+
+
 def test_every_version_is_kept_with_who_made_it(admin: FlaskClient, storby: House, clock: FakeClock) -> None:
     first = made(admin, storby, "rules")
     clock.forward(hours=1)

@@ -38,7 +38,7 @@ from models import (
     Urgency,
     User,
 )
-from settings import LONGEST_TAG, MOST_TAGS, clean_tag
+from settings import LONGEST_TAG, MOST_TAGS, RESERVED_WHY, clean_tag, is_reserved
 from triage import cached
 from triage.states import ALIVE, TRANSITIONS, Action, action_to, after
 
@@ -291,7 +291,7 @@ def classify(
     values: dict[str, Any] = {field: value for field, value in settled.items() if getattr(case, field) != value}
     changes: dict[str, Any] = {field: [getattr(case, field), value] for field, value in values.items()}
     if tags is not None:
-        changes |= set_tags(db, case, _clean_tags(tags))
+        changes |= set_tags(db, case, _clean_tags(tags, {each.tag for each in case.tags}))
     if not changes:
         return None
     values["settled"] = sorted({*case.settled, *settled})
@@ -310,8 +310,10 @@ def set_tags(db: Session, case: Case, tags: Collection[str]) -> dict[str, Any]:
     return {"tags": [old, new]}
 
 
-def _clean_tags(tags: Sequence[str]) -> list[str]:
+def _clean_tags(tags: Sequence[str], had: Collection[str]) -> list[str]:
     cleaned = sorted({clean_tag(tag) for tag in tags} - {""})
+    if reserved := [tag for tag in cleaned if tag not in had and is_reserved(tag)]:
+        raise InvalidInput(f"No tag can be named {reserved[0]}: {RESERVED_WHY}.", {"tags": RESERVED_WHY})
     if any(len(tag) > LONGEST_TAG for tag in cleaned) or len(cleaned) > MOST_TAGS:
         message = f"At most {MOST_TAGS} tags of at most {LONGEST_TAG} characters each."
         raise InvalidInput(message, {"tags": "too many or too long"})

@@ -21,7 +21,19 @@ import settings
 from database import Remembered
 from errors import InvalidInput, NotFoundError
 from models import Case, Definition, Team, TeamMember
-from settings import Calendar, CannedReply, Category, Organisation, RuleSettings, Settings, Sla, Strict, TeamSettings
+from settings import (
+    RESERVED_WHY,
+    Calendar,
+    CannedReply,
+    Category,
+    Organisation,
+    RuleSettings,
+    Settings,
+    Sla,
+    Strict,
+    TeamSettings,
+    is_reserved,
+)
 from triage import cases
 from triage.watchlist import Watchlist
 
@@ -244,6 +256,9 @@ def put(db: Session, part: str, value: Strict, *, instead_of: str | None = None,
     ``NotFoundError``.
     """
     name: str = value.name  # type: ignore[attr-defined]  # every part has one
+    before = next((entry.value for entry in entries(db, part) if entry.name == instead_of), None)
+    if is_reserved_in(value, before):
+        raise InvalidInput(f"{name} is not brought into force: {RESERVED_WHY}.", {"name": RESERVED_WHY})
     if instead_of is not None and name != instead_of:
         _not_used(db, part, instead_of)
     if part == TEAMS:
@@ -257,6 +272,17 @@ def put(db: Session, part: str, value: Strict, *, instead_of: str | None = None,
     _put(db, part, value, old, declared=False, position=max(position, 0), by=by, at=at)
     if part in BEHIND_TARGETS:
         cases.look_again(db)
+
+
+def is_reserved_in(value: Strict, before: Strict | None) -> bool:
+    """Whether it gives a name that reports use themselves; what was so named ``before`` may stay."""
+    return any(map(is_reserved, _named_in_reports(value) - _named_in_reports(before)))
+
+
+def _named_in_reports(value: Strict | None) -> set[str]:
+    if isinstance(value, TeamSettings | Category):
+        return {value.name}
+    return set(value.effects.tags) if isinstance(value, RuleSettings) else set()
 
 
 def retire(db: Session, part: str, name: str, *, at: datetime) -> None:

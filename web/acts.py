@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from errors import InvalidInput
 from models import Case, CaseLink, CaseStatus, CaseTag, Kind, Priority, Role, Team, User
-from settings import clean_tag
+from settings import RESERVED_WHY, clean_tag, is_reserved
 from triage import cases, merging, policy, snoozing
 from triage.cases import Following
 from triage.snoozing import Preset
@@ -55,8 +55,10 @@ def _kind(db: Session, number: int, value: str, me: User, at: datetime) -> None:
 
 
 def _tag(db: Session, number: int, value: str, me: User, at: datetime) -> None:
-    tags = [each.tag for each in get_case(db, number).tags]
-    cases.classify(db, number, tags=[*tags, *value.split(",")], actor=me.email, at=at)
+    tags, new = [each.tag for each in get_case(db, number).tags], value.split(",")
+    if any(is_reserved(each) for each in new if clean_tag(each) not in tags):
+        raise InvalidInput(labels.reserved(), {"value": RESERVED_WHY})
+    cases.classify(db, number, tags=[*tags, *new], actor=me.email, at=at)
 
 
 def _untag(db: Session, number: int, value: str, me: User, at: datetime) -> None:

@@ -33,7 +33,7 @@ from models import (
     Source,
     User,
 )
-from settings import SourceSettings
+from settings import RESERVED_WHY, SourceSettings, is_reserved
 from triage import language, watch
 from web import first_steps, history, labels
 from web.context import house, now, only_admins, user
@@ -209,6 +209,8 @@ def add_source() -> BaseResponse | Response:
 def _add(db: Session, given: SourceSettings) -> None:
     there = db.scalar(select(Source).where(Source.name == given.name))
     if there is None:
+        if is_reserved(given.name):
+            raise InvalidInput(labels.reserved(), {"name": RESERVED_WHY})
         definition = given.model_dump(mode="json")
         db.add(Source(name=given.name, channel=given.channel, definition=definition, created_at=now(), facts={}))
         _written(

@@ -571,3 +571,8 @@ def reach(code: str) -> str:
 
 def author(case: Case) -> str:
     return case.author.name if case.author else _("Unknown author")
+
+
+def reserved() -> str:
+    """Why a tag, a team, a source or a category is not so named."""
+    return _("Reports use the names “none” and “total” themselves. Choose another name.")

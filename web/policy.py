@@ -28,7 +28,7 @@ from models import CaseTag, Definition, Role, Source, User
 from settings import RuleEffects
 from triage import policy, watch
 from triage.policy import Entry
-from web import form_words, forms, trials
+from web import form_words, forms, labels, trials
 from web.context import house, is_at_least, managers_read_admins_change, now, user
 from web.forms import Choice, Choices, Control, Posted
 from web.i18n import gettext as _
@@ -194,6 +194,9 @@ def _take(page: Page) -> str | Response | BaseResponse:
         value = settings.read_part(page.part, definition, **rules)
         if name in known[page.part]:
             raise ConfigError([ConfigProblem("name", name, _("There is already one of this name."))])
+        if policy.is_reserved_in(value, page.entry.value if page.entry else None):
+            place = "then.tags" if page.part == "rules" else "name"
+            raise ConfigError([ConfigProblem(place, name, labels.reserved())])
         if request.form.get("do") == "try":
             with house().database.read() as db:
                 trial = _trial(db, value, instead_of)

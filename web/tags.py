@@ -12,7 +12,9 @@ from werkzeug.wrappers import Response
 import audit
 from errors import InvalidInput
 from models import Case, CaseTag
+from settings import RESERVED_WHY, is_reserved
 from triage import cases, policy
+from web import labels
 from web.context import house, now, only_admins, user
 from web.i18n import gettext as _
 from web.i18n import ngettext
@@ -63,6 +65,8 @@ def change() -> Response:
         raise InvalidInput(_("Write the new name."), {"to": "empty"})
     if to == tag:
         return redirect(url_for("tags.listing"), 303)
+    if to is not None and is_reserved(to):
+        raise InvalidInput(labels.reserved(), {"to": RESERVED_WHY})
     done = retag(tag, to)
     if not done:
         flash(_("No case bears %(tag)s any more.", tag=tag))
