@@ -331,6 +331,17 @@ def test_only_who_leads_sees_the_lines_of_others(browse: Browser) -> None:
     assert page(bo, f"/reports/response-times?{WEEK}&assignee=me")
 
 
+def test_who_leads_nobody_is_told_of_no_other_person_and_of_no_team_that_is_hidden(browse: Browser) -> None:
+    for who, names, team in ((MATS, {"Eva", "Bo"}, True), (EVA, {"Eva"}, True), (BO, {"Bo"}, False)):
+        client = browse(who)
+        credited = set()
+        for number in (1, 12):
+            told = page(client, f"/reports/case/{number}").partition("<main")[2]
+            credited |= set(re.findall(r"\b(Eva|Bo)\b", plain(told.partition("</main>")[0])))
+        assert credited == names, f"{who}, of whose cases these are"
+        assert ('<option value="Skydd">' in page(client, f"/reports/volume?{WEEK}")) is team, who
+
+
 def test_of_few_answers_by_one_person_no_time_is_told(browse: Browser) -> None:
     shown = lines(page(browse(MATS), f"/reports/response-times?{WEEK}&by=assignee"), "First response")
     assert (shown["Bo"][0][0], shown["Bo"][1][0]) == ("2", "kept back")

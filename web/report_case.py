@@ -16,14 +16,14 @@ from flask import Blueprint, render_template
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models import CaseStatus, Sample, User
+from models import CaseStatus, Role, Sample, User
 from settings import Calendar
 from triage import clock, policy, samples
 from triage.measures import DONE, Measure, Stretch, outside_hours, rests
 from triage.measures import Step as Happened
 from triage.samples import Taken
 from web import report_frame, report_words
-from web.context import now
+from web.context import is_at_least, now, user
 from web.i18n import gettext as _
 from web.i18n import weekday
 from web.queries import get_case
@@ -120,7 +120,10 @@ def show(number: int) -> str:
     with report_frame.reading() as db:
         case = get_case(db, number)
         taken = samples.of_case(db, number)
-        names = {id: name for id, name in db.execute(select(User.id, User.name))}
+        seen = select(User.id, User.name)
+        if not is_at_least(Role.manager):  # as in the lists: who did it, only where it was who asks
+            seen = seen.where(User.id == user().id)
+        names = {id: name for id, name in db.execute(seen)}
         emails = {email: id for id, email in db.execute(select(User.id, User.email))}
         history = samples.histories_of(db, [number], emails)[number]
         told = _Told(db, list(history.steps), names, now())

@@ -21,7 +21,7 @@ from werkzeug.wrappers import Response as BaseResponse
 import channels
 from database import storable
 from errors import InvalidInput
-from models import Role, User
+from models import Role, Team, User
 from reports import behind, tables
 from reports.backlog import midnight_of
 from reports.figures import FILTERS, Asked, By, Clock, Report, Row
@@ -29,6 +29,7 @@ from reports.tables import Column, Table, Unit, Value
 from triage import samples
 from triage.measures import VERSION
 from web import finding, report_words
+from web.access import hidden_teams
 from web.context import house, is_at_least, now, user, zone
 from web.i18n import gettext as _
 from web.i18n import number
@@ -233,7 +234,12 @@ def _fields(db: Session) -> list[tuple[str, str, list[tuple[str, str]]]]:
     found = [each for each in finding.filters(db) if each[0] in FILTERS]
     if is_at_least(Role.manager):
         return found
-    return [(name, label, choices[:1] if name == "assignee" else choices) for name, label, choices in found]  # me alone
+    hidden = set(db.scalars(select(Team.name).where(Team.id.in_(hidden_teams(db, user())))))
+    seen = {
+        "assignee": lambda choices: choices[:1],  # me alone
+        "team": lambda choices: [each for each in choices if each[0] not in hidden],
+    }
+    return [(name, label, seen[name](choices) if name in seen else choices) for name, label, choices in found]
 
 
 def wrong(error: InvalidInput) -> BaseResponse:
