@@ -414,6 +414,17 @@ def test_two_clocks_compare_once_a_night(house: House) -> None:
         assert db.scalar(select(func.count()).select_from(FigureCheck)) == 1
 
 
+def test_the_night_reads_no_marks_but_those_of_the_cases_it_looks_at(house: House) -> None:
+    """Thousands may be marked, and each of its hundred parts holds the lock."""
+    numbers = [opened(house, id) for id in "abcde"]
+    with house.database.transaction() as db:
+        samples.mark(db, numbers)
+    with statements(house.database) as asked:
+        samples.check(house.database, MORNING, most=1)
+    reading = [each for each in asked if "FROM unmeasured" in each and not each.startswith("DELETE")]
+    assert reading and all("unmeasured.case_id IN" in each for each in reading), reading
+
+
 def test_what_is_still_to_be_measured_is_no_difference(house: House) -> None:
     opened(house, "a")
     answered(house, "a", MORNING + HOUR)  # nobody has reacted to it, nobody has measured it

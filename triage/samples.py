@@ -180,10 +180,6 @@ def _is_of_a_case(error: Exception) -> None:
         raise error
 
 
-def _due() -> Any:
-    return union(select(Unmeasured.case_id), _reacting())
-
-
 def _reacting() -> Any:
     """What cannot be reacted to is measured when that is found out, by ``mark``."""
     pending = select(PendingReaction.event_id).where(PendingReaction.error.is_(None))  # joined, SQLite reads all events
@@ -532,15 +528,14 @@ def check(database: Database, at: datetime, *, most: int = CHECKED_A_NIGHT) -> i
         if len(numbers) < most and last:
             again = select(Case.id).where(Case.id <= last).order_by(Case.id)
             numbers += db.scalars(again.limit(most - len(numbers))).all()
-        marked = frozenset(db.scalars(select(Unmeasured.case_id)))
     differences: list[dict[str, Any]] = []
     for start in range(0, len(numbers), AT_ONCE):
         part = numbers[start : start + AT_ONCE]
         with database.transaction() as db:
             lock(db, "samples")
-            fresh = marked | frozenset(db.scalars(_due()))
-            db.execute(delete(Unmeasured).where(Unmeasured.case_id.in_(part), Unmeasured.error.is_not(None)))
-            differences += _where_possible(db, part, partial(_compare, fresh=fresh))
+            impossible = (Unmeasured.case_id.in_(part), Unmeasured.error.is_not(None))
+            again_now = frozenset(db.scalars(delete(Unmeasured).where(*impossible).returning(Unmeasured.case_id)))
+            differences += _where_possible(db, part, partial(_compare, known=again_now))
     with database.transaction() as db:
         db.add(
             FigureCheck(
@@ -554,8 +549,12 @@ def check(database: Database, at: datetime, *, most: int = CHECKED_A_NIGHT) -> i
     return len(numbers)
 
 
-def _compare(db: Session, case_ids: Sequence[int], fresh: Collection[int]) -> list[dict[str, Any]]:
+def _compare(db: Session, case_ids: Sequence[int], known: Collection[int]) -> list[dict[str, Any]]:
+    """``known``: to be unmeasured. So are those marked: asked afterwards, since no mark goes while the lock is held."""
     changed = refresh(db, case_ids)
+    marked = select(Unmeasured.case_id).where(Unmeasured.case_id.in_(case_ids))
+    due = db.scalars(union(marked, _reacting().where(CaseEvent.case_id.in_(case_ids))))
+    fresh = frozenset((*known, *due))
     return [*(each for each in changed if each["case"] not in fresh), *compare_columns(db, case_ids)]
 
 
