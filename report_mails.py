@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, joinedload
 
-from database import Database
+from database import Database, lock
 from models import ReportMail, Role, User
 from triage import policy
 
@@ -158,7 +158,8 @@ def failing(db: Session, at: datetime) -> Failing:
 
 
 def subscribe(db: Session, user: User, *, title: str, query: str, every: str, at: datetime) -> ReportMail | None:
-    """From the next period's end on. None: it is sent already."""
+    """From the next period's end on. None: it is sent already, also where it was asked for twice at once."""
+    lock(db, f"report mails of {user.id}")
     same = (ReportMail.user_id == user.id, ReportMail.query == query, ReportMail.every == every)
     if db.scalar(select(ReportMail.id).where(*same)) is not None:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -326,6 +327,18 @@ def test_asked_for_and_stopped_with_an_entry_in_the_audit_log(house: House) -> N
     assert [entry for entry in entries if entry.subject.startswith("report:")] == [
         ("add", "report:Overview"), ("remove", "report:Overview"),
     ]  # fmt: skip
+
+
+def test_asked_for_twice_at_once_it_comes_once(house: House) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with house.database.transaction() as db:
+            mats = user(db, "mats")
+            again: dict[str, Any] = {"title": "Svarstider", "query": "/reports/sla", "every": "week", "at": TUESDAY}
+            assert report_mails.subscribe(db, mats, **again) is not None
+            second = pool.submit(asked_for, house, query="/reports/sla")
+            wait([second], timeout=0.3)
+        second.result(timeout=30)
+    assert [each.query for each in kept(house)].count("/reports/sla") == 1
 
 
 @pytest.mark.screens
