@@ -27,7 +27,7 @@ from web.context import is_at_least, now, user
 from web.i18n import gettext as _
 from web.i18n import weekday
 from web.queries import get_case
-from web.targets import _amount as amount_of
+from web.targets import amount_of
 
 pages = Blueprint("report_case", __name__, url_prefix="/reports/case")
 

@@ -235,11 +235,11 @@ def _fields(db: Session) -> list[tuple[str, str, list[tuple[str, str]]]]:
     if is_at_least(Role.manager):
         return found
     hidden = set(db.scalars(select(Team.name).where(Team.id.in_(hidden_teams(db, user())))))
-    seen = {
-        "assignee": lambda choices: choices[:1],  # me alone
-        "team": lambda choices: [each for each in choices if each[0] not in hidden],
-    }
-    return [(name, label, seen[name](choices) if name in seen else choices) for name, label, choices in found]
+    mine = [(name, label, choices[:1] if name == "assignee" else choices) for name, label, choices in found]  # me alone
+    return [
+        (name, label, [each for each in choices if name != "team" or each[0] not in hidden])
+        for name, label, choices in mine
+    ]
 
 
 def wrong(error: InvalidInput) -> BaseResponse:

@@ -59,7 +59,7 @@ def _due(
         target,
         words,
         colour,
-        _amount(target.amount, hours),
+        amount_of(target.amount, hours),
         steps[:MOST_DAYS],
         max(0, len(steps) - MOST_DAYS),
         stood if target.name == RESOLUTION else (),
@@ -83,7 +83,7 @@ def _in_words(target: Target, at: datetime) -> tuple[str, str]:
     return words, "warning" if due - at <= labels.SOON else "neutral"
 
 
-def _amount(amount: OpeningTime, hours: Calendar | None) -> str:
+def amount_of(amount: OpeningTime, hours: Calendar | None) -> str:
     """ "2 opening days and 4 h" """
     if hours is None:
         parts = (length(amount.days * clock.DAY) if amount.days else "", duration(amount.time) if amount.time else "")
