@@ -191,7 +191,6 @@ class Report:
     missing: tuple[date, ...] = ()  # of the backlog: the midnights of which nothing is known
 
 
-EVERYTHING = tuple(Measure)
 RESPONSE_TIMES = (Measure.received, Measure.first_response, Measure.next_response, Measure.resolution)
 
 

@@ -476,7 +476,6 @@ REPORTS: Mapping[str, Kind] = {
         _value, (Measure.answer, Measure.resolution), _read_value, fixed=ITS_OWN, lines="text", label="title"
     ),
 }
-GROUPED = tuple(name for name, kind in REPORTS.items() if kind.lines is None)
 
 
 def build(db: Session, name: str, asked: Asked, at: datetime) -> Table:

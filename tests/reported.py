@@ -15,6 +15,7 @@ from sqlalchemy import select
 from database import Database
 from house import House, declare
 from models import Case, Mention, Team, TeamMember, User
+from reports.tables import REPORTS
 from settings import Calendar, Sla
 from tests.factories import MORNING, said, source, take, user
 from triage import answering, cases, policy, reactions, samples
@@ -24,6 +25,7 @@ TARGETS = {"name": "standard", "calendar": "office", "first_response": "2h", "ne
 EVENING = MORNING + timedelta(hours=9)  # of the same Tuesday, 18:00 in Stockholm
 EVA, BO, MATS = "eva@storby.example", "bo@storby.example", "mats@storby.example"
 ANSWERED, WAITING = 12, 2
+GROUPED = tuple(name for name, kind in REPORTS.items() if kind.lines is None)  # reports whose lines one chooses
 NEXT_WEEK = "from=2026-11-23&to=2026-11-30"
 
 

@@ -17,9 +17,9 @@ from house import House
 from models import AuditEntry, CaseEvent, PendingReaction, Unmeasured, User
 from reports import export
 from reports.figures import By
-from reports.tables import GROUPED, REPORTS
+from reports.tables import REPORTS
 from tests.conftest import FakeClock
-from tests.reported import ANSWERED, BO, EVA, EVENING, MATS, NEXT_WEEK, WAITING, a_week, sheets
+from tests.reported import ANSWERED, BO, EVA, EVENING, GROUPED, MATS, NEXT_WEEK, WAITING, a_week, sheets
 from web import create_app
 from web.api import PREFIX, tokens
 from web.api.operations import OPERATIONS

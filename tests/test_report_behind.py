@@ -17,9 +17,9 @@ from reports import behind, figures
 from reports.backlog import midnight_of
 from reports.behind import Now, Wanted
 from reports.figures import BUCKETS, Asked, By, Clock, Row
-from reports.tables import GROUPED as REPORTS
 from reports.tables import Column, Table, Unit, build
 from tests.reported import EVA, EVENING, a_week
+from tests.reported import GROUPED as REPORTS
 from triage import samples
 from triage.measures import Measure
 

@@ -17,13 +17,14 @@ from database import Database
 from house import House
 from reports import figures, tables
 from reports.figures import Asked, By
+from tests.reported import GROUPED
 from triage import samples
 from triage.measures import Measure
 
 MOST = 9  # statements of a report, with the names of its lines
 EVERYTHING = Asked(date(2026, 9, 1), date(2026, 12, 1))
 A_DAY = Asked(date(2026, 11, 20), date(2026, 11, 21))
-OF_SAMPLES = [name for name in tables.GROUPED if name != "backlog"]
+OF_SAMPLES = [name for name in GROUPED if name != "backlog"]
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_figures_are_read_from_their_index_alone(busy: Database) -> None:
 @pytest.mark.one_database
 def test_as_many_statements_for_a_day_as_for_everything(busy: Database) -> None:
     for name in tables.REPORTS:
-        for by in (None, *By) if name in tables.GROUPED else (None,):
+        for by in (None, *By) if name in GROUPED else (None,):
             few = told(busy, build(name, replace(A_DAY, by=by)))
             many = told(busy, build(name, replace(EVERYTHING, by=by)))
             assert len(few) == len(many) <= MOST, (name, by, [statement for statement, _ in many])

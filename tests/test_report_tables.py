@@ -15,9 +15,9 @@ from house import House
 from models import Promise, PromiseState, Reply
 from reports import rows
 from reports.figures import Asked, By, Clock
-from reports.tables import GROUPED, REPORTS, Table, build
+from reports.tables import REPORTS, Table, build
 from tests.factories import MORNING
-from tests.reported import BO, EVA, EVENING, a_week
+from tests.reported import BO, EVA, EVENING, GROUPED, a_week
 from triage import samples
 from triage.measures import Measure
 
