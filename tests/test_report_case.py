@@ -23,7 +23,7 @@ from web import report_case
 
 pytestmark = [pytest.mark.screens, pytest.mark.one_database]
 Browser = Callable[[str | None], FlaskClient]
-ANNA = "anna@storby.example"
+ANNA, MATS = "anna@storby.example", "mats@storby.example"  # an agent, a manager
 FRIDAY = datetime(2026, 12, 18, 14, 0, tzinfo=UTC)  # 15:00 in Stockholm
 MONDAY_AFTER_CHRISTMAS = datetime(2026, 12, 28, 8, 30, tzinfo=UTC)
 
@@ -70,7 +70,7 @@ def test_a_response_over_christmas_is_followed_day_by_day(
 ) -> None:
     number = asked_and_answered(open_hours, FRIDAY, MONDAY_AFTER_CHRISTMAS)
     clock.at = MONDAY_AFTER_CHRISTMAS + timedelta(hours=1)
-    text = page(browser(ANNA), number)
+    text = page(browser(MATS), number)
     # 15-16 on Friday, 8 h on Monday and Tuesday, 4 h on the day before Christmas Eve, 8:00-9:30 on Monday
     assert "First response: 234 hrs 22 hrs 30 mins in opening hours" in text
     assert "From Fri 18 Dec 15:00, when its first message was published," in text
@@ -82,6 +82,7 @@ def test_a_response_over_christmas_is_followed_day_by_day(
     assert "holiday: Julafton" in text and "holiday: Juldagen" in text
     assert "Target: within 4 hrs of opening time, by standard. Due Mon 21 Dec 11:00. Late" in text
     assert "It counts on Mon 28 Dec 2026, to the credit of Eva, as: Written here." in text
+    assert "It counts on Mon 28 Dec 2026, as: Written here." in page(browser(ANNA), number), "not whose it is"
 
 
 def test_what_lay_outside_opening_hours_is_marked_wherever_it_counts_as_nothing(
