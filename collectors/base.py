@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 Cursor = Mapping[str, Any]  # JSON; only the collector that wrote it reads it
+OLDEST = datetime(1995, 1, 1, tzinfo=UTC)  # before anything was said here: an older date says that there is none
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from channels.blog import comment_id
-from collectors.base import Attachment, AuthorData, MentionData
+from collectors.base import OLDEST, Attachment, AuthorData, MentionData
 from collectors.plain import plain_text
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ _COMMENT_FEED = re.compile(
 _IN_REPLY_TO = re.compile(
     r"""\A\s*<p>[^<]{0,80}<a href="[^"]*\#comment-(\d+)"[^>]*>.{0,200}?</a>[^<]{0,40}</p>\s*""", re.S
 )
-
-OLDEST = datetime(1995, 1, 1, tzinfo=UTC)  # before any feed: a date that says "none"
 
 
 def published_at(entry: Entry, now: datetime) -> tuple[datetime, str | None]:

@@ -7,7 +7,7 @@ import json
 import random
 import zlib
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -504,3 +504,11 @@ def test_a_watch_query_asks_for_language_author_followers_and_links(database: Da
     assert found("author:anna NOT lang:sv") == {"2"}
     assert found("author:berg followers>1000") == {"3"}
     assert found("link:storby.se OR ~ploga") == {"1", "3"}
+
+
+def test_what_is_dated_before_there_was_anything_is_from_when_it_was_seen(database: Database) -> None:
+    seen = MORNING + timedelta(hours=1)
+    with database.transaction() as db:
+        take(db, replace(said("old"), published_at=datetime(1, 1, 1, tzinfo=UTC)), at=seen)
+        assert db.scalars(select(Mention.published_at)).one() == seen
+        assert db.scalars(select(Case.opened_at)).one() == seen

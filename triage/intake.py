@@ -21,7 +21,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
-from collectors.base import Attachment, AuthorData, Batch, MentionData, SetAside, Snapshot
+from collectors.base import OLDEST, Attachment, AuthorData, Batch, MentionData, SetAside, Snapshot
 from database import identifier, lock, storable
 from errors import GensvarError
 from models import (
@@ -244,7 +244,7 @@ class _Intake:
             text=data.text,
             html=data.html,
             url=data.url,
-            published_at=data.published_at,
+            published_at=data.published_at if data.published_at >= OLDEST else self.at,
             collected_at=self.at,
             in_reply_to=data.in_reply_to,
             thread=data.thread,
