@@ -441,6 +441,7 @@ def test_what_is_dated_before_any_table_of_holidays_is_measured(house: House, ho
     with house.database.transaction() as db:
         take(db, said("a"), at=MORNING)
         db.execute(update(Mention).values(published_at=long_ago))  # as it was taken in before such dates were doubted
+        db.execute(update(Case).values(opened_at=long_ago))
         number = case_of(db, "a")
     assert number is not None
     answered(house, "a", MORNING + HOUR)
