@@ -187,4 +187,4 @@ def test_value_is_the_same_everywhere(read: Callable[[str], Read]) -> None:
     assert "5 cases × 50% = 2 calls" in found.page and "= 98 SEK" in found.page
     assert found.lines[-1]["time_spared"] == "0:13:00"
     assert "plogning Canned reply" in found.printed and "13 mins 98" in found.printed
-    assert re.search(r"total +5 +0 +5 +50\.0 % +6\.5 ", found.terminal)
+    assert re.search(r"total +5 +0 +5 +50 % +6\.5 ", found.terminal)
