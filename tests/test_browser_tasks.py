@@ -186,6 +186,7 @@ def test_08_reply_with_a_picture_send_and_undo(hands: Hands) -> None:
     hands.press("r")
     hands.stands_on(page.locator("#body"))
     hands.type("Strømmen er tilbake kl. 18")
+    expect(page.locator("#reply-form .saved")).to_contain_text("Saved")
     hands.tab_to(page.locator("#picture-file"))
     with page.expect_file_chooser() as chooser:
         hands.press("Enter")
