@@ -99,20 +99,12 @@ def _due(at: datetime) -> Select[int]:
     return waiting.group_by(Notice.user_id).order_by(func.min(Notice.mail_at), Notice.user_id)
 
 
-@dataclass(frozen=True)
-class Failing:
-    """Notices of the last week that could not be sent yet, or never were. ``error``: the latest, if there is any."""
-
-    waiting: int
-    given_up: int
-    error: str | None
-
-
-def failing(db: Session, at: datetime) -> Failing:
+def failing(db: Session, at: datetime) -> report_mails.Failing:
+    """Of the notices of the last week."""
     of_late = (Notice.mail_error.is_not(None), Notice.at >= at - timedelta(days=7))
     waiting, all_of_them = db.execute(select(func.count(Notice.mail_at), func.count()).where(*of_late)).one()
     error = db.scalar(select(Notice.mail_error).where(*of_late).order_by(Notice.at.desc(), Notice.id.desc()).limit(1))
-    return Failing(waiting, all_of_them - waiting, error)
+    return report_mails.Failing(waiting, all_of_them - waiting, error)
 
 
 def deliver(house: House, now: Now, stopping: threading.Event | None = None) -> list[Posted]:

@@ -140,7 +140,7 @@ def forget(database: Database, at: datetime) -> None:
 
 @dataclass(frozen=True)
 class Failing:
-    """Letters that did not go out: ``waiting`` are tried again, the others not before their next period has ended."""
+    """Letters that did not go out: ``waiting`` are tried again, the others are not. ``error``: the latest, if any."""
 
     waiting: int
     given_up: int
@@ -148,7 +148,7 @@ class Failing:
 
 
 def failing(db: Session, at: datetime) -> Failing:
-    """Of those who still get them; ``error``: of one that was tried last."""
+    """Of those who still get them. What is given up is tried again when the next period has ended."""
     zone = policy.read(db).zone
     wanted = select(ReportMail).join(ReportMail.user).where(ReportMail.error.is_not(None))
     wanted = wanted.where(User.disabled_at.is_(None), User.role.in_(LEADS)).order_by(ReportMail.due_at, ReportMail.id)
