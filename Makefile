@@ -21,7 +21,7 @@ run: $(READY) ## Gensvar with ./config.yaml
 	@$(BIN)/python -m cli run
 
 test: lint browser ## everything that says whether Gensvar works (needs no network)
-	$(BIN)/pytest -q -n 2 --dist worksteal --tb=short --durations=10
+	$(BIN)/pytest -q -n 2 --dist worksteal --tb=short -r fER --durations=10
 
 core: $(READY) ## the quick tests of what lies behind the screens, on SQLite
 	$(BIN)/pytest -q -n 2 -m "$(CORE)" --durations=5

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import statistics
 import subprocess
@@ -24,6 +23,7 @@ import yaml
 from playwright.sync_api import Browser, sync_playwright
 
 from bench.idle import CLI, page_comes
+from tests.chromium import launch
 
 CASES = 60
 ROUNDS = 5
@@ -81,11 +81,8 @@ def mention(base: str, token: str, number: int) -> None:
 
 
 def measure(base: str) -> None:
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        sys.exit("There is no Chromium here: make browser")
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        chromium = launch(playwright)
         for slower in (1, 4):
             rounds = [visit(chromium, base, slower) for _ in range(ROUNDS)]
             if slower == 1:

@@ -29,14 +29,23 @@ if TYPE_CHECKING:
 SERVER = "GENSVAR_TEST_POSTGRESQL"
 
 
-# How long a machine that does other things takes says nothing about what is asked here.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How long a machine that does other things takes says nothing about what is asked here. What judges a change (CI) draws
+# the same examples each time, so that red is about the change; everywhere else they are drawn anew.
+settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
 settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         os.environ[SERVER] = tempfile.mkdtemp(prefix="gensvar-pg-")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("browser"):  # on a busy machine a click is lost now and then: tried twice, and told
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -277,10 +286,11 @@ def chromium() -> Iterator[Browser]:
     """One browser a worker: two at once cannot be driven from the same process."""
     from playwright.sync_api import expect, sync_playwright
 
+    from tests.chromium import launch
+
     expect.set_options(timeout=30_000)  # a machine that does other things is slow; how soon it shows: bench/windows.py
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = launch(playwright)
         yield browser
         browser.close()
 
@@ -350,8 +360,9 @@ def _desks(tmp_path: Path, sqlite_template: Path, chromium: Browser, *, filled: 
             here = Desk(made, base, window.new_page())
 
             def said(message: ConsoleMessage) -> None:
-                if message.type == "error":
-                    here.complaints.append(f"{message.text} ({message.location['url']})")
+                where = message.location["url"]
+                if message.type == "error" and "/media?" not in where:  # no other host's picture can be had here
+                    here.complaints.append(f"{message.text} ({where})")
 
             here.page.on("console", said)
             here.page.on("pageerror", lambda error: here.complaints.append(str(error)))

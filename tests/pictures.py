@@ -7,7 +7,6 @@ The town and everybody in it are invented.
 
 from __future__ import annotations
 
-import shutil
 import struct
 import sys
 import tempfile
@@ -34,6 +33,7 @@ from sandbox.base import serving
 from sandbox.town import Town
 from settings import Calendar, CannedReply, RuleSettings, Sla, TeamSettings
 from tests import screens
+from tests.chromium import launch
 from tests.conftest import config
 from triage import cases, policy, reactions
 from triage.measures import Measure
@@ -190,10 +190,9 @@ def draw_reports(folder: Path, chromium: Browser) -> None:
 
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         made = town(Path(folder))
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        chromium = launch(playwright)
         with serving(create_app(made)) as base:
             number = screens.case_of(made, "1001").id
             with made.database.read() as db:
