@@ -261,7 +261,7 @@ def _source(house: House, source: SourceSettings, at: datetime) -> Finding:
 
 def sample(house: House, source: SourceSettings, at: datetime) -> str:
     """Read the first page of a source, store nothing, say what was found. Raises ``GensvarError``."""
-    since = pulls.first_pass_from(source, at, house.settings.organisation.timezone)
+    since = pulls.first_pass_from(source, at, house.settings.organisation.zone)
     batches = list(islice(pulls.collector_for(house, source).collect(None, since=since, now=at), 1))
     mentions = [mention for batch in batches for mention in batch.mentions]
     set_aside = sum(len(batch.set_aside) for batch in batches)

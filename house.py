@@ -43,6 +43,11 @@ class House:
                 return found
         raise NotFoundError(f"There is no account named {name!r} in {self.settings.path}.")
 
+    def budget(self, name: str) -> float | None:
+        """What one of our logins may cost in a month, in US dollars; None: nobody has said. ``NotFoundError``."""
+        budget: float | None = getattr(self.account(name), "monthly_budget_usd", None)
+        return budget
+
     def source(self, definition: Mapping[str, Any]) -> SourceSettings:
         """A source as the database keeps it, or as a person gives it, checked. Raises ``ConfigError``."""
         accounts = {account.name: account.channel for account in self.settings.accounts}

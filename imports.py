@@ -65,7 +65,7 @@ def cost(house: House, source: Source, at: datetime) -> Cost | None:
     left = None
     with house.database.read() as db:
         account = db.get(Account, source.account_id) if source.account_id is not None else None
-        if account is not None and (budget := pulls.budget_of(house, account)) is not None:
+        if account is not None and (budget := house.budget(account.name)) is not None:
             left = max(0.0, budget * SHARE - spent(db, account.id, at) / MICRO)
     return Cost(told.price / MICRO, None if told.most is None else told.most * told.price / MICRO, left)
 
@@ -228,8 +228,7 @@ def _historian(house: House, source: Source, given: SourceSettings) -> Historian
 
 def _within_share(house: House, account: Account | None, at: datetime) -> None:
     """The regular passes must not stand still because history was dear."""
-    budget = pulls.budget_of(house, account)
-    if account is None or budget is None:
+    if account is None or (budget := house.budget(account.name)) is None:
         return
     with house.database.read() as db:
         used = spent(db, account.id, at)

@@ -82,7 +82,7 @@ def _pull(house: House, source: Source, account: Account | None, pulled: Pulled,
         every = given.every
         within_budget(house, account, started)
         collector = collector_for(house, given)
-        since = first_pass_from(given, started, house.settings.organisation.timezone)
+        since = first_pass_from(given, started, house.settings.organisation.zone)
         for batch in collector.collect(source.cursor, since=since, now=started):
             _store(house, source.id, account, given, batch, pulled, now())
             within_budget(house, account, now())
@@ -114,12 +114,12 @@ def collector_for(house: House, given: SourceSettings) -> Collector:
     return collector
 
 
-def first_pass_from(given: SourceSettings, at: datetime, timezone: str) -> datetime | None:
+def first_pass_from(given: SourceSettings, at: datetime, zone: ZoneInfo) -> datetime | None:
     """How far back the first pass goes; None: as far as there is anything."""
     if isinstance(given.since, timedelta):
         return at - given.since
     if isinstance(given.since, date):
-        return datetime.combine(given.since, time(), ZoneInfo(timezone)).astimezone(UTC)
+        return datetime.combine(given.since, time(), zone).astimezone(UTC)
     return None
 
 
@@ -164,16 +164,9 @@ def charge(db: Session, batch: Batch, account_id: int | None, source_id: int, at
             )
 
 
-def budget_of(house: House, account: Account | None) -> float | None:
-    """What the account may cost in a month, in US dollars; None: nobody has said."""
-    budget = getattr(house.account(account.name), "monthly_budget_usd", None) if account else None
-    return None if budget is None else float(budget)
-
-
 def within_budget(house: House, account: Account | None, at: datetime) -> None:
     """Raises ``CollectError`` where the account has cost this month what it may."""
-    budget = budget_of(house, account)
-    if account is None or budget is None:
+    if account is None or (budget := house.budget(account.name)) is None:
         return
     with house.database.read() as db:
         used = spent(db, account.id, at)

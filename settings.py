@@ -311,6 +311,10 @@ class Organisation(Strict):
     timezone: Zone = "UTC"
     languages: Annotated[tuple[Language, ...], AfterValidator(_some)] = ("en",)
 
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
 
 class Listen(Strict):
     host: str

@@ -180,7 +180,7 @@ class _Pace:
         last = self.db.scalar(select(func.max(Reply.not_before)).where(*waiting))
         first = self.at + self.house.settings.replies.hold_for(channel)
         self.turns[account.id] = first if last is None else max(first, last + abilities.pace)
-        budget = getattr(self.house.account(account.name), "monthly_budget_usd", None)
+        budget = self.house.budget(account.name)
         if budget is None:
             self.left[account.id] = None
             return
@@ -188,7 +188,7 @@ class _Pace:
         if abilities.price is not None:
             bodies = self.db.scalars(select(Reply.body).where(*waiting))
             promised = sum(abilities.price(body) for body in bodies)
-        self.left[account.id] = float(budget) * MICRO - spent(self.db, account.id, self.at) - promised
+        self.left[account.id] = budget * MICRO - spent(self.db, account.id, self.at) - promised
 
 
 # -- sending ----------------------------------------------------------------------------------------------------------

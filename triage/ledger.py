@@ -46,7 +46,7 @@ def propose(db: Session, event: CaseEvent, at: datetime) -> None:
     if db.scalar(select(Promise.id).where(*known)) is not None:
         return
     case = cases.get(db, reply.case_id)  # where the answer is now: its case may have become part of another
-    calendar, zone = _hours(db, case)
+    calendar, zone = policy.read(db).hours(case.team)
     written = (reply.sent_at or reply.created_at).astimezone(zone).date()
     found = promises.find(reply.body, _spoken(db, reply.body, case), written, is_open=_worked(calendar))
     if found is None or (due_at := _end_of(found.due, calendar, zone)) <= at:
@@ -64,13 +64,6 @@ def propose(db: Session, event: CaseEvent, at: datetime) -> None:
         )
     )
     db.flush()
-
-
-def _hours(db: Session, case: Case) -> tuple[Calendar | None, ZoneInfo]:
-    """When the team of a case works, and where its days begin and end."""
-    laid_down = policy.read(db)
-    calendar = laid_down.calendar(case.team.calendar if case.team else None)
-    return calendar, ZoneInfo(calendar.timezone) if calendar else laid_down.zone
 
 
 def _spoken(db: Session, body: str, case: Case) -> str:
@@ -146,7 +139,7 @@ def accept(
     if (due_at or promise.due_at) <= at:
         raise InvalidInput("The day of a promise lies in the future.", {"due_at": "must be later than now"})
     promise.state, promise.owner_id, promise.due_at = PromiseState.open, owner.id, due_at or promise.due_at
-    calendar, zone = _hours(db, promise.case)
+    calendar, zone = policy.read(db).hours(promise.case.team)
     promise.back_at = _back(promise.due_at, calendar, zone, at)
     db.flush()
     cases.promise(db, promise.case_id, made=promise, owner=owner, actor=actor, at=at)

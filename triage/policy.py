@@ -112,7 +112,7 @@ class Policy:
     def zone(self) -> ZoneInfo:
         """The organisation's time zone."""
         organisations = [cast(Organisation, entry.value) for entry in self.parts[ORGANISATION]]
-        return ZoneInfo(organisations[0].timezone if organisations else "UTC")
+        return organisations[0].zone if organisations else ZoneInfo("UTC")
 
     def calendar(self, *names: str | None) -> Calendar | None:
         """The first of ``names`` there is, else the first calendar of all (DESIGN 5.2). None: always open."""
@@ -120,6 +120,15 @@ class Policy:
             if name is not None and name in self.calendars:
                 return self.calendars[name]
         return next(iter(self.calendars.values()), None)
+
+    def hours(self, team: Team | None) -> tuple[Calendar | None, ZoneInfo]:
+        """When a team works, and where its days begin and end."""
+        calendar = self.calendar(team.calendar if team else None)
+        return calendar, self.zone_of(calendar)
+
+    def zone_of(self, calendar: Calendar | None) -> ZoneInfo:
+        """The organisation's where no calendar says more."""
+        return ZoneInfo(calendar.timezone) if calendar else self.zone
 
 
 def read(db: Session) -> Policy:

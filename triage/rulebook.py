@@ -11,7 +11,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
@@ -31,9 +30,8 @@ from models import (
     User,
     Webhook,
 )
-from settings import Calendar, RuleConditions, RuleSettings
+from settings import RuleConditions, RuleSettings
 from triage import cases, notices, policy, rules, subject
-from triage.policy import Policy
 from triage.rules import Fired, Known, Situation
 from triage.states import ALIVE
 
@@ -79,7 +77,7 @@ def situations(db: Session, listed: Sequence[Case], at: datetime) -> dict[int, S
     ):
         sources[number or 0].add(name)
     said, sizes = _said(db, numbers), _story_sizes(db, listed)
-    calendars = {case.id: laid_down.calendar(case.team.calendar if case.team else None) for case in listed}
+    hours = {case.id: laid_down.hours(case.team) for case in listed}
     return {
         case.id: Situation(
             at=at,
@@ -107,15 +105,11 @@ def situations(db: Session, listed: Sequence[Case], at: datetime) -> dict[int, S
             spread=case.spread,
             story=sizes.get(case.story_id or 0, 0),
             waiting_since=case.waiting_since,
-            calendar=calendars[case.id],
-            zone=_zone(calendars[case.id], laid_down),
+            calendar=hours[case.id][0],
+            zone=hours[case.id][1],
         )
         for case in listed
     }
-
-
-def _zone(calendar: Calendar | None, laid_down: Policy) -> ZoneInfo:
-    return ZoneInfo(calendar.timezone) if calendar else laid_down.zone
 
 
 def came_in(now: Situation, mention: Mention, *, joined: bool) -> Situation:

@@ -22,9 +22,7 @@ class Preset(StrEnum):
 
 
 def presets(calendar: Calendar | None, zone: ZoneInfo, at: datetime) -> dict[Preset, datetime]:
-    """Each with its instant (UTC), the earliest first; none twice. ``zone``: where there is no calendar."""
-    if calendar is not None:
-        zone = ZoneInfo(calendar.timezone)
+    """Each with its instant (UTC), the earliest first; none twice. ``zone``: where the days begin and end."""
     today = at.astimezone(zone).date()
     offered = {
         Preset.later: _in_hours(calendar, at, 3),

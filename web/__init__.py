@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from flask import Flask, Response, current_app, g, request, url_for
 
@@ -132,7 +131,7 @@ def create_app(house: House, *, clock: Callable[[], datetime] = lambda: datetime
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     i18n.install(app.jinja_env)
     i18n.imported_in(languages.folder(Path(house.settings.data_dir)))
-    zone = ZoneInfo(house.settings.organisation.timezone)
+    zone = house.settings.organisation.zone
 
     @app.before_request
     def begin() -> None:

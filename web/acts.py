@@ -164,8 +164,7 @@ def times(db: Session, team: Team | None, at: datetime) -> list[tuple[str, str]]
         Preset.tomorrow: _("The next working day"),
         Preset.next_week: _("Next week"),
     }
-    calendar = policy.read(db).calendar(team.calendar if team else None)
-    offered = snoozing.presets(calendar, zone(), at)
+    offered = snoozing.presets(*policy.read(db).hours(team), at)
     return [
         (until.isoformat(), _("%(preset)s: %(time)s", preset=words[preset], time=moment(until, at)))
         for preset, until in offered.items()

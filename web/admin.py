@@ -268,7 +268,7 @@ def test_source(source_id: int) -> str:
         found = _source(db, source_id)
     try:
         given = house().source(found.definition)
-        since = pulls.first_pass_from(given, now(), house().settings.organisation.timezone)
+        since = pulls.first_pass_from(given, now(), house().settings.organisation.zone)
         batches = pulls.collector_for(house(), given).collect(None, since=since, now=now())
         read = [mention for batch in islice(batches, 1) for mention in batch.mentions]
     except GensvarError as error:
@@ -340,8 +340,7 @@ def accounts() -> str:
     with house().database.read() as db:
         found = db.scalars(select(Account).order_by(Account.name)).all()
         costs, _by_source = money.monthly(db, now())
-    given = {account.name: account for account in house().settings.accounts}
-    budgets = {name: getattr(account, "monthly_budget_usd", None) for name, account in given.items()}
+    budgets = {account.name: house().budget(account.name) for account in house().settings.accounts}
     return render_template("accounts.html", accounts=found, costs=costs, budgets=budgets)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 from sqlalchemy import select
@@ -43,7 +42,7 @@ def of_notices(settings: Settings, user: User, told: Sequence[Notice], at: datet
     """One letter for all that somebody wants to hear of by mail, the oldest first."""
     assert settings.mail is not None
     language = _language(settings, user)
-    with i18n.speaking(language, ZoneInfo(settings.organisation.timezone)):
+    with i18n.speaking(language, settings.organisation.zone):
         base = str(settings.base_url).rstrip("/")
         items = [(_words(each), _due(each), base + address(each)) for each in told[:LISTED]]
         more = ngettext("and %(n)s more", "and %(n)s more", len(told) - LISTED) if len(told) > LISTED else None

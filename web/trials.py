@@ -15,7 +15,6 @@ from models import User
 from settings import Calendar, OpeningTime, RuleSettings, Sla, Strict, duration_text, opening_text
 from triage import clock, policy, rehearsal, sla
 from web import labels
-from web.context import zone
 from web.i18n import day
 from web.i18n import gettext as _
 
@@ -125,7 +124,7 @@ def _end(closes: datetime) -> str:
 
 def _examples(laid_down: policy.Policy, given: Sla, example: str, at: datetime) -> Trial:
     calendar = None if given.clock == "calendar" else laid_down.calendar(given.calendar)
-    local = ZoneInfo(calendar.timezone) if calendar else zone()
+    local = laid_down.zone_of(calendar)
     try:
         start = datetime.fromisoformat(example).replace(tzinfo=local).astimezone(at.tzinfo)
     except ValueError:
