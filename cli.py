@@ -630,7 +630,7 @@ def report(given: argparse.Namespace) -> int:
                 **narrowed,
             )
             tables.check_names(db, asked, channels.CHANNELS)
-            waiting = samples.waiting(db, 10**6)
+            waiting = samples.waiting(db, 10**6) if one_by_one else tables.uncounted(db, given.name, 10**6)
             if not one_by_one:
                 sheet = export.Sheet(given.name, tables.build(db, given.name, asked, now), zone, waiting)
         if one_by_one:
@@ -781,8 +781,10 @@ def _day(text: str) -> date:
         found = date.fromisoformat(text) if len(text) == len("2026-11-24") else None
     except ValueError:
         found = None
-    if found is None or not 1970 <= found.year <= 9000:
+    if found is None:
         raise argparse.ArgumentTypeError(f"{text} is not a day, as in 2026-11-24")
+    if not 1970 <= found.year <= 9000:
+        raise argparse.ArgumentTypeError(f"{text} does not lie between the years 1970 and 9000")
     return found
 
 

@@ -146,16 +146,16 @@ def _by_story(db: Session, asking: Executable) -> Mapping[int, Sequence[Any]]:
 
 
 def _chosen(db: Session, asked: Asked) -> Select[int]:
-    """Told within the period, in at least one case of those asked for."""
+    """Told within the period, in at least one case of those asked for: where all were ignored, none is left."""
     zone = policy.read(db).zone
     start, end = midnight(asked.start, zone), midnight(asked.end, zone)
     told = select(Mention.id).where(
         Mention.story_id == Story.id, Mention.published_at >= start, Mention.published_at < end
     )
-    wanted = [Story.merged_into_id.is_(None), Story.last_at >= start, Story.opened_at < end, told.exists()]
-    if narrowed := case_conditions(asked):
-        wanted.append(select(Case.id).where(Case.story_id == Story.id, *narrowed).exists())
-    return select(Story.id).where(*wanted)
+    of_it = select(Case.id).where(Case.story_id == Story.id, *COUNTS, *case_conditions(asked))
+    return select(Story.id).where(
+        Story.merged_into_id.is_(None), Story.last_at >= start, Story.opened_at < end, told.exists(), of_it.exists()
+    )
 
 
 def _reach(chosen: Select[int]) -> Executable:

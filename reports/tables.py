@@ -20,7 +20,7 @@ from errors import InvalidInput
 from models import Case, CaseTag, Source, Team, User
 from reports import backlog, stories, value
 from reports.figures import FILTERS, NONE, Asked, By, Clock, Report, Row, column_of, report
-from triage import policy
+from triage import policy, samples
 from triage.learning import VALUES
 from triage.measures import How, Measure
 
@@ -440,7 +440,7 @@ class Kind:
     """A report. ``fixed``: what of a question plays no part in it, and how it is then.
 
     ``lines``: what its lines are, where they are always the same and nothing can be grouped; ``label``: the column that
-    says to people what such a line is called.
+    says to people what such a line is called. ``sampled``: what is still to be measured may change it.
     """
 
     columns: Callable[[Asked], tuple[Column, ...]]
@@ -449,6 +449,7 @@ class Kind:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     lines: str | None = None
     label: str | None = None
+    sampled: bool = True
 
 
 ITS_OWN: Mapping[str, Any] = {"by": None, "clock": Clock.calendar, "seen": False}
@@ -469,7 +470,7 @@ REPORTS: Mapping[str, Kind] = {
         fixed={"seen": False},  # targets run from publication
     ),
     "resolution": Kind(_resolution, (Measure.first_resolution, Measure.resolution, Measure.active, Measure.closing)),
-    "backlog": Kind(_backlog, read=_read_backlog),
+    "backlog": Kind(_backlog, read=_read_backlog, sampled=False),
     "promises": Kind(_promises, (Measure.promise,), _read_promises),
     "stories": Kind(_stories, read=_read_stories, fixed=ITS_OWN, lines="story", label="title"),
     "value": Kind(
@@ -483,6 +484,11 @@ def build(db: Session, name: str, asked: Asked, at: datetime) -> Table:
     kind = REPORTS[name]
     asked = replace(asked, **kind.fixed)
     return Table(kind.columns(asked), kind.read(db, asked, kind.measures, at), kind.lines, kind.label)
+
+
+def uncounted(db: Session, name: str, most: int) -> int:
+    """How many cases are still to be measured, where that may change the report; counted no farther than ``most``."""
+    return samples.waiting(db, most) if REPORTS[name].sampled else 0
 
 
 def _also(found: Report, name: str, counts: Mapping[str | None, int]) -> Report:

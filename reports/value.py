@@ -116,7 +116,8 @@ class Saved:
 class Value:
     """``answers``: public ones that went out in the period; ``used``: what some of them were made of.
 
-    ``people``: who wrote in the cases before they were answered, each once, the same human over several authors too.
+    ``people``: whom answers that were used again reached: who had written in their cases before, each once, the same
+    human over several authors too.
     """
 
     asked: Asked
@@ -174,13 +175,15 @@ def value(db: Session, asked: Asked) -> Value:
     counted = report(db, replace(asked, by=None), [Measure.answer, Measure.resolution]).total
     shared = select(cast(SharedAnswerPart.shared_answer_id, Text()), Reply.case_id, func.max(Reply.sent_at))
     of_each = _of_replies(db, asked, shared, How.shared).group_by(SharedAnswerPart.shared_answer_id, Reply.case_id)
-    reached = _reached(db, _in_cases(db, asked, "all"), _in_cases(db, asked, "shared", How.shared), of_each)
+    for_all = _in_cases(db, asked, "for all", How.shared)
     made = _made_of_canned(db, asked)
     by_name = _reached(db, _latest(db, made)) if made else {}
+    again = [_again(db, asked, made)] if made else []  # who had both an answer for all and a canned reply is one
+    reached = _reached(db, *again, for_all, of_each)
     return Value(
         asked,
         answers=counted.count(Measure.answer),
-        people=reached.get("all", 0),
+        people=reached.get("again" if made else "for all", 0),
         used=(
             *_for_all(db, asked, reached),
             *sorted(
@@ -188,7 +191,7 @@ def value(db: Session, asked: Asked) -> Value:
                 key=lambda each: (-each.answers, each.title.casefold()),
             ),
         ),
-        people_for_all=reached.get("shared", 0),
+        people_for_all=reached.get("for all", 0),
         resolved=counted.count(Measure.resolution),
         unanswered=counted.count(Measure.resolution, How.zero_touch),
     )
@@ -236,11 +239,16 @@ def _of_replies(db: Session, asked: Asked, what: Asking, how: How) -> Asking:
     return parts.where(*conditions(db, asked, Measure.answer), Sample.how == how.value, ~Reply.private)
 
 
-def _in_cases(db: Session, asked: Asked, used: str, how: How | None = None) -> Asking:
-    """When each case got its last answer in the period."""
+def _in_cases(db: Session, asked: Asked, used: str, how: How) -> Asking:
+    """When each case got its last such answer in the period."""
     answers = select(literal(used, Text()), Sample.case_id, func.max(Sample.at))
-    wanted = [*conditions(db, asked, Measure.answer), *([Sample.how == how.value] if how else [])]
-    return answers.where(*wanted).group_by(Sample.case_id)
+    return answers.where(*conditions(db, asked, Measure.answer), Sample.how == how.value).group_by(Sample.case_id)
+
+
+def _again(db: Session, asked: Asked, made: Mapping[str, Sequence[int]]) -> Asking:
+    """When each case got its last answer that was used again."""
+    ids = [id for ids in made.values() for id in ids]
+    return union_all(_in_cases(db, asked, "again", How.shared), _latest(db, {"again": ids}))
 
 
 def _reached(db: Session, *answers: Asking) -> dict[str, int]:

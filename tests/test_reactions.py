@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+import checkup
 from database import Database
-from models import CaseEvent, PendingReaction
-from tests.factories import MORNING, said, take
-from triage import reactions
+from house import House, declare
+from models import Case, CaseEvent, PendingReaction, Sample
+from settings import Calendar, Sla
+from tests.factories import MORNING, case_of, said, take
+from tests.reported import CALENDAR, TARGETS
+from triage import policy, reactions, samples
 
 
 class Deadlock(Exception):
@@ -36,3 +41,40 @@ def test_a_deadlock_loses_no_consequence(
     reactions.react(database, MORNING)
     with database.read() as db:
         assert len(db.scalars(select(PendingReaction)).all()) == left
+
+
+@pytest.mark.one_database
+def test_a_date_at_the_end_of_time_stops_nothing_and_is_shown(house: House) -> None:
+    declare(house, MORNING)
+    with house.database.transaction() as db:
+        policy.put(db, "calendars", Calendar.model_validate(CALENDAR), by="test", at=MORNING - timedelta(days=1))
+        policy.put(db, "sla", Sla.model_validate(TARGETS), by="test", at=MORNING - timedelta(days=1))
+        strange = replace(said("strange", "b"), published_at=datetime(9999, 12, 31, 23, 59, tzinfo=UTC))
+        take(db, said("before", "a", minutes=0), strange, said("after", "c", minutes=1))
+    while reactions.react(house.database, MORNING):
+        pass
+    samples.catch_up(house.database)
+    with house.database.read() as db:
+        (shown,) = db.scalars(select(PendingReaction))
+        assert db.get_one(CaseEvent, shown.event_id).case_id == case_of(db, "strange")
+        assert str(shown.error).startswith("OverflowError: ")
+        due = {each.id for each in db.scalars(select(Case).where(Case.first_response_due_at.is_not(None)))}
+        assert due == {case_of(db, "before"), case_of(db, "after")}, "the others have their targets"
+        received = set(db.scalars(select(Sample.case_id).where(Sample.measure == "received")))
+        assert received == {*due, case_of(db, "strange")}, "none is missing in the figures"
+
+
+def test_what_failed_is_told_by_the_check(make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch) -> None:
+    house = make_house()
+    with house.database.transaction() as db:
+        take(db, said("a"))
+
+    def react(db: Session, event: CaseEvent, at: datetime) -> None:
+        raise ValueError("no such day")
+
+    assert [each.remedy for each in checkup._reactions(house, MORNING)] == [None]
+    monkeypatch.setattr(reactions, "ALWAYS", (react,))
+    reactions.react(house.database, MORNING)
+    (finding,) = checkup._reactions(house, MORNING)
+    assert finding.found.endswith("ValueError: no such day")
+    assert finding.remedy

@@ -12,13 +12,13 @@ from flask.testing import FlaskClient
 from sqlalchemy import delete, select, update
 
 from house import House
-from models import Backlog, User
+from models import Backlog, Unmeasured, User
 from reports import backlog, export
 from reports.figures import Asked, By
 from reports.tables import build
 from tests.conftest import FakeClock
 from tests.factories import MORNING
-from tests.reported import BO, EVA, EVENING, MATS, a_week
+from tests.reported import BO, EVA, EVENING, MATS, a_week, sheets
 from tests.screens import PASSWORD
 from tests.slow_figures import STOCKHOLM, wall
 from triage import samples
@@ -108,3 +108,27 @@ def test_no_midnight_is_called_missed_because_one_may_not_see_what_lay_there(wit
     for email in (EVA, BO):
         text = browse(email).get("/reports/backlog?from=2026-11-09&to=2026-12-14").text
         assert SAID in " ".join(text.split()), email
+
+
+def test_what_is_still_to_be_counted_is_said_only_where_it_may_change_a_figure(
+    with_gaps: House, browse: Browser
+) -> None:
+    with with_gaps.database.transaction() as db:
+        db.add(Unmeasured(case_id=1, error="OverflowError"))
+    mats = browse(MATS)
+    days = f"from={WEEKS.start}&to={WEEKS.end}"
+    said = {
+        path: "1 case is still being counted" in mats.get(f"/reports/{path}{days}").text
+        for path in ("backlog?", "volume?", "cases?measure=waiting&", "cases?measure=received&")
+    }
+    assert said == {
+        "backlog?": False,  # what lay there at a midnight was stored then
+        "volume?": True,
+        "cases?measure=waiting&": False,
+        "cases?measure=received&": True,
+    }
+    written = {
+        name: ["Cases not counted yet", "1"] in sheets(mats.get(f"/reports/{name}.xlsx?{days}").data)["About"]
+        for name in ("backlog", "volume")
+    }
+    assert written == {"backlog": False, "volume": True}

@@ -90,6 +90,17 @@ def test_what_is_counted_of_a_story(database: Database) -> None:
     assert found.press is None and found.head_start is None and not found.for_all
 
 
+def test_a_story_in_which_every_case_was_ignored_is_none(database: Database) -> None:
+    with database.transaction() as db:
+        numbers = come(db, "a", 0), come(db, "b", 10)
+        told(db, *numbers)
+        cases.change_status(db, numbers[0], target=CaseStatus.ignored, actor="t", at=MORNING)
+    assert only(database).cases == 1
+    with database.transaction() as db:
+        cases.change_status(db, numbers[1], target=CaseStatus.ignored, actor="t", at=MORNING)
+    assert told_in(database).told == ()
+
+
 @pytest.mark.parametrize(("answered", "head_start"), [(20, 40), (60, 0), (90, -30)])
 def test_the_head_start_is_from_our_first_answer_to_the_first_article(
     database: Database, answered: int, head_start: int

@@ -155,6 +155,20 @@ def test_one_human_over_several_authors_is_one(database: Database) -> None:
     assert of(database).people == 1
 
 
+def test_whom_an_answer_written_anew_reached_is_not_helped_by_one_used_again(database: Database) -> None:
+    canned(database)
+    for_all(database, "a", "b")
+    with database.transaction() as db:
+        answer(db, come(db, "anew", 0), 5, "Det vet vi inte än, vi frågar.")
+    assert (of(database).answers, of(database).people) == (3, 2)
+    with database.transaction() as db:
+        answer(db, come(db, "c", 0), 5, "Hej! Plogen kommer till din gata i dag, ärende 1.")
+        answer(db, case_of(db, "a") or 0, 50, "Hej! Plogen kommer till din gata i dag, ärende 1.")
+    found = of(database)
+    assert (found.people_for_all, [each.people for each in found.prepared]) == (2, [2])
+    assert found.people == 3, "whom both reached is one"
+
+
 def test_only_what_went_out_in_the_period_counts(database: Database) -> None:
     for_all(database, "a", "b", minutes=24 * 60)
     assert (of(database).answers, of(database).for_all) == (0, ())

@@ -141,6 +141,8 @@ def test_what_cannot_be_shown_is_said_and_the_form_stays(browse: Browser, query:
         said = page(client, f"{path}?{query}", 422)
         assert 'role="alert"' in said
         assert '<select class="ds-input" name="period">' in said
+        if query.endswith(("0001-01-01", "9999-12-31")):
+            assert "Reports are of days in the years 1995 to 2199." in said, "what can be asked for is told"
 
 
 def test_behind_a_figure_dates_at_the_end_of_time_are_refused_and_nobody_waits_on_a_day(browse: Browser) -> None:

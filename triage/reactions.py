@@ -34,6 +34,7 @@ from triage import (
     undoing,
 )
 from triage.cases import Following
+from triage.rules import UNKNOWN
 from triage.states import Action
 
 log = logging.getLogger("gensvar.reactions")
@@ -72,7 +73,7 @@ def _react_to_next(database: Database, at: datetime) -> bool:
         try:
             with db.begin_nested():
                 _follow(db, event, at)
-        except (GensvarError, SQLAlchemyError, ValueError) as error:
+        except (GensvarError, SQLAlchemyError, ValueError, OverflowError) as error:  # the last: a date near year 9999
             if getattr(getattr(error, "orig", None), "sqlstate", None) in OUT_OF_TURN:
                 log.warning(
                     "the reaction to event %s (%s) got in another's way and is tried again", event.id, event.action
@@ -174,6 +175,8 @@ def _escalate(db: Session, event: CaseEvent, at: datetime) -> None:
         team = db.scalar(select(Team).where(Team.name == given.escalate.team))
         if team is not None:
             cases.assign_team(db, case.id, team=team, actor=actor, at=at)
+        else:
+            cases.not_done(db, case.id, "team", UNKNOWN, actor=actor, at=at)
 
 
 def _take_back(db: Session, event: CaseEvent, at: datetime) -> None:

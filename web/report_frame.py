@@ -39,7 +39,7 @@ MANY = 1000  # "more than"
 NAMED = ("by", "clock", "start", "imported", "compare", "period", "from", "to", "until", *FILTERS)
 DAYS = ("from", "to", "until")
 MOST_CHOSEN = 50  # of one filter, as in the API
-FIRST_YEAR, LAST_YEAR = 2000, 2200
+FIRST_YEAR, LAST_YEAR = 1995, 2199  # before it nothing was said anywhere that is read here
 
 
 @dataclass(frozen=True)
@@ -149,10 +149,11 @@ def _day(args: MultiDict[str, str], name: str) -> date | None:
         return None
     try:
         given = date.fromisoformat(text)
-        if not FIRST_YEAR <= given.year < LAST_YEAR:
-            raise ValueError
     except ValueError:
         raise InvalidInput(_("That is not a date."), {name: "2026-11-27"}) from None
+    if not FIRST_YEAR <= given.year <= LAST_YEAR:
+        limits = {"first": str(FIRST_YEAR), "last": str(LAST_YEAR)}
+        raise InvalidInput(_("Reports are of days in the years %(first)s to %(last)s.", **limits), {name: "2026-11-27"})
     return given
 
 
@@ -206,9 +207,14 @@ def reading(asked: Asked | None = None) -> Iterator[Session]:
         yield db
 
 
-def frame(db: Session | None, asked: Asked | None, *, groups: Sequence[By] = ()) -> dict[str, Any]:
-    """What ``reports_base.html`` wants. ``groups``: what the page can be grouped by."""
-    uncounted = samples.waiting(db, MANY + 1) if db is not None else 0
+def frame(
+    db: Session | None, asked: Asked | None, *, groups: Sequence[By] = (), sampled: bool = True
+) -> dict[str, Any]:
+    """What ``reports_base.html`` wants. ``groups``: what the page can be grouped by.
+
+    ``sampled``: it is counted of samples, so that what is still to be measured may change it.
+    """
+    uncounted = samples.waiting(db, MANY + 1) if db is not None and sampled else 0
     return {
         "asked": asked,
         "kept": kept,

@@ -67,6 +67,10 @@ MEANINGS: Mapping[str, Callable[[], tuple[str, ...]]] = {  # anchor -> its name,
     "first-resolution": lambda: (
         _("First resolution"),
         _("From the publication of the first thing said to the first time the case was closed."),
+        _(
+            "Where an answer closes the case, the close counts from when the answer was sent off here, the answer from"
+            " when the network confirms it: so the resolution may be a little shorter than the response."
+        ),
     ),
     "resolution": lambda: (
         _("Full resolution"),
@@ -138,6 +142,7 @@ MEANINGS: Mapping[str, Callable[[], tuple[str, ...]]] = {  # anchor -> its name,
             "Cases that were ignored are left out. Followers: of each author once in a story; who tells two"
             " stories counts in both, also in the sums."
         ),
+        _("A story in which every case was ignored is not listed."),
     ),
     "value": lambda: (
         _("Value"),

@@ -16,7 +16,6 @@ from models import Role
 from reports import pdf, tables
 from reports.figures import Asked, By, Row
 from reports.tables import Column, Table, Unit
-from triage import samples
 from triage.measures import VERSION
 from web import report_frame, report_words, reports
 from web.context import house, is_at_least, now, zone
@@ -61,7 +60,7 @@ def _paper(name: str, asked: Asked) -> pdf.Paper:
     with report_frame.reading(asked) as db:
         table, other = reports.both(db, name, asked)
         people = report_frame.people(db)
-        uncounted = samples.waiting(db, report_frame.MANY + 1)
+        uncounted = tables.uncounted(db, name, report_frame.MANY + 1)
     shown = _on_paper(table)
     grids = reports.grids(shown, _on_paper(other) if other else None, names=people)
     explained = {head.anchor for grid in grids for head in grid.heads}

@@ -20,7 +20,7 @@ from errors import InvalidInput
 from models import Role, User
 from reports import behind, figures, tables
 from reports.backlog import STATES
-from reports.figures import NONE, Asked, By, Clock, Report, Row
+from reports.figures import NONE, Asked, By, Clock, Report, Row, Timing
 from reports.tables import Column, Table, Unit, Value
 from triage.measures import Measure
 from web import charts, report_words
@@ -269,7 +269,7 @@ def _page(name: str) -> str:
         were = [tables.build(db, name, each, now()) for each in before]
         return render_template(
             "reports_table.html",
-            **frame(db, asked, groups=list(By)),
+            **frame(db, asked, groups=list(By), sampled=tables.REPORTS[name].sampled),
             name=name,
             title=kind.title(),
             about=kind.about(),
@@ -293,8 +293,8 @@ def _draw_response_times(db: Session, asked: Asked, table: Table) -> dict[str, A
     one = partial(_column, "response-times", asked)
     shown = _ranked(times, one("first_response_median_s"), one("first_response_p90_s"))
     chart = over_time(charts.lines, "response", _("First response over time"), times, *shown, tick=charts.duration_tick)
-    hidden = table.report.total.timing(asked.first).hidden
-    return {"charts": [chart], "spread": None if hidden else _spread(db, asked)}
+    timing = table.report.total.timing(asked.first)
+    return {"charts": [chart], "spread": None if timing.hidden else _spread(asked, timing)}
 
 
 def _ranked(times: Report, median: Column, p90: Column) -> list[tuple[str, Column]]:
@@ -304,19 +304,17 @@ def _ranked(times: Report, median: Column, p90: Column) -> list[tuple[str, Colum
     return [(_("Median"), median), *([(_("90th percentile"), p90)] if often else [])]
 
 
-def _spread(db: Session, asked: Asked) -> dict[str, Any]:
+def _spread(asked: Asked, timing: Timing) -> dict[str, Any]:
     """How many first responses took how long."""
-    found = figures.buckets(db, asked, asked.first)
-    whole = sum(found)
     items = [
         charts.Item(
             label,
             n,
             number(n),
             behind_of(behind.Wanted(replace(asked, by=None), asked.first, bucket=place)) if n else None,
-            (percent(n / whole) if whole else "",),
+            (percent(n / timing.n) if timing.n else "",),
         )
-        for place, (label, n) in enumerate(zip(report_words.buckets(), found, strict=True))
+        for place, (label, n) in enumerate(zip(report_words.buckets(), timing.spread, strict=True))
     ]
     return {"title": _("How long first responses took"), "lines": charts.bars(items)}
 
@@ -633,7 +631,7 @@ def cases() -> str:
         by_id = {id: name for id, name in db.execute(select(User.id, User.name))}
         return render_template(
             "reports_cases.html",
-            **frame(db, asked),
+            **frame(db, asked, sampled=isinstance(wanted.what, Measure)),
             wanted=wanted,
             behind_args=behind.as_args(wanted),
             page=page,

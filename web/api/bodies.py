@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
@@ -14,6 +14,8 @@ from triage.learning import VALUES
 from web.queries import MAX_LIMIT, MAX_NUMBER, Sort
 from web.safe_html import is_web
 
+D = TypeVar("D", bound=date)
+
 
 def _storable(value: str) -> str:
     if "\0" in value:
@@ -22,9 +24,13 @@ def _storable(value: str) -> str:
 
 
 def _utc(value: datetime) -> datetime:
+    return _of_our_time(value).astimezone(UTC)
+
+
+def _of_our_time(value: D) -> D:
     if not 1970 <= value.year <= 9000:
         raise ValueError("must lie between the years 1970 and 9000")
-    return value.astimezone(UTC)
+    return value
 
 
 def _web_address(value: str) -> str:
@@ -50,9 +56,9 @@ def _day(value: Any) -> date:
         given = date.fromisoformat(value) if isinstance(value, str) and len(value) == len("2026-11-24") else None
     except ValueError:
         given = None
-    if given is None or not 1970 <= given.year <= 9000:
+    if given is None:
         raise ValueError("must be a day, as in 2026-11-24")
-    return given
+    return _of_our_time(given)
 
 
 ABSENT: Any = None  # for fields that may be left out, and may not be null

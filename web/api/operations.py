@@ -497,7 +497,7 @@ def _report(call: Call, name: str) -> Any:
     if not _leads(call):
         table = replace(table, report=tables.own_lines(table.report, call.user.email))
     zone = policy.read(call.db).zone
-    sheet = export.Sheet(name, table, zone, samples.waiting(call.db, queries.MAX_NUMBER))
+    sheet = export.Sheet(name, table, zone, tables.uncounted(call.db, name, queries.MAX_NUMBER))
     if call.accepts == JSON:
         return export.as_json(sheet)
     about = export.about(name, sheet.asked, call.at, zone, sheet.waiting)
