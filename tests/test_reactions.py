@@ -10,7 +10,6 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-import checkup
 from database import Database
 from house import House, declare
 from models import Case, CaseEvent, PendingReaction, Sample
@@ -62,19 +61,3 @@ def test_a_date_at_the_end_of_time_stops_nothing_and_is_shown(house: House) -> N
         assert due == {case_of(db, "before"), case_of(db, "after")}, "the others have their targets"
         received = set(db.scalars(select(Sample.case_id).where(Sample.measure == "received")))
         assert received == {*due, case_of(db, "strange")}, "none is missing in the figures"
-
-
-def test_what_failed_is_told_by_the_check(make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch) -> None:
-    house = make_house()
-    with house.database.transaction() as db:
-        take(db, said("a"))
-
-    def react(db: Session, event: CaseEvent, at: datetime) -> None:
-        raise ValueError("no such day")
-
-    assert [each.remedy for each in checkup._reactions(house, MORNING)] == [None]
-    monkeypatch.setattr(reactions, "ALWAYS", (react,))
-    reactions.react(house.database, MORNING)
-    (finding,) = checkup._reactions(house, MORNING)
-    assert finding.found.endswith("ValueError: no such day")
-    assert finding.remedy
