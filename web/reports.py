@@ -20,7 +20,7 @@ from errors import InvalidInput
 from models import Role, User
 from reports import behind, figures, tables
 from reports.backlog import STATES
-from reports.figures import NONE, Asked, By, Clock, Report, Row, Timing
+from reports.figures import NONE, Asked, By, Clock, Report, Row
 from reports.tables import Column, Table, Unit, Value
 from triage.measures import Measure
 from web import charts, report_words
@@ -293,8 +293,8 @@ def _draw_response_times(db: Session, asked: Asked, table: Table) -> dict[str, A
     one = partial(_column, "response-times", asked)
     shown = _ranked(times, one("first_response_median_s"), one("first_response_p90_s"))
     chart = over_time(charts.lines, "response", _("First response over time"), times, *shown, tick=charts.duration_tick)
-    timing = table.report.total.timing(asked.first)
-    return {"charts": [chart], "spread": None if timing.hidden else _spread(asked, timing)}
+    hidden = table.report.total.timing(asked.first).hidden
+    return {"charts": [chart], "spread": None if hidden else _spread(db, asked)}
 
 
 def _ranked(times: Report, median: Column, p90: Column) -> list[tuple[str, Column]]:
@@ -304,17 +304,19 @@ def _ranked(times: Report, median: Column, p90: Column) -> list[tuple[str, Colum
     return [(_("Median"), median), *([(_("90th percentile"), p90)] if often else [])]
 
 
-def _spread(asked: Asked, timing: Timing) -> dict[str, Any]:
+def _spread(db: Session, asked: Asked) -> dict[str, Any]:
     """How many first responses took how long."""
+    found = figures.buckets(db, asked, asked.first)
+    whole = sum(found)
     items = [
         charts.Item(
             label,
             n,
             number(n),
             behind_of(behind.Wanted(replace(asked, by=None), asked.first, bucket=place)) if n else None,
-            (percent(n / timing.n) if timing.n else "",),
+            (percent(n / whole) if whole else "",),
         )
-        for place, (label, n) in enumerate(zip(report_words.buckets(), timing.spread, strict=True))
+        for place, (label, n) in enumerate(zip(report_words.buckets(), found, strict=True))
     ]
     return {"title": _("How long first responses took"), "lines": charts.bars(items)}
 
