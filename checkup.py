@@ -22,14 +22,17 @@ import report_mails
 from database import newest_migration
 from errors import ChannelError, GensvarError, Reason
 from house import House
-from models import CaseEvent, FigureCheck, Heartbeat, Role, Source, User, Webhook
+from models import CaseEvent, FigureCheck, Heartbeat, PendingReaction, Role, Source, User, Webhook
 from settings import SourceSettings, duration_text
 from triage import index
+from triage.cases import REFUSED
+from triage.rules import UNKNOWN
 
 FREE_BYTES = 1024**3
 BUILT = datetime(2026, 11, 1, tzinfo=UTC)  # a clock before this is wrong
 SLIP = timedelta(minutes=5)
 AT_ONCE = 8
+LATELY = timedelta(days=7)  # what went wrong before has been seen or is forgotten
 FIGURES_OLD = timedelta(days=2)  # a comparison that should have been followed by another
 BEATS = timedelta(minutes=5)  # within them the scheduler has said that it runs
 
@@ -69,6 +72,7 @@ def examine(house: House, at: datetime) -> Iterator[Finding]:
     yield _clock(house, at) if known else Finding("clock", f"{at:%Y-%m-%d %H:%M} UTC")
     if known:
         yield _users(house)
+        yield from _reactions(house, at)
         yield _webhooks(house, at)
         yield _search(house)
         yield _figures(house, at)
@@ -169,9 +173,28 @@ def _figures(house: House, at: datetime) -> Finding:
     return Finding("figures", found)
 
 
+def _reactions(house: House, at: datetime) -> Iterator[Finding]:
+    """What should have followed from what happened, and did not."""
+    lately, latest = CaseEvent.at >= at - LATELY, CaseEvent.id.desc()
+    failed = select(PendingReaction).join(CaseEvent, CaseEvent.id == PendingReaction.event_id)
+    with house.database.read() as db:
+        stuck = db.scalars(failed.where(PendingReaction.error.is_not(None), lately).order_by(latest)).all()
+        refused = db.scalars(select(CaseEvent).where(CaseEvent.action == REFUSED, lately).order_by(latest)).all()
+    missing = [event for event in refused if event.changes["why"][1] == UNKNOWN]
+    if stuck:
+        found = f"{len(stuck)} events could not be reacted to; the latest, number {stuck[0].event_id}: {stuck[0].error}"
+        yield Finding("reactions", found, "see in the log what went wrong, and report it as a fault")
+    if missing:
+        last = missing[0]
+        found = f"{len(missing)} times what was named is not there; the latest, by {last.actor} in case {last.case_id}"
+        remedy = "name in rules, response targets and categories only what there is"
+        yield Finding("reactions", f"{found}: {last.changes['effect'][1]}", remedy)
+    if not stuck and not missing:
+        yield Finding("reactions", "none has failed")
+
+
 def _webhooks(house: House, at: datetime) -> Finding:
-    """Those of the last week: what was given up before has been seen or is forgotten."""
-    lately = CaseEvent.at >= at - timedelta(days=7)
+    lately = CaseEvent.at >= at - LATELY
     with house.database.read() as db:
         failing = db.execute(
             select(Webhook.rule, Webhook.error, Webhook.due_at)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from house import House, declare
-from models import Absence, Case, CaseEvent, Notice, TeamMember, User
+from models import Absence, Case, CaseEvent, Notice, Team, TeamMember, User
 from tests.factories import MORNING, case_of, said, take, user
 from triage import cases, dispatch, reactions, routing, upkeep
 
@@ -104,6 +104,19 @@ def test_a_new_case_finds_its_category_team_and_person(make_house: Callable[...,
             ("classify", "routing"),
             ("assign_team", "routing"),
             ("take", "routing"),
+        ]
+
+
+def test_a_category_whose_team_is_gone_says_so(make_house: Callable[..., House]) -> None:
+    house = storby(make_house)
+    with house.database.transaction() as db:
+        db.scalars(select(Team)).one().name = "Gator"
+    come(house, MORNING, a="Snön ligger kvar på gatan")
+    assert state(house, "a") == ("Snö", None, None)
+    with house.database.read() as db:
+        events = db.scalars(select(CaseEvent).where(CaseEvent.actor == "routing").order_by(CaseEvent.id))
+        assert [(event.action, event.changes) for event in events][1:] == [
+            ("rule_refused", {"effect": [None, "team"], "why": [None, "unknown"]})
         ]
 
 

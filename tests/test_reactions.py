@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+import checkup
 from database import Database
 from house import House, declare
 from models import Case, CaseEvent, PendingReaction, Sample
@@ -61,3 +62,6 @@ def test_a_date_at_the_end_of_time_stops_nothing_and_is_shown(house: House) -> N
         assert due == {case_of(db, "before"), case_of(db, "after")}, "the others have their targets"
         received = set(db.scalars(select(Sample.case_id).where(Sample.measure == "received")))
         assert received == {*due, case_of(db, "strange")}, "none is missing in the figures"
+    (finding,) = checkup._reactions(house, MORNING)
+    assert "OverflowError: " in finding.found
+    assert finding.remedy

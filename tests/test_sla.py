@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+import checkup
 from database import Database
 from house import House, declare
 from models import Case, CaseEvent, CaseStatus, Team, Then
@@ -249,6 +250,23 @@ def test_a_missed_target_is_escalated_once(make_house: Callable[..., House]) -> 
         assert [notice.kind for notice in db.query(Notice).filter(Notice.user_id == bo)] == ["sla_breached"]
         by = db.query(CaseEvent).filter(CaseEvent.case_id == number, CaseEvent.actor == "sla:standard")
         assert sorted(event.action for event in by) == ["assign_team", "classify"]
+
+
+def test_a_team_that_is_gone_is_told_of(make_house: Callable[..., House]) -> None:
+    house = laid_down(make_house, resolution=None, escalate={"team": "Vatten"})
+    number = opened(house)
+    with house.database.transaction() as db:
+        db.query(Team).filter(Team.name == "Vatten").one().name = "Vatten och avlopp"
+    upkeep.tick(house.database, DUE)
+    follow(house.database, DUE)
+    with house.database.read() as db:
+        by = db.query(CaseEvent).filter(CaseEvent.case_id == number, CaseEvent.actor == "sla:standard").one()
+        assert (by.action, by.changes) == ("rule_refused", {"effect": [None, "team"], "why": [None, "unknown"]})
+    (finding,) = checkup._reactions(house, DUE)
+    assert finding.found.endswith(f"by sla:standard in case {number}: team")
+    assert finding.remedy
+    (finding,) = checkup._reactions(house, DUE + timedelta(days=8))
+    assert not finding.remedy, "what is a week old has been seen or is forgotten"
 
 
 def test_pauses_are_read_from_the_events(make_house: Callable[..., House]) -> None:

@@ -63,6 +63,7 @@ SAID = (
     Action.reply_wait,
     Action.reply_resolve,
 )
+REFUSED = "rule_refused"  # what somebody laid down could not be done
 
 
 # -- looking ---------------------------------------------------------------------------------------------------------
@@ -341,6 +342,11 @@ def propose_reply(db: Session, case_id: int, *, name: str | None, actor: str, at
 def record(db: Session, case_id: int, action: str, *, actor: str, at: datetime, changes: dict[str, Any]) -> CaseEvent:
     """Something was done about the case that changes nothing in it: a colleague told, another system called."""
     return write(db, get(db, case_id), action, actor=actor, at=at, changes=changes)
+
+
+def not_done(db: Session, case_id: int, effect: str, why: str, *, actor: str, at: datetime) -> CaseEvent:
+    """What a rule, a policy or a category wanted and could not have: in the history, with the reason."""
+    return record(db, case_id, REFUSED, actor=actor, at=at, changes={"effect": [None, effect], "why": [None, why]})
 
 
 def snooze(db: Session, case_id: int, *, until: datetime | None, actor: str, at: datetime) -> CaseEvent | None:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from database import Database, lock
 from models import Absence, Case, Mention, Role, Team, TeamMember, User
-from triage import cases, clock, notices, policy, routing, subject
+from triage import cases, clock, notices, policy, routing, rules, subject
 from triage.states import ALIVE, OUR_TURN
 
 ACTOR = "routing"
@@ -35,6 +35,8 @@ def sort_in(db: Session, case_id: int, mention: Mention, at: datetime) -> None:
         team = db.scalar(select(Team).where(Team.name == found.team))
         if team is not None:
             cases.assign_team(db, case_id, team=team, actor=ACTOR, at=at)
+        else:
+            cases.not_done(db, case_id, "team", rules.UNKNOWN, actor=ACTOR, at=at)
 
 
 def give(db: Session, case_id: int, at: datetime) -> None:

@@ -34,6 +34,7 @@ from triage import (
     undoing,
 )
 from triage.cases import Following
+from triage.rules import UNKNOWN
 from triage.states import Action
 
 log = logging.getLogger("gensvar.reactions")
@@ -174,6 +175,8 @@ def _escalate(db: Session, event: CaseEvent, at: datetime) -> None:
         team = db.scalar(select(Team).where(Team.name == given.escalate.team))
         if team is not None:
             cases.assign_team(db, case.id, team=team, actor=actor, at=at)
+        else:
+            cases.not_done(db, case.id, "team", UNKNOWN, actor=actor, at=at)
 
 
 def _take_back(db: Session, event: CaseEvent, at: datetime) -> None:

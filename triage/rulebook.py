@@ -36,7 +36,7 @@ from triage.rules import Fired, Known, Situation
 from triage.states import ALIVE
 
 BY_RULE = "rule:"  # how the actor of what a rule does begins
-UNANSWERED, NOTIFIED, CALLED, REFUSED = "unanswered", "notified", "webhook", "rule_refused"
+UNANSWERED, NOTIFIED, CALLED = "unanswered", "notified", "webhook"
 AT_ONCE = 200  # cases looked at in one query
 ASKS_AGAIN = timedelta(days=7)  # so long after its time was up a rule still looks whether the rest has come to hold
 ON_THE_CASE = ("channel", "kind", "priority", "language", "sentiment", "urgency", "noise", "category")
@@ -208,7 +208,7 @@ def _carry_out(db: Session, case: Case, fired: Fired, event: CaseEvent, at: date
     if "status" in changes:
         cases.change_status(db, case.id, target=CaseStatus(changes["status"]), **by)
     for effect, why in fired.refused.items():
-        cases.record(db, case.id, REFUSED, changes={"effect": [None, effect], "why": [None, why]}, **by)
+        cases.not_done(db, case.id, effect, why, **by)
 
 
 def _notify(db: Session, case: Case, emails: Sequence[str], rule: str, by: dict[str, Any]) -> None:
