@@ -329,61 +329,53 @@ def _absorb_twin(db: Session, reply: Reply, external_id: str) -> None:
 
 def reply_failed(db: Session, reply_id: int, *, reason: str, error: str, actor: str, at: datetime) -> CaseEvent:
     """Certainly not published, and trying again would not help: the case is flagged and, if it was put away, open."""
-    found = _reply(db, reply_id)
-    _move(
-        db,
-        found,
-        (ReplyStatus.queued, ReplyStatus.calling, ReplyStatus.uncertain),
-        {"status": ReplyStatus.failed, "error": error, "error_reason": reason, "next_lookup_at": None},
-    )
-    return cases.act(
-        db,
-        found.case_id,
-        Action.reply_failed,
-        actor=actor,
-        at=at,
-        values={"flag": "reply_failed"},
-        changes={"error": [None, error]},
-        reply_id=reply_id,
-    )
+    values = {"status": ReplyStatus.failed, "error": error, "error_reason": reason, "next_lookup_at": None}
+    froms = (ReplyStatus.queued, ReplyStatus.calling, ReplyStatus.uncertain)
+    return _not_sent(db, reply_id, Action.reply_failed, values, froms=froms, flag="reply_failed", actor=actor, at=at)
 
 
 def reply_postponed(
     db: Session, reply_id: int, *, until: datetime, reason: str, error: str, actor: str, at: datetime
 ) -> CaseEvent:
     """Certainly not published, and it will be tried again at ``until``."""
-    found = _reply(db, reply_id)
-    _move(
-        db,
-        found,
-        (ReplyStatus.calling,),
-        {"status": ReplyStatus.queued, "not_before": until, "error": error, "error_reason": reason},
-    )
-    changes = {"not_before": [None, cases.stamp(until)], "error": [None, error]}
-    case = cases.get(db, found.case_id)
-    return cases.write(db, case, "reply_postponed", actor=actor, at=at, changes=changes, reply_id=reply_id)
+    values = {"status": ReplyStatus.queued, "not_before": until, "error": error, "error_reason": reason}
+    changes = {"not_before": [None, cases.stamp(until)]}
+    return _not_sent(db, reply_id, "reply_postponed", values, changes=changes, actor=actor, at=at)
 
 
 def reply_uncertain(
     db: Session, reply_id: int, *, error: str, lookup_at: datetime | None, actor: str, at: datetime
 ) -> CaseEvent:
     """Nobody knows whether it was published: looked up at ``lookup_at``, shown, and never sent again by itself."""
+    values = {"status": ReplyStatus.uncertain, "error": error, "error_reason": "uncertain", "next_lookup_at": lookup_at}
+    return _not_sent(db, reply_id, "reply_uncertain", values, flag="reply_uncertain", actor=actor, at=at)
+
+
+def _not_sent(
+    db: Session,
+    reply_id: int,
+    action: str,
+    values: dict[str, Any],
+    *,
+    froms: tuple[ReplyStatus, ...] = (ReplyStatus.calling,),
+    flag: str | None = None,
+    changes: dict[str, Any] | None = None,
+    actor: str,
+    at: datetime,
+) -> CaseEvent:
+    """The call did not succeed: the answer is moved, and an event of its case says so, with the error."""
     found = _reply(db, reply_id)
-    _move(
-        db,
-        found,
-        (ReplyStatus.calling,),
-        {"status": ReplyStatus.uncertain, "error": error, "error_reason": "uncertain", "next_lookup_at": lookup_at},
-    )
+    _move(db, found, froms, values)
     case = cases.get(db, found.case_id)
     return cases.write(
         db,
         case,
-        "reply_uncertain",
+        action,
         actor=actor,
         at=at,
-        values={"flag": "reply_uncertain"},
-        changes={"error": [None, error]},
+        to=after(CaseStatus(case.status), action) if isinstance(action, Action) else None,
+        values={"flag": flag} if flag else None,
+        changes={**(changes or {}), "error": [None, values["error"]]},
         reply_id=reply_id,
     )
 
