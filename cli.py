@@ -632,7 +632,8 @@ def report(given: argparse.Namespace) -> int:
             tables.check_names(db, asked, channels.CHANNELS)
             waiting = samples.waiting(db, 10**6) if one_by_one else tables.uncounted(db, given.name, 10**6)
             if not one_by_one:
-                sheet = export.Sheet(given.name, tables.build(db, given.name, asked, now), zone, waiting)
+                table = tables.build(db, given.name, asked, now)
+                sheet = export.Sheet(given.name, table, zone, waiting, tables.by_other_clock(db, table))
         if one_by_one:
             columns, lines, text = _cases(house, asked, format, waiting, zone, now)
         else:

@@ -37,12 +37,16 @@ Words = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Sheet:
-    """A report with what has to be said beside it. ``waiting``: cases in which something is not counted yet."""
+    """A report with what has to be said beside it.
+
+    ``waiting``: cases in which something is not counted yet; ``other``: the times by the clock that was not asked for.
+    """
 
     name: str
     table: Table
     zone: ZoneInfo
     waiting: int = 0
+    other: Table | None = None
 
     @property
     def asked(self) -> Asked:
@@ -166,19 +170,34 @@ def filters(asked: Asked) -> dict[str, list[str]]:
 
 
 def fields(sheet: Sheet) -> list[Field]:
-    """The columns of the file: the key, the figures, and what they mean without the page they came from."""
+    """The columns of the file: the key, the figures, and what they mean without the page they came from.
+
+    At the end the times by the other clock, which have its name in theirs.
+    """
     figures = [(column.name, column.unit) for column in sheet.table.columns]
     texts = [(name, Unit.text) for name in ("from", "to", "clock", "definitions")]
-    return [(sheet.table.key, Unit.text), *figures, *texts]
+    others = []
+    if sheet.other is not None:
+        clock = sheet.other.report.asked.clock.value
+        others = [(f"{each.name.removesuffix('_s')}_{clock}_s", each.unit) for each in _times_of(sheet.other)]
+    return [(sheet.table.key, Unit.text), *figures, *texts, *others]
+
+
+def _times_of(table: Table) -> list[Column]:
+    return [column for column in table.columns if column.unit is Unit.seconds]
 
 
 def lines(sheet: Sheet) -> Iterator[list[Value]]:
     """One for each key, and the total."""
     asked = sheet.asked
     texts = [asked.start.isoformat(), asked.end.isoformat(), asked.clock.value, sheet.table.report.definitions]
-    for row in sheet.table.report.rows:
-        yield [row.key, *sheet.table.values(row), *texts]
-    yield [TOTAL, *sheet.table.values(sheet.table.report.total), *texts]
+    beside: dict[str | None, Row] = {}
+    if sheet.other is not None:
+        beside = {row.key: row for row in (*sheet.other.report.rows, sheet.other.report.total)}
+    for row in (*sheet.table.report.rows, sheet.table.report.total):
+        twin = beside.get(row.key, Row(row.key))
+        others = [column.value(twin) for column in _times_of(sheet.other)] if sheet.other is not None else []
+        yield [TOTAL if row.key is None else row.key, *sheet.table.values(row), *texts, *others]
 
 
 def headings(columns: Sequence[Field]) -> list[str]:

@@ -486,6 +486,16 @@ def build(db: Session, name: str, asked: Asked, at: datetime) -> Table:
     return Table(kind.columns(asked), kind.read(db, asked, kind.measures, at), kind.lines, kind.label)
 
 
+def by_other_clock(db: Session, table: Table) -> Table | None:
+    """Its times by the clock that was not asked for; None where it has none that were measured."""
+    timed = [column.measure for column in table.columns if column.unit is Unit.seconds and column.measure]
+    if not timed:
+        return None
+    asked = table.report.asked
+    other = Clock.calendar if asked.clock is Clock.business else Clock.business
+    return replace(table, report=report(db, replace(asked, clock=other), dict.fromkeys(timed)))
+
+
 def uncounted(db: Session, name: str, most: int) -> int:
     """How many cases are still to be measured, where that may change the report; counted no farther than ``most``."""
     return samples.waiting(db, most) if REPORTS[name].sampled else 0

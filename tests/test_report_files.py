@@ -86,6 +86,24 @@ def same(text: list[list[str]], book: list[list[Any]]) -> None:
                 assert float(written) == cell, name
 
 
+def test_times_stand_there_by_both_clocks_the_other_one_at_the_end(get: Get, house: House) -> None:
+    with house.database.transaction() as db:  # the week passed within opening hours
+        db.execute(update(Sample).where(Sample.seconds.is_not(None)).values(business=Sample.seconds - 60))
+    for name in ("response-times", "resolution", "team"):
+        calendar = lines_of(get(f"{name}.csv", "by=assignee"))
+        business = lines_of(get(f"{name}.csv", "by=assignee&clock=business"))
+        columns = list(calendar[0])
+        others = columns[columns.index("definitions") + 1 :]
+        assert others and all(each.endswith(("_business_s", "_business")) for each in others), name
+        for other in others:
+            plain, mirrored = other.replace("_business", ""), other.replace("_business", "_calendar")
+            assert [line[other] for line in calendar] == [line[plain] for line in business], (name, other)
+            assert [line[mirrored] for line in business] == [line[plain] for line in calendar], (name, other)
+            differs = any(line[other] != line[plain] for line in calendar)
+            assert differs or not any(line[plain] for line in calendar), (name, other)
+    assert "first_response_median_business_s" in lines_of(get("response-times.csv"))[0]
+
+
 def test_people_get_their_own_line(get: Get) -> None:
     assert [line["assignee"] for line in lines_of(get("volume.csv", "by=assignee", who=BO))] == [BO, "none", "total"]
     assert EVA in [line["assignee"] for line in lines_of(get("volume.csv", "by=assignee"))]

@@ -39,8 +39,8 @@ def table(name: str, ending: str) -> Response:
     asked = report_frame.asked_from(request.args)
     with report_frame.reading(asked) as db:
         made = tables.build(db, name, asked, now())
-        waiting = tables.uncounted(db, name, MOST_UNCOUNTED)
-    sheet = export.Sheet(name, replace(made, report=report_frame.own_lines(made.report)), zone(), waiting)
+        other, waiting = tables.by_other_clock(db, made), tables.uncounted(db, name, MOST_UNCOUNTED)
+    sheet = export.Sheet(name, replace(made, report=report_frame.own_lines(made.report)), zone(), waiting, other)
     return _file(name, sheet.asked, ending, export.fields(sheet), export.lines(sheet), waiting)
 
 

@@ -240,12 +240,7 @@ def both(db: Session, name: str, asked: Asked) -> tuple[Table, Table | None]:
     """The table, and the same with the other clock where it has times that were measured."""
     table = tables.build(db, name, asked, now())
     table = replace(table, report=own_lines(table.report))
-    timed = [column.measure for column in table.columns if column.unit is Unit.seconds and column.measure]
-    if not timed:
-        return table, None
-    asked = table.report.asked
-    other = Clock.calendar if asked.clock is Clock.business else Clock.business
-    return table, replace(table, report=figures.report(db, replace(asked, clock=other), dict.fromkeys(timed)))
+    return table, tables.by_other_clock(db, table)
 
 
 @dataclass(frozen=True)

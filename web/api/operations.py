@@ -500,6 +500,7 @@ def _report(call: Call, name: str) -> Any:
     sheet = export.Sheet(name, table, zone, tables.uncounted(call.db, name, queries.MAX_NUMBER))
     if call.accepts == JSON:
         return export.as_json(sheet)
+    sheet = replace(sheet, other=tables.by_other_clock(call.db, table))
     about = export.about(name, sheet.asked, call.at, zone, sheet.waiting)
     called, columns, lines = export.file_name(name, sheet.asked), export.fields(sheet), export.lines(sheet)
     return download(called, FILES[call.accepts], columns, lines, about, zone)
