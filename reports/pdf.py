@@ -56,12 +56,12 @@ class Bars:
 
 @dataclass(frozen=True)
 class Block:
-    """A table: the first column names the lines."""
+    """A table: the first column names the lines. ``total``: the last line, where there is one."""
 
     title: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
-    total: Sequence[str]
+    total: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -220,6 +220,17 @@ def test_filters_and_period_stand_on_it(mats: FlaskClient) -> None:
         assert words in text
 
 
+def test_earlier_periods_stand_beside_it_unless_they_are_not_wanted(mats: FlaskClient) -> None:
+    path = "/reports/response-times.pdf?from=2026-11-01&to=2026-11-25"
+    text = read(mats.get(path).data)
+    _, title, compared = text.partition("Against earlier periods")
+    assert title and "The period before Thu 1 Oct 2026 – Sat 24 Oct 2026" in compared
+    assert "A year ago Sat 1 Nov 2025 – Mon 24 Nov 2025" in compared
+    received = re.search(r"Change since Received (\d+) 0 (\d+) more 0 (\d+) more ", compared)
+    assert received and len(set(received.groups())) == 1, compared[:300]
+    assert "Against earlier periods" not in read(mats.get(f"{path}&compare=off").data)
+
+
 def test_of_single_persons_only_as_on_screen(browser: Callable[..., FlaskClient], mats: FlaskClient) -> None:
     path = "/reports/team.pdf?by=assignee&period=this-month"
     assert "Anna Åberg" in read(mats.get(path).data)

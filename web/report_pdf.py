@@ -60,6 +60,8 @@ def _paper(name: str, asked: Asked) -> pdf.Paper:
     with report_frame.reading(asked) as db:
         table, other = reports.both(db, name, asked)
         people = report_frame.people(db)
+        before = report_frame.earlier(asked) if name in reports.KINDS else []
+        were = [tables.build(db, name, each, now()) for each in before]
         uncounted = tables.uncounted(db, name, report_frame.MANY + 1)
     shown = _on_paper(table)
     grids = reports.grids(shown, _on_paper(other) if other else None, names=people)
@@ -79,7 +81,8 @@ def _paper(name: str, asked: Asked) -> pdf.Paper:
                 [grid.total.label, *_cells(grid.total)],
             )
             for grid in grids
-        ],
+        ]
+        + ([_earlier(report_frame.compared(table, were), before)] if were else []),
         defined=_("What the figures mean (definitions, version %(version)s)", version=VERSION),
         definitions=[(meaning.name, " ".join(meaning.says)) for meaning in meanings() if meaning.anchor in explained],
         made=_("Made %(time)s", time=when(now(), "medium")),
@@ -89,9 +92,24 @@ def _paper(name: str, asked: Asked) -> pdf.Paper:
 
 
 def _cells(line: reports.Line) -> Iterator[str]:
+    return (_cell(cell.words) for cell in line.cells)
+
+
+def _cell(words: str) -> str:
     """A short figure stays in one line."""
-    for cell in line.cells:
-        yield (cell.words.replace(" ", "\N{NO-BREAK SPACE}") if len(cell.words) <= SHORT else cell.words) or NOTHING
+    return (words.replace(" ", "\N{NO-BREAK SPACE}") if len(words) <= SHORT else words) or NOTHING
+
+
+def _earlier(lines: Sequence[report_frame.Compared], before: Sequence[Asked]) -> pdf.Block:
+    """The totals beside those of earlier periods, as on screen."""
+    head = [_("Figure"), _("This period")]
+    for name, asked in zip((_("The period before"), _("A year ago")), before, strict=True):
+        head += [f"{name}\n{report_words.span(asked.start, asked.end)}", _("Change since")]
+    rows = [
+        [line.words, _cell(line.now), *(_cell(words) for then in line.then for words in (then.words, then.change))]
+        for line in lines
+    ]
+    return pdf.Block(_("Against earlier periods"), head, rows)
 
 
 def _on_paper(table: Table) -> Table:
