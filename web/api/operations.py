@@ -5,15 +5,15 @@ The table ``OPERATIONS`` is the only list of them: the routes and the OpenAPI do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 from werkzeug.exceptions import Forbidden
+from werkzeug.wrappers import Response
 
 import audit
 import channels
@@ -331,7 +331,7 @@ def answered_elsewhere(call: Call, number: int) -> tuple[shapes.ReplyShape, int]
 
 
 def _asker(call: Call) -> Asker:
-    return Asker(call.user, call.at, ZoneInfo(call.house.settings.organisation.timezone))
+    return Asker(call.user, call.at, call.house.settings.organisation.zone)
 
 
 # -- mentions and events --------------------------------------------------------------------------------------------
@@ -496,14 +496,11 @@ def _report(call: Call, name: str) -> Any:
     table = tables.build(call.db, name, _asked(call), call.at)
     if not _leads(call):
         table = replace(table, report=tables.own_lines(table.report, call.user.email))
-    zone = policy.read(call.db).zone
-    sheet = export.Sheet(name, table, zone, tables.uncounted(call.db, name, queries.MAX_NUMBER))
+    sheet = export.Sheet(name, table, policy.read(call.db).zone, tables.uncounted(call.db, name, queries.MAX_NUMBER))
     if call.accepts == JSON:
         return export.as_json(sheet)
     sheet = replace(sheet, other=tables.by_other_clock(call.db, table))
-    about = export.about(name, sheet.asked, call.at, zone, sheet.waiting)
-    called, columns, lines = export.file_name(name, sheet.asked), export.fields(sheet), export.lines(sheet)
-    return download(called, FILES[call.accepts], columns, lines, about, zone)
+    return _file(call, name, sheet.asked, export.fields(sheet), export.lines(sheet), sheet.waiting)
 
 
 @_operation(
@@ -534,10 +531,17 @@ def report_cases(call: Call) -> tuple[Any, int]:
         lines, after = rows.page(call.db, asked, base_url, call.at, cursor=cursor, most=most, only=only)
         told, found = export.cases_as_json(asked, rows.FIELDS, lines, waiting)
         return {**told, "rows": list(found), "next_cursor": after}, 200
-    zone = policy.read(call.db).zone
-    about = export.about(export.CASES, asked, call.at, zone, waiting)
     read = rows.lines(call.house.database.read, rows.received(asked), base_url, call.at, only)
-    return download(export.file_name(export.CASES, asked), FILES[call.accepts], rows.FIELDS, read, about, zone), 200
+    return _file(call, export.CASES, asked, rows.FIELDS, read, waiting), 200
+
+
+def _file(
+    call: Call, name: str, asked: Asked, columns: Sequence[export.Field], lines: Iterator[list[Any]], waiting: int
+) -> Response:
+    """A report as the file that was accepted, which says what it is."""
+    zone = policy.read(call.db).zone
+    about = export.about(name, asked, call.at, zone, waiting)
+    return download(export.file_name(name, asked), FILES[call.accepts], columns, lines, about, zone)
 
 
 # -- what was taught ------------------------------------------------------------------------------------------------
