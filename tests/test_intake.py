@@ -29,7 +29,7 @@ from models import (
     Then,
 )
 from tests.factories import MORNING, account, case_of, grouping, living_cases, ours, said, source, take, user
-from triage import answering, cases, intake, merging
+from triage import answering, cases, intake, merging, threads
 
 
 def test_a_thread_of_others_is_one_case(database: Database) -> None:
@@ -400,14 +400,14 @@ def test_context_of_a_closed_case_that_concerns_us_after_all_opens_a_new_one(dat
 
 
 def test_one_item_that_cannot_be_stored_keeps_no_other_out(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = intake._Intake._place
+    whole = threads.Threads.place
 
     def broken(self: Any, mention: Mention, ids: list[str]) -> None:
         whole(self, mention, ids)
         if mention.external_id == "b":
             raise InvalidTransition("it does not fit")
 
-    monkeypatch.setattr(intake._Intake, "_place", broken)
+    monkeypatch.setattr(threads.Threads, "place", broken)
     with database.transaction() as db:
         taken = take(db, said("a"), said("b", "anna"), said("c", "anna"), source_id=source(db).id)
         assert (taken.new, taken.set_aside) == (2, 1)

@@ -1054,7 +1054,9 @@ def test_every_code_the_house_uses_has_words(storby: House, clock: FakeClock) ->
         assert reasons
         assert not wordless
         recorded = re.findall(r'record\(\s*db, [\w.]+, "(\w+)"', code)
-        written = re.findall(r'(?:\bwrite|_said)\(\s*db,\s*\w+(?:\(db, [\w.]+\))?,\s*(?:reply,\s*)?"(\w+)"', code)
+        written = re.findall(
+            r'(?:\bwrite|_said|_not_sent)\(\s*db,\s*\w+(?:\(db, [\w.]+\))?,\s*(?:reply,\s*)?"(\w+)"', code
+        )
         changed = re.findall(r'"(mention_\w+)"', (root / "triage" / "intake.py").read_text())
         assert {"classify", "absorb", "reply_sent"} <= set(written)
         assert changed
