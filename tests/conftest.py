@@ -46,6 +46,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("browser"):  # on a busy machine a click is lost now and then: tried twice, and told
             item.add_marker(pytest.mark.flaky(reruns=1))
+    items.sort(key=_patience, reverse=True)  # what may take long goes first, or one worker does it at the end alone
+
+
+def _patience(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0]) if marker else 0.0
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -86,6 +92,20 @@ def compiled_statements() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database_module, "create_engine", shared)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def nothing_outlives_the_run() -> Iterator[None]:
+    """No test cuts the power: nothing waits for the disk (PostgreSQL likewise, see postgres.py)."""
+    prepare = database_module._prepare_sqlite
+
+    def prepared(connection: Any, record: object) -> None:
+        prepare(connection, record)
+        connection.execute("PRAGMA synchronous=OFF")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database_module, "_prepare_sqlite", prepared)
         yield
 
 
@@ -367,7 +387,7 @@ def _desks(tmp_path: Path, sqlite_template: Path, chromium: Browser, *, filled: 
             here.page.on("console", said)
             here.page.on("pageerror", lambda error: here.complaints.append(str(error)))
             login: dict[str, str | float | bool] = {"email": who, "password": screens.PASSWORD}
-            assert window.request.post(base + "/login", form=login).url == base + "/"
+            assert window.request.post(base + "/login", form=login, max_redirects=0).status == 303
             here.go("/")
             opened.append(here)
             return here
