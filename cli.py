@@ -34,6 +34,10 @@ OK, FAILED, USAGE = 0, 1, 2
 AT_ONCE = 8  # sources collected side by side, so that one that hangs does not hold up the others
 
 Command = Callable[[argparse.Namespace], int]
+Argument = tuple[tuple[str, ...], dict[str, Any]]
+
+GROUPS = {"source": "what is collected", "user": "who may log in", "token": "API tokens", "case": "look at cases"}
+COMMANDS: list[tuple[str, str, Sequence[Argument], Command]] = []  # in the order of the help
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,9 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = given.command(given)
         sys.stdout.flush()
         return status
-    except ConfigError as error:
-        return _fail(error, USAGE, given.debug)
-    except InvalidInput as error:
+    except (ConfigError, InvalidInput) as error:
         return _fail(error, USAGE, given.debug)
     except GensvarError as error:
         return _fail(error, FAILED, given.debug)
@@ -63,6 +65,58 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(
             GensvarError(f"Unexpected {type(error).__name__}: {what} (--debug tells more)"), FAILED, given.debug
         )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="gensvar", description="One inbox for what people say about you in public.")
+    default = Path(os.environ.get("GENSVAR_CONFIG") or "config.yaml")
+    parser.add_argument("--config", type=Path, default=default, metavar="FILE", help=f"configuration ({default})")
+    parser.add_argument("--debug", action="store_true", help="log everything, and show tracebacks")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    groups: dict[str, Any] = {}
+    for words, help, arguments, run in COMMANDS:
+        group, _, name = words.rpartition(" ")
+        if group and group not in groups:
+            made = commands.add_parser(group, help=GROUPS[group])
+            groups[group] = made.add_subparsers(metavar="ACTION", required=True)
+        one = groups.get(group, commands).add_parser(name, help=help, description=help)
+        one.set_defaults(command=run)
+        for names, more in arguments:
+            one.add_argument(*names, **more)
+    return parser
+
+
+def _command(words: str, help: str, *arguments: Argument) -> Callable[[Command], Command]:
+    """``gensvar WORDS ARGUMENTS`` runs what stands below."""
+
+    def add(run: Command) -> Command:
+        COMMANDS.append((words, help, arguments, run))
+        return run
+
+    return add
+
+
+def _arg(*names: str, **more: Any) -> Argument:
+    """As ``ArgumentParser.add_argument`` takes it."""
+    return names, more
+
+
+def _day(text: str) -> date:
+    try:
+        found = date.fromisoformat(text) if len(text) == len("2026-11-24") else None
+    except ValueError:
+        found = None
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text} is not a day, as in 2026-11-24")
+    if not 1970 <= found.year <= 9000:
+        raise argparse.ArgumentTypeError(f"{text} does not lie between the years 1970 and 9000")
+    return found
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10**6):
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to a million")
+    return int(text)
 
 
 def _log_level(given: argparse.Namespace) -> int:
@@ -129,6 +183,7 @@ def _migrated(house: House) -> None:
     jobs.prepare_queue(house)
 
 
+@_command("run", "everything in one: web, collecting, answering")
 def run(given: argparse.Namespace) -> int:
     import supervisor
 
@@ -142,12 +197,20 @@ def run(given: argparse.Namespace) -> int:
     return OK
 
 
+@_command(
+    "demo",
+    "the whole thing on invented networks, in a database of its own",
+    _arg("--port", type=int, help="of the inbox"),
+    _arg("--outside-port", type=int, help="of the page where one writes as a citizen"),
+    _arg("--data", type=Path, metavar="FOLDER", help="where it lies (var/demo), made anew at each start"),
+)
 def demo(given: argparse.Namespace) -> int:
     from sandbox import demo
 
     return demo.main(given.port, given.outside_port, given.data)
 
 
+@_command("web", "the screens and the API alone")
 def web(given: argparse.Namespace) -> int:
     import supervisor
 
@@ -156,6 +219,7 @@ def web(given: argparse.Namespace) -> int:
     return OK
 
 
+@_command("scheduler", "the clock alone")
 def scheduler(given: argparse.Namespace) -> int:
     import jobs
     import scheduler
@@ -171,6 +235,7 @@ def scheduler(given: argparse.Namespace) -> int:
     return OK
 
 
+@_command("worker", "one that takes jobs from the queue (jobs.engine: procrastinate)")
 def worker(given: argparse.Namespace) -> int:
     import jobs
 
@@ -182,6 +247,7 @@ def worker(given: argparse.Namespace) -> int:
     return OK
 
 
+@_command("migrate", "bring the database to this version, after a backup")
 def migrate(given: argparse.Namespace) -> int:
     with _house(given, current=False) as house:
         from house import declare
@@ -195,6 +261,11 @@ def migrate(given: argparse.Namespace) -> int:
 # -- one pass now ---------------------------------------------------------------------------------------------------
 
 
+@_command(
+    "collect",
+    "collect now, once, from all enabled sources or the named ones",
+    _arg("--source", action="append", default=[], metavar="NAME"),
+)
 def collect(given: argparse.Namespace) -> int:
     from concurrent.futures import ThreadPoolExecutor
 
@@ -227,6 +298,13 @@ def collect(given: argparse.Namespace) -> int:
     return FAILED if failed else OK
 
 
+@_command(
+    "import",
+    "bring in what was said before a source was made",
+    _arg("source", metavar="SOURCE"),
+    _arg("--since", default="all", metavar="D", help="a date, how far back (90d), or all (the default)"),
+    _arg("--keep-open", action="store_true", help="leave the cases open, to go through them"),
+)
 def import_history(given: argparse.Namespace) -> int:
     """In the foreground; stopped, it is gone on with by the clock, or by the same command."""
     import time
@@ -272,6 +350,7 @@ def import_history(given: argparse.Namespace) -> int:
     return OK
 
 
+@_command("send", "send what waits in the outbox now, and wait for the outcome")
 def send(given: argparse.Namespace) -> int:
     import mail
     import webhooks
@@ -307,6 +386,7 @@ def _became(called: Called | Posted) -> str:
     return f"{called.error}; " + (f"again at {_at(called.again_at)}" if called.again_at else "given up")
 
 
+@_command("tick", "everything the clock would do now")
 def tick(given: argparse.Namespace) -> int:
     import mail
     import webhooks
@@ -343,6 +423,7 @@ def _react(house: House) -> int:
 # -- sources --------------------------------------------------------------------------------------------------------
 
 
+@_command("source list", "all sources and how they fare")
 def source_list(given: argparse.Namespace) -> int:
     from sqlalchemy import select
 
@@ -365,6 +446,7 @@ def source_list(given: argparse.Namespace) -> int:
     return OK
 
 
+@_command("source test", "read the first page of a source, store nothing", _arg("name", metavar="NAME"))
 def source_test(given: argparse.Namespace) -> int:
     from sqlalchemy import select
 
@@ -379,6 +461,13 @@ def source_test(given: argparse.Namespace) -> int:
     return OK
 
 
+@_command(
+    "source add",
+    "collect something more",
+    _arg("name", metavar="NAME"),
+    _arg("--collect", required=True, metavar="WHAT", help="what to collect, as in config.yaml"),
+    *(_arg(f"--{option}") for option in ("account", "channel", "url", "query", "match", "every", "since")),
+)
 def source_add(given: argparse.Namespace) -> int:
     from sqlalchemy import select
 
@@ -407,6 +496,14 @@ def source_add(given: argparse.Namespace) -> int:
 # -- people ---------------------------------------------------------------------------------------------------------
 
 
+@_command(
+    "user add",
+    "add a user",
+    _arg("email", metavar="EMAIL"),
+    _arg("--name", required=True, metavar="N"),
+    _arg("--role", required=True, choices=("reader", "agent", "manager", "admin")),
+    _arg("--password-stdin", action="store_true", required=True, help="read it from standard input"),
+)
 def user_add(given: argparse.Namespace) -> int:
     from sqlalchemy import select
 
@@ -433,6 +530,7 @@ def user_add(given: argparse.Namespace) -> int:
     return OK
 
 
+@_command("user list", "all users")
 def user_list(given: argparse.Namespace) -> int:
     from sqlalchemy import select
 
@@ -446,6 +544,7 @@ def user_list(given: argparse.Namespace) -> int:
     return OK
 
 
+@_command("user disable", "lock a user out", _arg("email", metavar="EMAIL"))
 def user_disable(given: argparse.Namespace) -> int:
     from sqlalchemy import delete
 
@@ -461,6 +560,12 @@ def user_disable(given: argparse.Namespace) -> int:
     return OK
 
 
+@_command(
+    "token create",
+    "make an API token, shown once",
+    _arg("email", metavar="EMAIL"),
+    _arg("--name", required=True, metavar="N"),
+)
 def token_create(given: argparse.Namespace) -> int:
     import audit
     from web.api import tokens
@@ -498,6 +603,28 @@ def _user(db: Session, email: str) -> User:
 # -- cases ----------------------------------------------------------------------------------------------------------
 
 
+@_command("case show", "one case, whole", _arg("number", type=int, metavar="N"))
+def case_show(given: argparse.Namespace) -> int:
+    from web import queries
+
+    with _house(given) as house, house.database.read() as db:
+        case = queries.get_case(db, given.number)
+        _print_case(case)
+        for entry in queries.entries(db, case):
+            _print_entry(entry)
+    return OK
+
+
+@_command(
+    "case list",
+    "cases, latest activity first",
+    *(_arg(f"--{option}", action="append", default=[]) for option in ("status", "channel", "kind", "tag", "team")),
+    _arg("--source"),
+    _arg("--assignee", metavar="EMAIL", help="an e-mail address, or none"),
+    _arg("--q", metavar="QUERY", help="words, as in the search of the inbox"),
+    _arg("--sort", choices=("newest", "oldest", "urgent"), default="newest"),
+    _arg("--limit", type=_count, default=50, metavar="N"),
+)
 def case_list(given: argparse.Namespace) -> int:
     from channels import CHANNELS
     from models import CaseStatus, Kind
@@ -524,17 +651,6 @@ def case_list(given: argparse.Namespace) -> int:
             )
     _table(rows)
     print(f"{len(rows) - 1} of {page.total}")
-    return OK
-
-
-def case_show(given: argparse.Namespace) -> int:
-    from web import queries
-
-    with _house(given) as house, house.database.read() as db:
-        case = queries.get_case(db, given.number)
-        _print_case(case)
-        for entry in queries.entries(db, case):
-            _print_entry(entry)
     return OK
 
 
@@ -593,6 +709,33 @@ def _print_text(*parts: str | None) -> None:
 # -- reports --------------------------------------------------------------------------------------------------------
 
 
+@_command(
+    "report",
+    "the figures of a period, as a table or a file",
+    _arg(
+        "name",
+        metavar="NAME",
+        help="response-times, volume, team, sla, resolution, backlog, promises, stories, value, "
+        "or cases: a line for each",
+    ),
+    _arg("--from", dest="begin", type=_day, metavar="D", help="the first day (the first of this month)"),
+    _arg("--to", type=_day, metavar="D", help="the day after the last (tomorrow)"),
+    _arg(
+        "--by",
+        metavar="X",
+        help="what the lines are by: channel, source, team, assignee, kind, tag, category, language, sentiment, "
+        "day, week or month",
+    ),
+    _arg("--clock", choices=("calendar", "business"), default="calendar", help="all hours, or opening hours"),
+    _arg("--start", choices=("published", "seen"), default="published", help="of the first response"),
+    _arg("--imported", choices=("include", "exclude"), default="exclude", help="imported history"),
+    _arg("--format", choices=("table", "json", "csv", "xlsx"), help="table; of cases csv"),
+    _arg("--output", type=Path, metavar="F", help="a file to write, instead of the terminal"),
+    *(
+        _arg(f"--{option}", action="append", default=[], metavar="NAME", help="only this; several times: any")
+        for option in ("channel", "source", "team", "assignee", "kind", "tag", "category", "language")
+    ),
+)
 def report(given: argparse.Namespace) -> int:
     """What has just happened is measured first, all of it."""
     from datetime import timedelta
@@ -697,6 +840,7 @@ def _written(path: Path) -> Iterator[IO[bytes]]:
 # -- keeping the house ----------------------------------------------------------------------------------------------
 
 
+@_command("backup", "write a backup: database, secret key, uploads", _arg("file", type=Path, metavar="FILE"))
 def make_backup(given: argparse.Namespace) -> int:
     import backup
 
@@ -705,6 +849,12 @@ def make_backup(given: argparse.Namespace) -> int:
     return OK
 
 
+@_command(
+    "restore",
+    "put a backup back; what was there is moved aside",
+    _arg("file", type=Path, metavar="FILE"),
+    _arg("--yes", action="store_true", help="do not ask"),
+)
 def restore(given: argparse.Namespace) -> int:
     import backup
 
@@ -723,6 +873,7 @@ def restore(given: argparse.Namespace) -> int:
     return OK
 
 
+@_command("check", "go over everything: what is wrong and how to mend it")
 def check(given: argparse.Namespace) -> int:
     import checkup
 
@@ -738,6 +889,7 @@ def check(given: argparse.Namespace) -> int:
     return FAILED if wrong else OK
 
 
+@_command("version", "which Gensvar this is")
 def version(given: argparse.Namespace) -> int:
     from database import newest_migration
 
@@ -775,124 +927,6 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     widths = [max(len(_line(row[column])) for row in rows) for column in range(len(rows[0]) - 1)]
     for row in [tuple(_line(cell) for cell in row) for row in rows]:
         yield "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
-
-
-def _day(text: str) -> date:
-    try:
-        found = date.fromisoformat(text) if len(text) == len("2026-11-24") else None
-    except ValueError:
-        found = None
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text} is not a day, as in 2026-11-24")
-    if not 1970 <= found.year <= 9000:
-        raise argparse.ArgumentTypeError(f"{text} does not lie between the years 1970 and 9000")
-    return found
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10**6):
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to a million")
-    return int(text)
-
-
-# -- what may be said -----------------------------------------------------------------------------------------------
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="gensvar", description="One inbox for what people say about you in public.")
-    default = Path(os.environ.get("GENSVAR_CONFIG") or "config.yaml")
-    parser.add_argument("--config", type=Path, default=default, metavar="FILE", help=f"configuration ({default})")
-    parser.add_argument("--debug", action="store_true", help="log everything, and show tracebacks")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    def add(name: str, command: Command, help: str, to: Any = commands) -> argparse.ArgumentParser:
-        made: argparse.ArgumentParser = to.add_parser(name, help=help, description=help)
-        made.set_defaults(command=command)
-        return made
-
-    def group(name: str, help: str) -> Any:
-        return commands.add_parser(name, help=help).add_subparsers(metavar="ACTION", required=True)
-
-    add("run", run, "everything in one: web, collecting, answering")
-    it = add("demo", demo, "the whole thing on invented networks, in a database of its own")
-    it.add_argument("--port", type=int, help="of the inbox")
-    it.add_argument("--outside-port", type=int, help="of the page where one writes as a citizen")
-    it.add_argument("--data", type=Path, metavar="FOLDER", help="where it lies (var/demo), made anew at each start")
-    add("web", web, "the screens and the API alone")
-    add("scheduler", scheduler, "the clock alone")
-    add("worker", worker, "one that takes jobs from the queue (jobs.engine: procrastinate)")
-    add("migrate", migrate, "bring the database to this version, after a backup")
-
-    it = add("collect", collect, "collect now, once, from all enabled sources or the named ones")
-    it.add_argument("--source", action="append", default=[], metavar="NAME")
-    it = add("import", import_history, "bring in what was said before a source was made")
-    it.add_argument("source", metavar="SOURCE")
-    it.add_argument("--since", default="all", metavar="D", help="a date, how far back (90d), or all (the default)")
-    it.add_argument("--keep-open", action="store_true", help="leave the cases open, to go through them")
-    add("send", send, "send what waits in the outbox now, and wait for the outcome")
-    add("tick", tick, "everything the clock would do now")
-
-    source = group("source", "what is collected")
-    add("list", source_list, "all sources and how they fare", source)
-    it = add("test", source_test, "read the first page of a source, store nothing", source)
-    it.add_argument("name", metavar="NAME")
-    it = add("add", source_add, "collect something more", source)
-    it.add_argument("name", metavar="NAME")
-    it.add_argument("--collect", required=True, metavar="WHAT", help="what to collect, as in config.yaml")
-    for option in ("account", "channel", "url", "query", "match", "every", "since"):
-        it.add_argument(f"--{option}")
-
-    user = group("user", "who may log in")
-    it = add("add", user_add, "add a user", user)
-    it.add_argument("email", metavar="EMAIL")
-    it.add_argument("--name", required=True, metavar="N")
-    it.add_argument("--role", required=True, choices=("reader", "agent", "manager", "admin"))
-    it.add_argument("--password-stdin", action="store_true", required=True, help="read it from standard input")
-    add("list", user_list, "all users", user)
-    it = add("disable", user_disable, "lock a user out", user)
-    it.add_argument("email", metavar="EMAIL")
-
-    it = add("create", token_create, "make an API token, shown once", group("token", "API tokens"))
-    it.add_argument("email", metavar="EMAIL")
-    it.add_argument("--name", required=True, metavar="N")
-
-    case = group("case", "look at cases")
-    it = add("show", case_show, "one case, whole", case)
-    it.add_argument("number", type=int, metavar="N")
-    it = add("list", case_list, "cases, latest activity first", case)
-    for option in ("status", "channel", "kind", "tag", "team"):
-        it.add_argument(f"--{option}", action="append", default=[])
-    it.add_argument("--source")
-    it.add_argument("--assignee", metavar="EMAIL", help="an e-mail address, or none")
-    it.add_argument("--q", metavar="QUERY", help="words, as in the search of the inbox")
-    it.add_argument("--sort", choices=("newest", "oldest", "urgent"), default="newest")
-    it.add_argument("--limit", type=_count, default=50, metavar="N")
-
-    it = add("report", report, "the figures of a period, as a table or a file")
-    names = "response-times, volume, team, sla, resolution, backlog, promises, stories, value"
-    it.add_argument("name", metavar="NAME", help=f"{names}, or cases: a line for each")
-    it.add_argument("--from", dest="begin", type=_day, metavar="D", help="the first day (the first of this month)")
-    it.add_argument("--to", type=_day, metavar="D", help="the day after the last (tomorrow)")
-    by = "channel, source, team, assignee, kind, tag, category, language, sentiment, day, week or month"
-    it.add_argument("--by", metavar="X", help=f"what the lines are by: {by}")
-    it.add_argument("--clock", choices=("calendar", "business"), default="calendar", help="all hours, or opening hours")
-    it.add_argument("--start", choices=("published", "seen"), default="published", help="of the first response")
-    it.add_argument("--imported", choices=("include", "exclude"), default="exclude", help="imported history")
-    it.add_argument("--format", choices=("table", "json", "csv", "xlsx"), help="table; of cases csv")
-    it.add_argument("--output", type=Path, metavar="F", help="a file to write, instead of the terminal")
-    for option in ("channel", "source", "team", "assignee", "kind", "tag", "category", "language"):
-        it.add_argument(
-            f"--{option}", action="append", default=[], metavar="NAME", help="only this; several times: any"
-        )
-
-    it = add("backup", make_backup, "write a backup: database, secret key, uploads")
-    it.add_argument("file", type=Path, metavar="FILE")
-    it = add("restore", restore, "put a backup back; what was there is moved aside")
-    it.add_argument("file", type=Path, metavar="FILE")
-    it.add_argument("--yes", action="store_true", help="do not ask")
-    add("check", check, "go over everything: what is wrong and how to mend it")
-    add("version", version, "which Gensvar this is")
-    return parser
 
 
 if __name__ == "__main__":
