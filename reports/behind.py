@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, and_, exists, func, literal, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, and_, exists, func, literal, or_, select, tuple_
 from sqlalchemy.orm import Session, joinedload
 
 from database import storable
@@ -23,6 +23,7 @@ from reports.tables import Column
 from triage.measures import How, Measure
 
 PAGE = 50
+FLAGS = ("targeted", "outside", "overdue", "answered")  # of ``Wanted``, as an address has them
 
 
 class Now(StrEnum):
@@ -43,8 +44,8 @@ class Wanted:
     """One figure. ``key``: of ``asked.by``, else all. ``late``: those after their target, or those in time.
 
     ``targeted``: those that had one. ``outside``: those wholly outside opening hours. ``bucket``: how long it took, by
-    ``figures.BUCKETS``. ``overdue``: promises whose day has come. ``weekday`` (Monday is 0) and ``hour``: a cell of
-    ``figures.heat``. ``night``: which midnight.
+    ``figures.BUCKETS``. ``overdue``: promises whose day has come. ``answered``: resolved with an answer. ``weekday``
+    (Monday is 0) and ``hour``: a cell of ``figures.heat``. ``night``: which midnight.
     """
 
     asked: Asked
@@ -56,6 +57,7 @@ class Wanted:
     outside: bool = False
     bucket: int | None = None
     overdue: bool = False
+    answered: bool = False
     weekday: int | None = None
     hour: int | None = None
     night: date | None = None
@@ -94,6 +96,8 @@ def of_column(asked: Asked, key: str | None, column: Column, night: date | None 
         return Wanted(asked, Now.late, None if asked.by in DATED else key)
     if name == "overdue_now":
         return Wanted(asked, Measure.promise, key, (How.open.value,), overdue=True)
+    if name == "settled":
+        return Wanted(asked, Measure.resolution, key, answered=True)
     if name.endswith("_with_target"):
         return Wanted(asked, Measure(name.removesuffix("_with_target")), key, targeted=True)
     if night is not None and name in ("unfinished", "oldest_since", *backlog.STATES):
@@ -106,8 +110,7 @@ def as_args(wanted: Wanted) -> dict[str, Any]:
     """What distinguishes it beyond ``asked``."""
     found: dict[str, Any] = {"measure": wanted.what.value, "how": list(wanted.hows), "key": wanted.key}
     found |= {"late": None if wanted.late is None else "yes" if wanted.late else "no"}
-    flags = {"targeted": wanted.targeted, "outside": wanted.outside, "overdue": wanted.overdue}
-    found |= {name: "yes" if value else None for name, value in flags.items()}
+    found |= {name: "yes" if getattr(wanted, name) else None for name in FLAGS}
     found |= {"bucket": wanted.bucket, "weekday": wanted.weekday, "hour": wanted.hour}
     found |= {"night": wanted.night.isoformat() if wanted.night else None}
     return {name: value for name, value in found.items() if value not in (None, [])}
@@ -119,7 +122,7 @@ def wanted(asked: Asked, args: Mapping[str, str], hows: Sequence[str]) -> Wanted
     if name not in (*Measure, *Now):
         raise InvalidInput("There is no such figure.", {"measure": ", ".join((*Measure, *Now))})
     what = Now(name) if name in list(Now) else Measure(name)
-    flags = dict.fromkeys(("targeted", "outside", "overdue"), ("yes",))
+    flags = dict.fromkeys(FLAGS, ("yes",))
     for given, known in (("late", ("yes", "no")), *flags.items()):
         if args.get(given) and args[given] not in known:
             raise InvalidInput("There is no such figure.", {given: ", ".join(known)})
@@ -140,6 +143,7 @@ def wanted(asked: Asked, args: Mapping[str, str], hows: Sequence[str]) -> Wanted
         outside=bool(args.get("outside")),
         bucket=_number(args, "bucket", len(BUCKETS) + 1),
         overdue=bool(args.get("overdue")),
+        answered=bool(args.get("answered")),
         weekday=_number(args, "weekday", 7),
         hour=_number(args, "hour", 24),
         night=lay,
@@ -225,6 +229,8 @@ def _narrowed(db: Session, wanted: Wanted, measure: Measure, at: datetime) -> li
         found.append(figures.OUTSIDE_HOURS)
     if wanted.overdue:
         found.append(Sample.at < at)
+    if wanted.answered:
+        found.append(or_(Sample.how.is_(None), Sample.how != How.zero_touch.value))
     if wanted.bucket is not None:
         value = Sample.business if wanted.asked.clock is Clock.business else Sample.seconds
         if wanted.bucket > 0:

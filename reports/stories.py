@@ -10,8 +10,8 @@ what stands here is what its page and its cases show.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median_low
 from typing import Any
@@ -77,24 +77,28 @@ class Stories:
         """Of ``mentions``, ``authors`` …: who tells two stories is counted in both."""
         return sum(getattr(each, figure) for each in self.told)
 
+    def only(self, which: str) -> Stories:
+        """Those that one of ``SOME`` counts."""
+        return replace(self, told=tuple(filter(SOME[which], self.told)))
+
+    def count(self, which: str) -> int:
+        return sum(map(SOME[which], self.told))
+
     @property
     def in_the_press(self) -> int:
-        return sum(each.press is not None for each in self.told)
+        return self.count("in_the_press")
 
     @property
     def first(self) -> int:
-        """In the press, and we had answered before."""
-        return sum(each.head_start is not None and each.head_start > timedelta(0) for each in self.told)
+        return self.count("answered_before")
 
     @property
     def after(self) -> int:
-        """In the press, and we answered at the same time or later."""
-        return sum(each.head_start is not None and each.head_start <= timedelta(0) for each in self.told)
+        return self.count("press_first")
 
     @property
     def silent(self) -> int:
-        """In the press, and we have not answered."""
-        return self.in_the_press - self.first - self.after
+        return self.count("press_unanswered")
 
     @property
     def head_start(self) -> timedelta | None:
@@ -104,7 +108,16 @@ class Stories:
 
     @property
     def for_all(self) -> int:
-        return sum(each.for_all for each in self.told)
+        return self.count("answer_for_all")
+
+
+SOME: Mapping[str, Callable[[Told], bool]] = {  # as the columns are called that count them
+    "in_the_press": lambda each: each.press is not None,
+    "answered_before": lambda each: each.head_start is not None and each.head_start > timedelta(0),
+    "press_first": lambda each: each.head_start is not None and each.head_start <= timedelta(0),  # or at the same time
+    "press_unanswered": lambda each: each.press is not None and each.answer is None,
+    "answer_for_all": lambda each: each.for_all,
+}
 
 
 def stories(db: Session, asked: Asked) -> Stories:
@@ -139,6 +152,14 @@ def stories(db: Session, asked: Asked) -> Stories:
         )
     found.sort(key=lambda each: (-each.mentions, each.id))
     return Stories(asked, tuple(found))
+
+
+def cases_of(db: Session, asked: Asked, story: int | None, *, answered: bool) -> Select[Case]:
+    """The cases that ``cases`` counts of a story, or of all, or those that ``answered`` counts: in that order."""
+    of_it = [*COUNTS, Case.story_id.in_(_chosen(db, asked)) if story is None else Case.story_id == story]
+    if answered:
+        of_it.append(Case.first_response_at.is_not(None))
+    return select(Case).where(*of_it).order_by(Case.first_response_at if answered else Case.opened_at, Case.id)
 
 
 def _by_story(db: Session, asking: Executable) -> Mapping[int, Sequence[Any]]:

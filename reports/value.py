@@ -16,11 +16,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from functools import cached_property
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Text, and_, case, cast, func, literal, select, union_all
+from sqlalchemy import JSON, BigInteger, Subquery, Text, and_, case, cast, func, literal, select, union_all
 from sqlalchemy.orm import Session
 
 from models import (
@@ -197,33 +198,81 @@ def value(db: Session, asked: Asked) -> Value:
     )
 
 
+class Kind(StrEnum):
+    """What was used again."""
+
+    canned = "canned"
+    shared = "shared"
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Which of the answers that were used again: of this canned reply, of this answer for all, of a kind, or all."""
+
+    canned: str | None = None
+    shared: int | None = None
+    kind: Kind | None = None
+
+    @property
+    def of_canned(self) -> bool:
+        return self.shared is None and self.kind is not Kind.shared
+
+    @property
+    def of_shared(self) -> bool:
+        return self.canned is None and self.kind is not Kind.canned
+
+
 @dataclass(frozen=True)
 class Made:
-    """The answers that were made of one text, the latest first: ``sent`` are some of the ``total``."""
+    """The answers that were made of some texts, the latest first: ``sent`` are some of the ``total``."""
 
-    title: str | None
     total: int
     sent: tuple[Sent, ...]
 
 
-def made_of(
-    db: Session, asked: Asked, *, canned: str | None = None, shared: int | None = None, begins: int = 0, most: int = 50
-) -> Made:
-    """Of this canned reply, or of this answer for all. No title: it is none of the period."""
-    listed = select(Reply.case_id, Reply.sent_at)
-    if shared is not None:
-        used = next((each for each in _for_all(db, asked, {}) if each.shared and each.shared.id == shared), None)
-        title, total = (used.title, used.answers) if used else (None, 0)
-        listed = _of_replies(db, asked, listed, How.shared).where(SharedAnswerPart.shared_answer_id == shared)
-        listed = listed.group_by(Reply.id)
-    else:
-        ids = _made_of_canned(db, asked).get(canned or "", ())
-        title, total = canned if ids else None, len(ids)
-        pairs = _pairs(db, {"": ids}).subquery()
-        listed = listed.join(pairs, pairs.c.reply == Reply.id)
+def made_of(db: Session, asked: Asked, texts: Texts, *, begins: int = 0, most: int = 50) -> Made:
+    made = _replies(db, asked, texts).subquery()
+    total = db.scalar(select(func.count()).select_from(made)) or 0
+    listed = select(Reply.case_id, Reply.sent_at).join(made, made.c.reply == Reply.id)
     latest = listed.order_by(Reply.sent_at.desc(), Reply.id.desc()).offset(begins).limit(most)
     found = db.execute(latest) if begins < total else ()
-    return Made(title, total, tuple(Sent(number, at) for number, at in found if at is not None))
+    return Made(total, tuple(Sent(number, at) for number, at in found if at is not None))
+
+
+@dataclass(frozen=True)
+class Helped:
+    """Somebody whom an answer that was used again reached: under one of their names, in the latest such case."""
+
+    name: str
+    case: int
+
+
+def people_of(
+    db: Session, asked: Asked, texts: Texts, *, begins: int = 0, most: int = 50
+) -> tuple[int, tuple[Helped, ...]]:
+    """How many ``Value.people`` counts of these answers, and some of them."""
+    made = _replies(db, asked, texts).subquery()
+    answers = select(literal("", Text()), Reply.case_id, func.max(Reply.sent_at))
+    reached = answers.join(made, made.c.reply == Reply.id).group_by(Reply.case_id)
+    wrote = _who_wrote(reached.subquery(), _HUMAN, func.min(Author.name), func.max(Mention.case_id))
+    latest = wrote.group_by(_HUMAN).order_by(func.max(Mention.case_id).desc(), _HUMAN).offset(begins).limit(most)
+    total = _reached(db, reached).get("", 0)
+    found = db.execute(latest) if begins < total else ()
+    return total, tuple(Helped(name or "", number) for _, name, number in found)
+
+
+def _replies(db: Session, asked: Asked, texts: Texts) -> Asking:
+    """``reply``: the answers of the period that were made of these texts, each once."""
+    parts: list[Asking] = []
+    if texts.of_canned:
+        made = _made_of_canned(db, asked)
+        names = made if texts.canned is None else made.keys() & {texts.canned}
+        parts.append(select(_pairs(db, {"": [id for name in names for id in made[name]]}).subquery().c.reply))
+    if texts.of_shared:
+        shared = _of_replies(db, asked, select(Reply.id.label("reply")), How.shared).distinct()
+        only = shared if texts.shared is None else shared.where(SharedAnswerPart.shared_answer_id == texts.shared)
+        parts.append(select(only.subquery().c.reply))
+    return union_all(*parts)
 
 
 # -- answers ---------------------------------------------------------------------------------------------------------
@@ -253,16 +302,22 @@ def _again(db: Session, asked: Asked, made: Mapping[str, Sequence[int]]) -> Aski
 
 def _reached(db: Session, *answers: Asking) -> dict[str, int]:
     """How many people were reached by what: who had written in a case until its answer. ``answers``: what, case, at."""
-    parts = [each.subquery() for each in answers]
-    human = case((Author.person_id.is_not(None), -Author.person_id), else_=Author.id)
     counted = []
-    for part in parts:
-        used, number, at = part.c
-        before = and_(Mention.case_id == number, Mention.published_at <= at)
-        wrote = select(used, func.count(human.distinct())).join_from(part, Mention, before)
-        wrote = wrote.join(Author, Author.id == Mention.author_id)
-        counted.append(wrote.where(CONCERNS_US).group_by(used))
+    for part in (each.subquery() for each in answers):
+        used = next(iter(part.c))
+        counted.append(_who_wrote(part, used, func.count(_HUMAN.distinct())).group_by(used))
     return {used: n for used, n in db.execute(union_all(*counted))}
+
+
+_HUMAN = case((Author.person_id.is_not(None), -Author.person_id), else_=Author.id)  # one over several authors
+
+
+def _who_wrote(answers: Subquery, *what: Any) -> Asking:
+    """Of those who had written in a case until its answer."""
+    _, number, at = answers.c
+    before = and_(Mention.case_id == number, Mention.published_at <= at)
+    wrote = select(*what).join_from(answers, Mention, before).join(Author, Author.id == Mention.author_id)
+    return wrote.where(CONCERNS_US)
 
 
 def _for_all(db: Session, asked: Asked, reached: Mapping[str, int]) -> list[Used]:

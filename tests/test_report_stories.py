@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date, timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -219,7 +220,7 @@ def test_the_page_says_who_was_first_and_by_which_rule(browser: Browser, storby:
     page = client.get("/reports/stories").get_data(as_text=True)
     assert "40 mins before the press" in page and "SVT" in page
     assert "not answered" in page and "Dagens Nyheter" in page
-    figures = re.findall(r"<dt>([^<]+)</dt><dd>(\d+)</dd>", page)
+    figures = re.findall(r"<dt>([^<]+)</dt><dd>(?:<a[^>]+>)?(\d+)", page)
     assert dict(figures) | {
         "Of these in the press": "2", "We had answered before": "1", "The press was first": "0",
         "In the press, not answered": "1",
@@ -230,6 +231,15 @@ def test_the_page_says_who_was_first_and_by_which_rule(browser: Browser, storby:
     assert f'href="/cases/{one}"' in behind and behind.count("<time") == 1
     assert client.get(f"/reports/stories/answered?story={other}").status_code == 200
     assert client.get("/reports/stories/answered?story=999").status_code == 404
+    named = re.findall(r"<dd><a href=.([^\"]+only=[^\"]+)#told.>(\d+)</a></dd>", page)
+    assert [n for _, n in named] == ["2", "1", "1"], "each number of stories leads to those stories"
+    for address, n in named:
+        assert client.get(unescape(address)).get_data(as_text=True).count('<th scope="row"><a') == int(n), address
+    total = page[page.index("<tfoot>") :]
+    for address, n in re.findall(r"<a href=.(/reports/stories/[^\"]+).>(\d+)</a>", total):
+        assert client.get(unescape(address)).get_data(as_text=True).count('<li><a href="/cases/') == int(n), address
+    assert [n for _, n in re.findall(r"(/reports/stories/\w+)[^>]*>(\d+)</a>", total)] == ["5", "1"]
+    assert client.get("/reports/stories?only=nothing").status_code == 422
     assert client.get("/reports/stories?from=never").status_code == 422
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date, timedelta
+from html import unescape
 
 import pytest
 from flask.testing import FlaskClient
@@ -14,7 +15,7 @@ from database import Database
 from house import House
 from models import AuditEntry, Author, CaseStatus, Person, SharedAnswer, SharedAnswerPart, Team, TeamMember
 from reports.figures import Asked, report
-from reports.value import Saved, Value, assumptions, made_of, value
+from reports.value import Kind, Saved, Texts, Value, assumptions, made_of, people_of, value
 from settings import CannedReply
 from tests.conftest import FakeClock
 from tests.factories import MORNING, case_of, said, take, user
@@ -109,12 +110,43 @@ def test_the_answers_made_of_a_text_are_as_many_as_it_says_the_latest_first(data
     with database.read() as db:
         (one,) = found.for_all
         assert one.shared is not None
-        for_each = made_of(db, DAY, shared=one.shared.id, begins=1)
-        assert (for_each.title, for_each.total, len(for_each.sent)) == (one.title, one.answers, 2)
-        prepared = made_of(db, DAY, canned="plogning")
+        for_each = made_of(db, DAY, Texts(shared=one.shared.id), begins=1)
+        assert (for_each.total, len(for_each.sent)) == (one.answers, 2)
+        prepared = made_of(db, DAY, Texts(canned="plogning"))
         assert [each.case for each in prepared.sent] == numbers[::-1]
         assert [each.at - MORNING for each in prepared.sent] == [timedelta(minutes=40), timedelta(minutes=5)]
-        assert (prepared.total, made_of(db, DAY, canned="nothing").title) == (found.from_prepared, None)
+        assert (prepared.total, made_of(db, DAY, Texts(canned="nothing")).total) == (found.from_prepared, 0)
+
+
+def test_every_number_of_answers_and_people_opens_as_many(database: Database) -> None:
+    canned(database)
+    canned(database, "Vi återkommer till dig i morgon.", "senare")
+    for_all(database, "a", "b", "c")
+    with database.transaction() as db:
+        take(db, said("early", "fay", to="b", minutes=10))
+        for id in ("x", "y"):
+            answer(db, come(db, id, 0), 5, "Hej! Plogen kommer till din gata i dag, ärende 1.")
+        answer(db, case_of(db, "a") or 0, 50, "Vi återkommer till dig i morgon.")
+        answer(db, come(db, "anew", 0), 5, "Det vet vi inte än.")
+    found = of(database)
+    wanted = {
+        Texts(): (found.reused, found.people),
+        Texts(kind=Kind.shared): (found.from_all, found.people_for_all),
+        Texts(kind=Kind.canned): (found.from_prepared, 3),
+        Texts(canned="nothing"): (0, 0),
+    }
+    wanted |= {
+        Texts(shared=each.shared.id) if each.shared else Texts(canned=each.title): (each.answers, each.people)
+        for each in found.used
+    }
+    assert len(wanted) == 7 and wanted[Texts()] == (6, 6)
+    with database.read() as db:
+        for texts, (answers, people) in wanted.items():
+            made, (n, helped) = made_of(db, DAY, texts), people_of(db, DAY, texts)
+            assert (made.total, len(made.sent), n, len(helped)) == (answers, answers, people, people), texts
+            assert len(set(helped)) == people, "nobody twice"
+            rest = people_of(db, DAY, texts, begins=1)[1]
+            assert rest == helped[1:]
 
 
 def test_what_is_not_seen_is_not_counted(storby: House) -> None:
@@ -135,13 +167,14 @@ def test_what_is_not_seen_is_not_counted(storby: House) -> None:
     with storby.database.read() as db:
         look_as(db, hidden)
         seen = value(db, DAY)
-        listed = [len(made_of(db, DAY, **what).sent) for what in ({"canned": "plogning"}, {"shared": 1})]
+        listed = [len(made_of(db, DAY, what).sent) for what in (Texts(canned="plogning"), Texts(shared=1))]
+        people = [len(people_of(db, DAY, what)[1]) for what in (Texts(canned="plogning"), Texts(shared=1))]
     for found, n in ((everything, 2), (seen, 1)):
         assert (found.answers, found.people, found.from_prepared, found.from_all, found.people_for_all) == (
             2 * n, 2 * n, n, n, n,
         )  # fmt: skip
         assert [each.people for each in found.used] == [n, n]
-    assert listed == [1, 1]
+    assert listed == people == [1, 1]
 
 
 def test_one_human_over_several_authors_is_one(database: Database) -> None:
@@ -304,3 +337,16 @@ def test_each_text_leads_to_the_answers_made_of_it(browser: Browser, storby: Hou
     behind = client.get(f"/reports/value/answers?shared={shared}").get_data(as_text=True)
     assert sorted(re.findall(r'href="/cases/(\d+)"', behind)) == sorted(map(str, ones))
     assert "0 answers were made" in text_of(client, "/reports/value/answers?canned=nothing")
+    with storby.database.transaction() as db:
+        cases.change_status(db, come(db, "d", 1), target=CaseStatus.resolved, actor="t", at=MORNING)
+    page = client.get("/reports/value").get_data(as_text=True)
+    numbers = re.findall(r'<a href="(/reports/[^"]+)">(\d+)(?: people)?</a>', page)
+    opened = {address.partition("?")[0] for address, _ in numbers}
+    assert opened == {"/reports/cases", "/reports/value/answers", "/reports/value/people"} and len(numbers) > 10
+    settled = re.findall(r'<a href="([^"]+)">Those with an answer', page)
+    for address, n in (*numbers, *((each, "3") for each in settled)):
+        behind = text_of(client, unescape(address))
+        assert re.search(rf" {n} (answer|person|people)|: {n} ·", behind), (address, n)
+    assert "3 cases were settled with an answer" in text_of(client, "/reports/value") and settled
+    for wrong in ("made=nothing", "shared=x"):
+        assert client.get(f"/reports/value/people?{wrong}").status_code in (400, 422)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from flask import Blueprint, render_template, request, url_for
-from sqlalchemy import select
 
 from errors import InvalidInput, NotFoundError
-from models import Case, Story
-from reports.stories import COUNTED, COUNTS, Told, stories
+from models import Story
+from reports.stories import COUNTED, SOME, Told, cases_of, stories
 from web import report_frame
 from web.context import whole_number
 from web.i18n import duration, length
@@ -26,19 +25,24 @@ EXACT = timedelta(hours=48)  # beyond it the days are enough
 
 @pages.get("")
 def show() -> str:
-    """``after``: the story after which the page begins."""
-    asked = report_frame.asked_from(request.args)
+    """``after``: the story after which the page begins; ``only``: those that one of the numbers counts."""
+    asked, only = report_frame.asked_from(request.args), request.args.get("only")
+    if only and only not in SOME:
+        raise InvalidInput(_("That cannot be chosen."), {"only": ", ".join(SOME)})
     with report_frame.reading(asked) as db:
         found = stories(db, asked)
+        listed = found.only(only) if only else found
         after = whole_number("after")
-        begins = next((n for n, each in enumerate(found.told, 1) if each.id == after), 0)
+        begins = next((n for n, each in enumerate(listed.told, 1) if each.id == after), 0)
         return render_template(
             "reports_stories.html",
             **report_frame.frame(db, asked),
             found=found,
-            shown=found.told[begins : begins + PAGE],
+            table=listed,
+            only=only,
+            shown=listed.told[begins : begins + PAGE],
             begins=begins,
-            more=begins + PAGE < len(found.told),
+            more=begins + PAGE < len(listed.told),
             head_start=head_start,
             apart=apart,
             cases_address=cases_address,
@@ -47,21 +51,33 @@ def show() -> str:
 
 @pages.get("/answered")
 def answered() -> str:
-    """The cases of a story that have a public answer, in the order in which they got it. ``begins``: the page."""
+    """The cases that have a public answer, in the order in which they got it: of a ``story``, or of all of the period.
+
+    ``begins``: the page.
+    """
+    return _cases(answered=True)
+
+
+@pages.get("/cases")
+def cases() -> str:
+    """All of them, in the order in which they began."""
+    return _cases(answered=False)
+
+
+def _cases(*, answered: bool) -> str:
     asked = report_frame.asked_from(request.args)
-    story, begins = whole_number("story") or 0, whole_number("begins") or 0
+    story, begins = whole_number("story"), whole_number("begins") or 0
     with report_frame.reading(asked) as db:
-        told = db.get(Story, min(story, MAX_NUMBER))
-        if told is None:
+        told = None if story is None else db.get(Story, min(story, MAX_NUMBER))
+        if story is not None and told is None:
             raise NotFoundError(f"There is no story {story}.")
-        of_it = (Case.story_id == told.id, *COUNTS, Case.first_response_at.is_not(None))
-        listed = select(Case).where(*of_it).order_by(Case.first_response_at, Case.id)
-        found = list(db.scalars(listed.offset(begins).limit(PAGE + 1)))
+        found = list(db.scalars(cases_of(db, asked, story, answered=answered).offset(begins).limit(PAGE + 1)))
         return render_template(
             "reports_stories.html",
             **report_frame.frame(db, asked),
             story=told,
-            listed=found[:PAGE],
+            answered=answered,
+            listed=[(each, each.first_response_at if answered else each.opened_at) for each in found[:PAGE]],
             begins=begins,
             next=begins + PAGE if len(found) > PAGE else None,
         )

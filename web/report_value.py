@@ -18,16 +18,17 @@ from werkzeug.wrappers import Response as BaseResponse
 
 import audit
 from errors import InvalidInput
-from models import Case, Role
+from models import Case, Role, SharedAnswer, Story
 from reports.figures import Asked
 from reports.tables import REPORTS
-from reports.value import Assumed, Sent, assumptions, made_of, value
+from reports.value import Assumed, Kind, Sent, Texts, assumptions, made_of, people_of, value
 from triage import policy
 from triage.policy import Assumption
 from web import report_frame
 from web.context import house, is_at_least, needs, now, user, whole_number
 from web.i18n import duration, number
 from web.i18n import gettext as _
+from web.queries import MAX_NUMBER
 
 pages = Blueprint("report_value", __name__, url_prefix="/reports/value")
 pages.register_error_handler(InvalidInput, report_frame.wrong)
@@ -96,21 +97,61 @@ def plain(given: float | str) -> str:
 
 @pages.get("/answers")
 def answers() -> str:
-    """The answers that were made of one text: ``canned`` names it, ``shared`` is the number of an answer for all."""
-    asked = report_frame.asked_from(request.args)
-    canned, shared = request.args.get("canned"), whole_number("shared")
+    """The answers that were used again. ``canned`` names one text, ``shared`` is the number of an answer for all;
+    ``made``: all of a kind; without them all."""
+    asked, texts = report_frame.asked_from(request.args), _texts()
     begins = whole_number("begins") or 0
     with report_frame.reading(asked) as db:
-        made = made_of(db, asked, canned=canned, shared=shared, begins=begins, most=PAGE)
-        return render_template(
-            "reports_value.html",
-            **report_frame.frame(db, asked),
-            title=made.title or canned or _("One answer for all"),
-            listed=_with_subjects(db, made.sent),
-            total=made.total,
-            next=begins + PAGE if begins + PAGE < made.total else None,
-            begins=begins,
-        )
+        made = made_of(db, asked, texts, begins=begins, most=PAGE)
+        return _listed(db, asked, texts, made.total, begins, listed=_with_subjects(db, made.sent))
+
+
+@pages.get("/people")
+def people() -> str:
+    """Whom these answers reached; asked for in the same way."""
+    asked, texts = report_frame.asked_from(request.args), _texts()
+    begins = whole_number("begins") or 0
+    with report_frame.reading(asked) as db:
+        total, helped = people_of(db, asked, texts, begins=begins, most=PAGE)
+        return _listed(db, asked, texts, total, begins, helped=helped)
+
+
+def _listed(db: Session, asked: Asked, texts: Texts, total: int, begins: int, **found: Any) -> str:
+    chosen = {"canned": texts.canned, "shared": texts.shared, "made": texts.kind}
+    return render_template(
+        "reports_value.html",
+        **report_frame.frame(db, asked),
+        title=_title(db, texts, total),
+        chosen={name: value for name, value in chosen.items() if value is not None},
+        total=total,
+        next=begins + PAGE if begins + PAGE < total else None,
+        begins=begins,
+        **found,
+    )
+
+
+def _texts() -> Texts:
+    kind = request.args.get("made")
+    if kind and kind not in list(Kind):
+        raise InvalidInput(_("That cannot be chosen."), {"made": ", ".join(Kind)})
+    shared = whole_number("shared")
+    return Texts(
+        request.args.get("canned"), None if shared is None else min(shared, MAX_NUMBER), Kind(kind) if kind else None
+    )
+
+
+def _title(db: Session, texts: Texts, total: int) -> str:
+    """The title of a story only where one sees answers of it."""
+    if texts.canned is not None:
+        return texts.canned
+    if texts.shared is not None:
+        told = select(Story.title).join(SharedAnswer, SharedAnswer.story_id == Story.id)
+        return (db.scalar(told.where(SharedAnswer.id == texts.shared)) if total else "") or _("One answer for all")
+    return {
+        Kind.shared: _("One answer for all"),
+        Kind.canned: _("Canned replies"),
+        None: _("Written once, used again"),
+    }[texts.kind]
 
 
 def _with_subjects(db: Session, sent: Sequence[Sent]) -> list[tuple[Sent, str]]:

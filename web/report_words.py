@@ -429,6 +429,8 @@ def behind(wanted: Wanted, people: Mapping[str, str]) -> list[tuple[str, str]]:
         found.append((_("Target"), _("late") if wanted.late else _("in time")))
     if wanted.outside:
         found.append((_("Only"), _("wholly outside opening hours")))
+    if wanted.answered:
+        found.append((_("Only"), _("Settled with an answer")))
     if wanted.overdue:
         found.append((_("Promises"), _("late now")))
     if wanted.bucket is not None:
