@@ -327,10 +327,7 @@ class _Guard:
                 super().request(*args, **kwargs)
                 guard.current.exchange.sock = self.sock
 
-        class Secure(HTTPSConnection):
-            def _new_conn(self) -> socket.socket:
-                return guard.connect(self)
-
+        class Secure(Plain, HTTPSConnection):
             def connect(self) -> None:
                 try:
                     super().connect()
@@ -338,11 +335,6 @@ class _Guard:
                     raise NotSent(
                         Reason.unavailable, f"no secure connection to {self.host}: {_tls_words(error)}"
                     ) from None
-
-            def request(self, *args: Any, **kwargs: Any) -> None:
-                guard.current.exchange.connection = self
-                super().request(*args, **kwargs)
-                guard.current.exchange.sock = self.sock
 
         class PlainPool(HTTPConnectionPool):
             ConnectionCls = Plain
