@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from collectors.base import AuthorData, Batch, MentionData
+from database import Database
 from models import Account, Case, Mention, Source, User
 from triage import intake
 
@@ -88,3 +90,18 @@ def living_cases(db: Session) -> list[Case]:
 
 def ids(mentions: Iterable[MentionData]) -> list[str]:
     return [mention.external_id for mention in mentions]
+
+
+@contextmanager
+def statements(database: Database) -> Iterator[list[str]]:
+    """Everything that is said to the database meanwhile."""
+    found: list[str] = []
+
+    def hear(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        found.append(statement)
+
+    event.listen(database.engine, "before_cursor_execute", hear)
+    try:
+        yield found
+    finally:
+        event.remove(database.engine, "before_cursor_execute", hear)

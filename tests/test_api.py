@@ -36,6 +36,7 @@ from models import (
     User,
 )
 from tests.conftest import FakeClock, MakeHouse
+from tests.factories import statements
 from triage import cases, intake, reactions
 from web import create_app
 from web import queries as queries_of_web
@@ -982,14 +983,8 @@ def find(database: Database, clock: FakeClock) -> Callable[..., Mention]:
 @pytest.fixture
 def queries(database: Database) -> Iterator[Callable[[], int]]:
     """How many statements have been sent to the database."""
-    sent: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        sent.append(statement)
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    yield lambda: len(sent)
-    event.remove(database.engine, "before_cursor_execute", note)
+    with statements(database) as sent:
+        yield lambda: len(sent)
 
 
 def _people(database: Database, at: datetime) -> None:

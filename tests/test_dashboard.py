@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import event, select, text
+from sqlalchemy import select, text
 
 from house import House
 from models import Case, User
 from tests import screens
 from tests.conftest import FakeClock
+from tests.factories import statements
 from triage import cases, reactions
 
 pytestmark = pytest.mark.screens
@@ -61,26 +61,12 @@ def test_a_note_that_names_one_stands_there(anna: FlaskClient, storby: House, cl
     assert f'href="/cases/{number}#note-{made.id}"' in anna.get("/dashboard/numbers").get_data(as_text=True)
 
 
-@contextmanager
-def counted(house: House) -> Iterator[list[str]]:
-    asked: list[str] = []
-
-    def hear(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
-        asked.append(statement)
-
-    event.listen(house.database.engine, "before_cursor_execute", hear)
-    try:
-        yield asked
-    finally:
-        event.remove(house.database.engine, "before_cursor_execute", hear)
-
-
 def test_it_costs_the_same_whatever_there_is(anna: FlaskClient, storby: House, clock: FakeClock) -> None:
     anna.get("/dashboard")
-    with counted(storby) as few:
+    with statements(storby.database) as few:
         anna.get("/dashboard/numbers")
     screens.collect(storby, *(screens.mention(7000 + n, f"Fråga {n}", clock()) for n in range(40)), at=clock())
-    with counted(storby) as many:
+    with statements(storby.database) as many:
         anna.get("/dashboard/numbers")
     assert len(many) == len(few) <= 16
 
@@ -88,7 +74,7 @@ def test_it_costs_the_same_whatever_there_is(anna: FlaskClient, storby: House, c
 def test_no_number_reads_every_case(anna: FlaskClient, storby: House) -> None:
     if not storby.database.sqlite:
         return
-    with counted(storby) as asked:
+    with statements(storby.database) as asked:
         anna.get("/dashboard/numbers")
     counts = [statement for statement in asked if "count(" in statement and "FROM cases" in statement]
     assert counts

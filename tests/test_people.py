@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, event, func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from collectors.base import AuthorData
@@ -21,7 +21,7 @@ from house import House
 from models import AuditEntry, Author, Case, Mention, Person, PersonNote, Team, User
 from tests import screens
 from tests.conftest import FakeClock
-from tests.factories import MORNING, user
+from tests.factories import MORNING, statements, user
 from triage import people
 
 if TYPE_CHECKING:
@@ -406,17 +406,12 @@ def test_a_name_that_very_many_bear_says_so(
 def test_however_much_somebody_writes_the_page_asks_as_often(
     storby: House, browser: Open, two: tuple[int, int], clock: FakeClock
 ) -> None:
-    here, asked = browser(), [0]
-
-    def hear(*_ignored: object) -> None:
-        asked[0] += 1
+    here = browser()
 
     def asks(address: str) -> int:
-        asked[0] = 0
-        event.listen(storby.database.engine, "before_cursor_execute", hear)
-        here.get(address)
-        event.remove(storby.database.engine, "before_cursor_execute", hear)
-        return asked[0]
+        with statements(storby.database) as asked:
+            here.get(address)
+        return len(asked)
 
     many(storby, clock(), 4)
     few = asks(f"/people/{two[0]}?find=citizen")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -33,7 +32,7 @@ from models import (
 )
 from reports import figures
 from settings import Calendar, Sla, TeamSettings
-from tests.factories import MORNING, case_of, ours, said, take, user
+from tests.factories import MORNING, case_of, ours, said, statements, take, user
 from tests.postgres import PostgreSQL
 from tests.slow_figures import wall
 from triage import answering, cases, merging, policy, reactions, samples, undoing
@@ -115,19 +114,6 @@ def differences(house: House, at: datetime) -> list[Any]:
         last = db.scalars(select(FigureCheck).order_by(FigureCheck.id.desc()).limit(1)).one()
         assert last.different == len(last.differences)
         return last.differences
-
-
-@contextmanager
-def statements(database: Database) -> Iterator[list[str]]:
-    """Everything that is said to the database meanwhile."""
-    found: list[str] = []
-
-    def hear(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        found.append(statement)
-
-    event.listen(database.engine, "before_cursor_execute", hear)
-    yield found
-    event.remove(database.engine, "before_cursor_execute", hear)
 
 
 # -- schedule changes do not rewrite history --------------------------------------------------------------------------

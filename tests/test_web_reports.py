@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import date
 from html import unescape
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import event, select, update
+from sqlalchemy import select, update
 from werkzeug.datastructures import MultiDict
 
 from house import House
 from models import Sample, User
 from tests.conftest import FakeClock
+from tests.factories import statements
 from tests.reported import BO, EVA, EVENING, MATS, a_week
 from tests.screens import PASSWORD
 from web import create_app, passwords, report_frame, reports
@@ -75,20 +75,6 @@ def plain(markup: str) -> str:
 def address(cell: str) -> str | None:
     found = re.search(r'href="([^"]*)"', cell)
     return unescape(found[1]) if found else None
-
-
-@contextmanager
-def counted(house: House) -> Iterator[list[str]]:
-    asked: list[str] = []
-
-    def hear(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
-        asked.append(statement)
-
-    event.listen(house.database.engine, "before_cursor_execute", hear)
-    try:
-        yield asked
-    finally:
-        event.remove(house.database.engine, "before_cursor_execute", hear)
 
 
 # -- what is asked for -----------------------------------------------------------------------------------------------
@@ -377,13 +363,13 @@ def test_it_costs_the_same_whatever_there_is(browse: Browser, week: House, path:
     client = browse(MATS)
     address = f"/reports{path}{'&' if '?' in path else '?'}{WEEK}"
     page(client, address)
-    with counted(week) as few:
+    with statements(week.database) as few:
         page(client, address)
     with week.database.transaction() as db:
         for sample in db.scalars(select(Sample)):
             copy = {each.key: getattr(sample, each.key) for each in Sample.__table__.columns if each.key != "id"}
             db.add_all([Sample(**copy | {"day": sample.day + shift}) for shift in (-1, 1)])
             db.add(Sample(**copy | {"channel": "other", "user_id": 1, "kind": "idea"}))
-    with counted(week) as many:
+    with statements(week.database) as many:
         page(client, address)
     assert len(many) == len(few) <= 90

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import event, select, update
+from sqlalchemy import select, update
 
 from house import House
 from models import Author, Case, Mention, Story, StoryLesson
 from tests import screens
 from tests.conftest import FakeClock
-from tests.factories import user
+from tests.factories import statements, user
 from triage import reactions, storycraft
 from web import create_app, stories
 from web.api import tokens
@@ -104,15 +104,9 @@ def test_a_story_tells_how_it_went_and_why_each_belongs(anna: FlaskClient, storb
 
 def test_as_many_queries_however_long_the_story(anna: FlaskClient, storby: House, clock: FakeClock) -> None:
     def asked(path: str) -> int:
-        statements: list[str] = []
-
-        def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-            statements.append(statement)
-
-        event.listen(storby.database.engine, "before_cursor_execute", note)
-        page(anna, path)
-        event.remove(storby.database.engine, "before_cursor_execute", note)
-        return len(statements)
+        with statements(storby.database) as sent:
+            page(anna, path)
+        return len(sent)
 
     snow = told(storby)[0]
     paths = ("/stories", f"/stories/{snow.id}")
