@@ -164,6 +164,18 @@ def _response_times(asked: Asked) -> tuple[Column, ...]:
     )
 
 
+def _overview(asked: Asked) -> tuple[Column, ...]:
+    return (
+        _count("received", Measure.received),
+        _count("answers", Measure.answer),
+        _count("closings", Measure.closing),
+        *WAITING,
+        *_timed("first_response", asked.first),
+        *_timed("next_response", Measure.next_response),
+        *_timed("resolution", Measure.resolution),
+    )
+
+
 def _volume(asked: Asked) -> tuple[Column, ...]:
     def ignored(row: Row) -> Value:
         """Who put a case away is not to whom it was given: of what was received by a person it is no share."""
@@ -453,7 +465,19 @@ class Kind:
 
 
 ITS_OWN: Mapping[str, Any] = {"by": None, "clock": Clock.calendar, "seen": False}
+OVERVIEW = "overview"
 REPORTS: Mapping[str, Kind] = {
+    OVERVIEW: Kind(
+        _overview,
+        (
+            Measure.received,
+            Measure.answer,
+            Measure.closing,
+            Measure.first_response,
+            Measure.next_response,
+            Measure.resolution,
+        ),
+    ),
     "response-times": Kind(
         _response_times,
         (Measure.received, Measure.first_response, Measure.next_response, Measure.resolution),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import configparser
+import csv
 import importlib.util
 import io
 import re
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from html import unescape
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,7 +23,7 @@ from sqlalchemy import select
 from errors import GensvarError
 from house import House
 from models import Mention, User
-from reports import pdf, tables
+from reports import export, pdf, tables
 from reports.figures import Asked, By
 from reports.pdf import Bars, Block, Paper
 from reports.tables import Unit, Value
@@ -204,6 +206,24 @@ def test_the_numbers_are_those_of_the_table(mats: FlaskClient, storby: House, cl
                     assert flat("".join([label, *cells])).replace(" ", "") in text, (name, row.key)
         assert "Importedhistoryisleftout." in text
         assert "definitions,version" in text
+
+
+def test_the_overview_leaves_as_a_file_and_on_paper_too(mats: FlaskClient) -> None:
+    page = mats.get("/reports?period=this-month").get_data(as_text=True)
+    links = {
+        ending: unescape(re.findall(rf'href="(/reports/overview\.{ending}[^"]*)"', page)[0])
+        for ending in ("csv", "xlsx", "pdf")
+    }
+    text = read(mats.get(links["pdf"]).data)
+    assert "Overview" in text and "Against earlier periods" in text
+    told = mats.get(links["csv"]).data.decode().removeprefix(export.BOM)
+    days = list(csv.DictReader(io.StringIO(told)))
+    times = mats.get("/reports/response-times.csv?period=this-month").data.decode().removeprefix(export.BOM)
+    (total,) = csv.DictReader(io.StringIO(times))
+    both = days[-1].keys() & total.keys() - {"key"}
+    assert {name: days[-1][name] for name in both} == {name: total[name] for name in both}
+    assert {"received", "answers", "closings", "first_response_median_business_s", "day"} <= days[-1].keys()
+    assert sum(int(line["received"]) for line in days[:-1]) == int(total["received"]) > 0, "a line for each day"
 
 
 def test_filters_and_period_stand_on_it(mats: FlaskClient) -> None:

@@ -60,7 +60,7 @@ def _paper(name: str, asked: Asked) -> pdf.Paper:
     with report_frame.reading(asked) as db:
         table, other = reports.both(db, name, asked)
         people = report_frame.people(db)
-        before = report_frame.earlier(asked) if name in reports.KINDS else []
+        before = report_frame.earlier(asked) if tables.REPORTS[name].lines is None else []
         were = [tables.build(db, name, each, now()) for each in before]
         uncounted = tables.uncounted(db, name, report_frame.MANY + 1)
     shown = _on_paper(table)
@@ -128,7 +128,8 @@ def _dated(column: Column) -> Column:
 
 def title(name: str) -> str:
     """As its page is called."""
-    found = (tab.words() for tab in report_frame.TABS if url_for(tab.endpoint) == f"/reports/{name}")
+    page = "/reports" if name == tables.OVERVIEW else f"/reports/{name}"
+    found = (tab.words() for tab in report_frame.TABS if url_for(tab.endpoint) == page)
     return next(found, name.replace("-", " ").capitalize())
 
 
@@ -139,7 +140,7 @@ def known() -> dict[str, object]:
 
 def address() -> str | None:
     """Of the PDF of the report that is asked for; None where there is none."""
-    name = request.path.removeprefix("/reports/")
+    name = request.path.removeprefix("/reports").removeprefix("/") or tables.OVERVIEW
     given: dict[str, Any] = report_frame.kept()
     return url_for("report_pdf.download", name=name, **given) if name in tables.REPORTS else None
 

@@ -523,6 +523,7 @@ def overview() -> str:
         return render_template(
             "reports.html",
             **frame(db, asked),
+            step=step(asked).value,
             bigs=_bigs(whole, beside, before, other),
             nothing=not any(report.total.counts for report in (whole, *before)),
             waiting=whole.total.still_waiting,

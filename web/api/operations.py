@@ -466,6 +466,7 @@ _report_operation(
     "response-times", "Times to the first and the next response and to the end", shapes.ResponseTimesShape
 )
 for _name, _summary in (
+    ("overview", "What came in, what was done, and how long it took: the numbers of the overview"),
     ("volume", "What came in, what was ignored, how it was answered"),
     ("team", "Answers, closings and time spent"),
     ("sla", "Targets met and missed"),
