@@ -316,7 +316,7 @@ def import_history(given: argparse.Namespace) -> int:
     from models import ImportState, Source
 
     with _house(given, declare=True, at_work=True) as house:
-        since = imports.beginning(imports.day(given.since, _now()), house.settings.organisation.timezone)
+        since = imports.beginning(imports.day(given.since, _now()), house.settings.organisation.zone)
         with house.database.transaction() as db:
             sources = {source.name: source for source in db.scalars(select(Source))}
             source = sources[_known(given.source, sources, "source")]

@@ -83,9 +83,9 @@ def day(text: str, at: datetime) -> date | None:
     return (at - found).date() if isinstance(found, timedelta) else found
 
 
-def beginning(since: date | None, timezone: str) -> datetime | None:
+def beginning(since: date | None, zone: ZoneInfo) -> datetime | None:
     """The instant a day begins."""
-    return None if since is None else datetime.combine(since, time(), ZoneInfo(timezone)).astimezone(UTC)
+    return None if since is None else datetime.combine(since, time(), zone).astimezone(UTC)
 
 
 def ask(

@@ -61,7 +61,7 @@ def ask(source_id: int) -> BaseResponse:
     keep_open = bool(request.values.get("keep_open"))
     typed, error = request.values.get("since", "").strip(), None
     try:
-        since = imports.beginning(_day(typed), str(zone()))
+        since = imports.beginning(_day(typed), zone())
         if request.method == "POST":
             return _begin(source_id, since, keep_open)
         if since is not None and since > now():
