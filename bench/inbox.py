@@ -1,21 +1,23 @@
 """What the inbox costs when there is much in it: server time, bytes and queries of each screen, on both databases.
 
-    python -m bench.inbox [--cases 300000] [--on sqlite postgresql]
+    python -m bench.inbox [--cases 300000] [--on sqlite postgresql] [--keep FOLDER]
 
-Builds a seeded house of so many cases (100,000) with ten mentions for every three and a tenth of them unfinished in a
-temporary folder, PostgreSQL with the server the tests use, then asks every screen some times. ``work`` is the processor
-time of this process, which says more than the clock on a machine that others use as well; with PostgreSQL it leaves out
-the server's. A statement whose plan reads a large table whole is shown under it.
+Builds a seeded house of so many cases (100,000) with ten mentions for every three and a tenth of them unfinished,
+PostgreSQL with the server the tests use, then asks every screen some times. ``work`` is the processor time of this
+process and of PostgreSQL's, which says more than the clock on a machine that others use as well. A statement whose plan
+reads a large table whole is shown under it.
+
+``--keep``: the databases stay in that folder, and are used again where they are there.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import gzip
 import os
 import random
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,13 +25,29 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, event, insert, text
+from sqlalchemy import Connection, event, func, insert, select, text
+from werkzeug.test import TestResponse
 
 import house as house_module
+from bench.kept import Meter, opened
 from database import Database
 from house import House
-from models import Author, Case, CaseStatus, CaseTag, Kind, Mention, Note, Reply, SearchText, Source, Team, User
-from tests.postgres import PostgreSQL
+from models import (  # fmt: skip
+    Author,
+    Case,
+    CaseEvent,
+    CaseStatus,
+    CaseTag,
+    Kind,
+    Mention,
+    MentionSource,
+    Note,
+    Reply,
+    SearchText,
+    Source,
+    Team,
+    User,
+)
 from triage import index
 from web import create_app, passwords
 
@@ -37,6 +55,7 @@ AT = datetime(2026, 11, 24, 8, tzinfo=UTC)
 SEED = 4
 TIMES = 9
 AT_ONCE = 5_000
+LONG, LONG_ONE = 200, 11  # messages in one case, so many before the last
 PASSWORD = "inbox-bench-password"  # noqa: S105
 LARGE = (
     "cases", "mentions", "search_texts", "case_events", "authors", "replies", "case_tags", "samples", "backlog",
@@ -109,12 +128,16 @@ def _indexed_afterwards(connection: Connection) -> Iterator[None]:
 
 
 def _cases(connection: Connection, some: range, cases: int, chance: random.Random, said: Any) -> None:
-    rows, mentions, replies, notes, tags = [], [], [], [], []
+    rows, mentions, found, replies, notes, tags = [], [], [], [], [], []
+    events: list[dict[str, Any]] = []
+    every = dict.fromkeys(("from_status", "to_status", "mention_id", "reply_id", "note_id"))
     for n in some:
         active = AT - timedelta(minutes=(cases - n) * 5 + chance.randrange(2_000))
+        parts = LONG if n == cases - LONG_ONE else 4 if n % 3 == 0 else 3
         unfinished = n > cases * 0.95 or chance.random() < 0.05
         status = chance.choice(["new", "open", "pending"]) if unfinished else chance.choice(["resolved", "closed"])
         subject = said(8)
+        steps: list[dict[str, Any]] = []
         rows.append(
             {"id": n, "channel": "api", "source_id": n % 20 + 1, "author_id": n // 2 or 1, "subject": subject,
              "status": status, "closed_at": active if status == CaseStatus.closed else None, "priority": "normal",
@@ -123,10 +146,12 @@ def _cases(connection: Connection, some: range, cases: int, chance: random.Rando
              "opened_at": active, "seen_at": active, "last_activity_at": active, "version": 1,
              "next_breach_at": AT + timedelta(minutes=chance.randrange(-500, 5000)) if unfinished else None,
              "flag": "reply_failed" if unfinished and chance.random() < 0.001 else None,
-             "mention_count": 4 if n % 3 == 0 else 3}
+             "mention_count": parts, "reply_count": 0 if unfinished else 1}
         )  # fmt: skip
-        for part in range(4 if n % 3 == 0 else 3):
-            id = 4 * n + part
+        for part in range(parts):
+            id = 4 * n + part if part < 4 else 4 * cases + LONG + part
+            steps.append({"action": "author_wrote" if part else "opened", "mention_id": id})
+            found.append({"mention_id": id, "source_id": n % 20 + 1, "found_at": active})
             mentions.append(
                 {"id": id, "channel": "api", "external_id": str(id), "case_id": n, "author_id": n // 2 or 1,
                  "text": subject + " " + said(20) if part == 0 else said(25), "language": "sv", "title": None,
@@ -138,17 +163,24 @@ def _cases(connection: Connection, some: range, cases: int, chance: random.Rando
                 {"id": n, "case_id": n, "channel": "api", "to_mention_id": 4 * n, "user_id": 1, "body": said(20),
                  "status": "sent", "created_at": active, "sent_at": active}
             )  # fmt: skip
+            steps.append({"action": "reply_sent", "reply_id": n, "from_status": "new", "to_status": status})
         if n % 10 == 0:
             notes.append({"id": n, "case_id": n, "user_id": 1, "body": said(12), "created_at": active})
+            steps.append({"action": "note", "note_id": n})
             tags.append(
                 {"case_id": n, "tag": chance.choice(["snö", "väg", "sällan"] if n % 1000 == 0 else ["snö", "väg"])}
             )
+        events += [
+            {"case_id": n, "version": version, "actor": "system", "changes": {}, "at": active, **every, **step}
+            for version, step in enumerate(steps, 1)
+        ]
     connection.execute(insert(Case), rows)
     _insert(connection, Mention, mentions, index.PARTS[Mention])
     for table, made in ((Reply, replies), (Note, notes)):
         if made:
             _insert(connection, table, made, ("body",))
-    connection.execute(insert(CaseTag), tags)
+    for plain, made in ((CaseTag, tags), (MentionSource, found), (CaseEvent, events)):
+        connection.execute(insert(plain), made)
 
 
 def _insert(connection: Connection, table: Any, rows: list[dict[str, Any]], parts: Sequence[str]) -> None:
@@ -165,8 +197,10 @@ def _some(first: int, last: int) -> Iterator[range]:
 
 
 def _settle(database: Database) -> None:
-    with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.execute(text("ANALYZE"))
+    """As it is after a while: PostgreSQL looks by itself how much there is, SQLite is never told."""
+    if not database.sqlite:
+        with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.execute(text("VACUUM ANALYZE"))
 
 
 # -- asking ------------------------------------------------------------------------------------------------------------
@@ -239,6 +273,8 @@ def screens(cases: int, word: str) -> dict[str, str]:
         "views": "/views",
         "case": f"/cases/{number}",
         "case, pane alone": f"/cases/{number}?pane",
+        f"case of {LONG} messages": f"/cases/{cases - LONG_ONE}",
+        f"case of {LONG} messages, pane alone": f"/cases/{cases - LONG_ONE}?pane",
     }
 
 
@@ -247,21 +283,30 @@ def measure(house: House, cases: int) -> None:
     client = app.test_client()
     client.post("/login", data={"email": "agent1@storby.example", "password": PASSWORD})
     word = next(w for w in reversed(vocabulary(random.Random(SEED))) if len(w) > 12)
-    print(f"{'':32} {'work':>16} {'clock':>18}")
-    print(f"{'screen':32} {'median':>7} {'p95':>8} {'median':>9} {'p95':>8} {'bytes':>9} {'packed':>7} {'queries':>7}")
+    gc.collect()
+    gc.freeze()  # as the server does
+    print(f"{'':36} {'work':>16} {'clock':>18}")
+    print(f"{'screen':36} {'median':>7} {'p95':>8} {'median':>9} {'p95':>8} {'bytes':>9} {'packed':>7} {'queries':>7}")
     for name, address in screens(cases, word).items():
         headers = {"HX-Target": "case"} if address.endswith("?pane") else {}
-        took, worked = [], []
-        for _ in range(TIMES):
-            began, busy = time.perf_counter(), time.process_time()
-            answer = client.get(address.removesuffix("?pane"), headers=headers)
-            took.append((time.perf_counter() - began) * 1000)
-            worked.append((time.process_time() - busy) * 1000)
-            assert answer.status_code == 200, (name, answer.status)
+
+        def ask(address: str = address.removesuffix("?pane"), headers: dict[str, str] = headers) -> TestResponse:
+            return client.get(address, headers=headers)
+
         with statements(house.database) as told:
-            client.get(address.removesuffix("?pane"), headers=headers)
-        sizes = f"{len(answer.data):9} {len(gzip.compress(answer.data)):7}"
-        print(f"{name:32} {_times(worked)} {_times(took)}  {sizes} {len(told):7}", flush=True)
+            answer = ask()
+        assert answer.status_code == 200, (name, answer.status)
+        took, worked = [], []
+        with Meter(house.database) as meter:
+            for _ in range(TIMES):
+                began, busy = time.perf_counter(), time.process_time()
+                ask()
+                took.append((time.perf_counter() - began) * 1000)
+                worked.append((time.process_time() - busy) * 1000)
+        server = (meter.work * 1000 - sum(worked)) / TIMES  # counted in hundredths of a second: of all together
+        worked = [each + server for each in worked]
+        sizes = f"{len(answer.data):9} {len(gzip.compress(answer.data, 5)):7}"
+        print(f"{name:36} {_times(worked)} {_times(took)}  {sizes} {len(told):7}", flush=True)
         for bad in whole_tables(house.database, told):
             print(f"    not by index: {bad}")
 
@@ -271,47 +316,34 @@ def _times(measured: Sequence[float]) -> str:
     return f"{statistics.median(measured):7.1f} {p95:7.1f} ms"
 
 
-def on(name: str, cases: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)  # PostgreSQL runs as somebody else
-        if name == "sqlite":
-            _bench(f"sqlite:///{folder}/gensvar.db", cases, folder)
-            return
-        server = PostgreSQL(Path(folder))
-        server.start()
-        try:
-            with server.fresh() as url:
-                _bench(url, cases, folder)
-        finally:
-            server.stop()
-
-
-def _bench(url: str, cases: int, folder: str) -> None:
-    database = Database(url)
-    database.migrate()
-    began = time.perf_counter()
-    build(database, cases)
-    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
-    print(f"{database.engine.dialect.name}: {cases} cases built in {time.perf_counter() - began:.0f} s", end="; ")
-    print(f"{os.cpu_count()} processors, load {load}")
-    if database.sqlite and database.url.database:
-        print(f"{Path(database.url.database).stat().st_size / 1e6:.0f} MB on disk")
-    parts = {
-        "organisation": {"name": "Storby kommun", "timezone": "Europe/Stockholm", "languages": ["sv"]},
-        "base_url": "http://127.0.0.1:8000", "listen": "127.0.0.1:8000", "data_dir": f"{folder}/var",
-        "database_url": url,
-    }  # fmt: skip
-    measure(house_module.build(parts, database), cases)
-    database.close()
+def on(name: str, cases: int, keep: Path | None) -> None:
+    with opened(name, keep) as (database, folder):
+        with database.read() as db:
+            there = db.scalar(select(func.count()).select_from(Case)) or 0
+        if not there:
+            began = time.perf_counter()
+            build(database, cases)
+            print(f"built in {time.perf_counter() - began:.0f} s", flush=True)
+        load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
+        print(f"{name}, {there or cases} cases, {os.cpu_count()} processors, load {load}", flush=True)
+        if database.sqlite and database.url.database:
+            print(f"{Path(database.url.database).stat().st_size / 1e6:.0f} MB on disk")
+        parts = {
+            "organisation": {"name": "Storby kommun", "timezone": "Europe/Stockholm", "languages": ["sv"]},
+            "base_url": "http://127.0.0.1:8000", "listen": "127.0.0.1:8000", "data_dir": str(folder / "var"),
+            "database_url": database.url.render_as_string(False),
+        }  # fmt: skip
+        measure(house_module.build(parts, database), there or cases)
 
 
 def main() -> None:
     wanted = argparse.ArgumentParser(description="What the inbox costs when there is much in it.")
     wanted.add_argument("--cases", type=int, default=100_000)
     wanted.add_argument("--on", nargs="+", choices=("sqlite", "postgresql"), default=("sqlite", "postgresql"))
+    wanted.add_argument("--keep", type=Path)
     asked = wanted.parse_args()
     for name in asked.on:
-        on(name, asked.cases)
+        on(name, asked.cases, asked.keep)
 
 
 if __name__ == "__main__":

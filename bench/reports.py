@@ -17,10 +17,8 @@ import ctypes
 import gc
 import os
 import statistics
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -33,12 +31,12 @@ import channels
 import house as house_module
 from bench import years
 from bench.inbox import PASSWORD, statements, whole_tables
+from bench.kept import Meter, opened
 from collectors.base import AuthorData, Batch, MentionData
 from database import Database
 from models import Case, CaseEvent, FigureCheck, Mention, Sample, Unmeasured, User
 from reports import figures, tables
 from reports.figures import Asked, By, Clock
-from tests.postgres import PostgreSQL
 from triage import intake, reactions, samples
 from triage.measures import Measure
 from web import create_app, passwords
@@ -78,88 +76,13 @@ def build(database: Database, cases: int, folder: Path) -> house_module.House:
     return house
 
 
-@contextmanager
-def opened(name: str, keep: Path | None) -> Iterator[tuple[Database, Path]]:
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = (keep or Path(scratch)) / name
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o755)  # PostgreSQL runs as somebody else
-        if name == "sqlite":
-            database = Database(f"sqlite:///{folder}/gensvar.db")
-            database.migrate()
-            yield database, folder
-            database.close()
-            return
-        server = _Kept(folder)
-        server.begin()
-        try:
-            database = Database(server.url("reports"))
-            database.migrate()
-            yield database, folder
-            database.close()
-        finally:
-            server.stop()
-
-
-class _Kept(PostgreSQL):
-    """A server whose folder may stay, and whose work is counted."""
-
-    def begin(self) -> None:
-        if not self.data.exists():
-            self.start()
-            with self._administer() as connection:
-                connection.execute("CREATE DATABASE reports")
-        elif not (self.data / "postmaster.pid").exists():
-            options = f"-k {self.folder} -c listen_addresses='' -c fsync=off -c synchronous_commit=off"
-            self._run("pg_ctl", "-D", str(self.data), "-w", "-l", str(self.folder / "log"), "-o", options, "start")
-
-    def stop(self) -> None:
-        self._run("pg_ctl", "-D", str(self.data), "-w", "-m", "fast", "stop")
-
-
 # -- measuring -------------------------------------------------------------------------------------------------------
-
-
-class Meter:
-    """Seconds of work and of the clock between two moments, and MB held at most beyond what was held."""
-
-    def __init__(self, database: Database) -> None:
-        self._server = None if database.sqlite else Path(str(database.url.query["host"])) / "data" / "postmaster.pid"
-        self.work = self.clock = self.memory = 0.0
-
-    def __enter__(self) -> Meter:
-        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-        self._held, self._worked, self._began = _status("VmRSS"), self._work(), time.perf_counter()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.clock, self.work = time.perf_counter() - self._began, self._work() - self._worked
-        self.memory = max(_status("VmHWM") - self._held, 0) / 1024
-
-    def _work(self) -> float:
-        """Ours, and that of the server with all its processes, also those that have ended."""
-        ours = time.process_time()
-        if self._server is None:
-            return ours
-        head = self._server.read_text().split("\n", 1)[0]
-        ticks = 0
-        for pid in [head, *Path(f"/proc/{head}/task/{head}/children").read_text().split()]:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += sum(int(each) for each in fields[11 : 15 if pid == head else 13])
-        return ours + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _trim() -> None:
     """What was freed goes back, so that it is not taken for room that was there."""
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
-
-
-def _status(name: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1])
-    raise KeyError(name)
 
 
 @dataclass(frozen=True)
@@ -242,10 +165,6 @@ def measure_pictures(database: Database) -> None:
         return ask
 
     for title, period in (("a month", MONTH), ("a year", YEAR), ("three years", ALL)):
-        line(
-            f"buckets of first responses, {title}",
-            cost(database, read(figures.buckets, period, Measure.first_response)),
-        )
         line(f"hours and weekdays of mentions, {title}", cost(database, read(figures.heat, period, Measure.mention)))
 
 
