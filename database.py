@@ -218,11 +218,18 @@ class Remembered(Generic[T]):
         self._kept: WeakKeyDictionary[Pool, tuple[object, T]] = WeakKeyDictionary()
 
     def get(self, db: Session, state: Executable) -> T:
-        pool = db.get_bind().engine.pool  # one for reading and writing, where the engines are two
+        bind = db.get_bind()
+        reading = bind.get_execution_options().get("reading")
+        if reading and self in db.info:  # it sees one state throughout
+            known: T = db.info[self]
+            return known
+        pool = bind.engine.pool  # one for reading and writing, where the engines are two
         now = tuple(db.execute(state).one())
         kept = self._kept.get(pool)
         if kept is None or kept[0] != now:
             kept = self._kept[pool] = (now, self._read(db))
+        if reading:
+            db.info[self] = kept[1]
         return kept[1]
 
 

@@ -147,13 +147,14 @@ def _one_of(values: type[StrEnum], value: str) -> Any:
 
 def people(db: Session, me: User) -> list[tuple[str, str]]:
     """Me first, then nobody, then the colleagues."""
-    others = select(User).where(User.disabled_at.is_(None), User.id != me.id, User.role != Role.reader)
-    listed = [(str(each.id), each.name) for each in db.scalars(others.order_by(User.name))]
+    others = select(User.id, User.name).where(User.disabled_at.is_(None), User.id != me.id, User.role != Role.reader)
+    listed = [(str(each.id), each.name) for each in db.execute(others.order_by(User.name))]
     return [("me", _("Me")), (NOBODY, _("Nobody")), *listed]
 
 
 def teams(db: Session) -> list[tuple[str, str]]:
-    return [(NOBODY, _("None")), *((str(each.id), each.name) for each in db.scalars(select(Team).order_by(Team.name)))]
+    named = db.execute(select(Team.id, Team.name).order_by(Team.name))
+    return [(NOBODY, _("None")), *((str(id), name) for id, name in named)]
 
 
 def times(db: Session, team: Team | None, at: datetime) -> list[tuple[str, str]]:

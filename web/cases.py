@@ -112,13 +112,14 @@ def _thread(db: Session, case: Case, since: int | None = None) -> dict[str, Any]
     """What the thread's template needs. ``since``: a version; what came later is marked."""
     listed = entries(db, case)
     fresh = _came_since(db, case.id, since) if since is not None else set()
-    names = {found.email: found.name for found in db.scalars(select(User))}
+    people = db.execute(select(User.id, User.email, User.name, User.disabled_at).order_by(User.name)).all()
     return {
         "case": case,
         "last": newest_event(db),
         "entries": [entry for entry in listed if not isinstance(entry.item, CaseEvent) or _is_told(entry.item)],
         "history": [entry.item for entry in reversed(listed) if isinstance(entry.item, CaseEvent)],
-        "names": names,
+        "people": [each for each in people if each.disabled_at is None],
+        "names": {each.email: each.name for each in people},
         "fresh": fresh,
         "kind_of": kind_of,
         "body_of": body_of,
@@ -148,7 +149,6 @@ def _page(db: Session, number: int, composer: Composer, why: str | None = None, 
     looked = rows.last_looked(db, [number], user().id).get(number)
     context |= composing.context(db, case, composer, theirs)
     context |= {
-        "people": db.scalars(select(User).where(User.disabled_at.is_(None)).order_by(User.name)).all(),
         "teams": db.scalars(select(Team).order_by(Team.name)).all(),
         "priorities": list(Priority),
         "unseen": next((each.id for each in theirs if looked is not None and each.collected_at > looked), None),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime, time, timedelta
-from functools import cache, lru_cache
+from functools import cache, lru_cache, wraps
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -70,10 +70,17 @@ def _read_imported(path: Path, language: str, _changed_at: int, _size: int) -> C
         return read_po(file, locale=language)
 
 
+class Words(dict[str, tuple[str, ...]]):
+    """A text -> its translation, with its plural if it has one. ``said``: what ``once`` has put together of them."""
+
+    def __init__(self) -> None:
+        self.said: dict[tuple[str, str], str] = {}
+
+
 @lru_cache(maxsize=2 * len(LANGUAGES))
-def _together(*books: Catalog | None) -> Mapping[str, tuple[str, ...]]:
-    """A text -> its translation, with its plural if it has one; the first of the books is asked first."""
-    words: dict[str, tuple[str, ...]] = {}
+def _together(*books: Catalog | None) -> Words:
+    """The first of the books is asked first."""
+    words = Words()
     for book in reversed(books):
         for entry in book or ():
             forms = (entry.string,) if isinstance(entry.string, str) else tuple(entry.string or ())
@@ -82,13 +89,29 @@ def _together(*books: Catalog | None) -> Mapping[str, tuple[str, ...]]:
     return words
 
 
-def _words() -> Mapping[str, tuple[str, ...]]:
-    """The translations into the reader's language; looked up once per request."""
-    spoken = language()
-    known: dict[str, Mapping[str, tuple[str, ...]]] = g.setdefault("words", {}) if has_request_context() else {}
+def _words() -> Words:
+    """The translations into the reader's language, looked up once a request: a page asks for a thousand of them."""
+    if not has_request_context():
+        return _together(imported(language()), catalogue(language()))
+    here, reader = g._get_current_object(), _reader.get()
+    spoken = here.get("language", DEFAULT) if reader is None else reader[0]
+    known: dict[str, Words] = here.setdefault("words", {})
     if spoken not in known:
         known[spoken] = _together(imported(spoken), catalogue(spoken))
     return known[spoken]
+
+
+def once(say: Callable[[str], str]) -> Callable[[str], str]:
+    """For words that depend on nothing but a name and the language: put together once for each of them."""
+
+    @wraps(say)
+    def said(value: str) -> str:
+        kept, key = _words().said, (say.__name__, value)
+        if key not in kept:
+            kept[key] = say(value)
+        return kept[key]
+
+    return said
 
 
 def supported(tag: str | None) -> str | None:

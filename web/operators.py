@@ -115,8 +115,12 @@ def _team(db: Session, asked: Operator, asker: Asker) -> Condition:
 
 def _source(db: Session, asked: Operator, asker: Asker) -> Condition:
     """Any source that found one of its mentions."""
-    found = MentionSource.source_id.in_(_named(db, Source, asked.value))
-    return exists().where(Mention.case_id == Case.id, MentionSource.mention_id == Mention.id, found)
+    return found_by(MentionSource.source_id.in_(_named(db, Source, asked.value)))
+
+
+def found_by(which: Condition) -> Condition:
+    """A source found one of its mentions. One within the other: SQLite else reads all that the source has found."""
+    return exists().where(Mention.case_id == Case.id, exists().where(MentionSource.mention_id == Mention.id, which))
 
 
 def _named(db: Session, table: type[Team] | type[Source], value: str) -> list[int]:
@@ -131,7 +135,7 @@ def _is(column: InstrumentedAttribute[Any], ids: list[int]) -> Condition:
 def _tag(db: Session, asked: Operator, asker: Asker) -> Condition:
     if fold(asked.value) == NONE:
         return ~exists().where(CaseTag.case_id == Case.id)
-    return Case.id.in_(select(CaseTag.case_id).where(CaseTag.tag == fold(asked.value)))
+    return exists().where(CaseTag.case_id == Case.id, CaseTag.tag == fold(asked.value))
 
 
 def _category(db: Session, asked: Operator, asker: Asker) -> Condition:

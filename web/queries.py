@@ -53,7 +53,7 @@ from models import (
 from triage.watch import Operator
 from web import operators
 from web.operators import NOBODY, Asker
-from web.search import Search, among, ask
+from web.search import FEW, Search, among, ask
 
 MAX_LIMIT = 200
 MAX_NUMBER = 2**63 - 1  # what both databases take as an id
@@ -150,8 +150,8 @@ def find_cases(
     ``most``: for a screen, which need not know how many more there are than that.
     """
     search = ask(db, Case, wanted.q, wanted.asker)
-    few = search.few() if search.words else None
     conditions = [*_case_conditions(db, wanted), *search.conditions]
+    few = _few(db, wanted, search, conditions)
     if few is not None:  # looked through at once: then it is a list like others, and its length is known
         held = db.scalars(select(Case.id).where(*conditions, *_status(wanted), among(Case.id, few, db))).all()
         few, search = sorted(search.holding(held)), replace(search, words=())
@@ -162,7 +162,7 @@ def find_cases(
     cases = [found[row[0]] for row in rows[:limit]]
     if most and search.words and few is None:
         return CasePage(cases, next_cursor, len(cases), next_cursor is not None or cursor is not None, reading.until)
-    total = reading.count(most)
+    total = len(cases) if cursor is None and next_cursor is None else reading.count(most)
     if most is not None and total > most:
         return CasePage(cases, next_cursor, most, more=True)
     return CasePage(cases, next_cursor, total)
@@ -171,8 +171,8 @@ def find_cases(
 def all_numbers(db: Session, wanted: CaseFilter, most: int) -> list[int]:
     """The numbers of all cases wanted, the one with the latest activity first; no more than ``most``."""
     search = ask(db, Case, wanted.q, wanted.asker)
-    few = search.few() if search.words else None
-    reading = _Reading(db, wanted, [*_case_conditions(db, wanted), *search.conditions], search, few, most=None)
+    conditions = [*_case_conditions(db, wanted), *search.conditions]
+    reading = _Reading(db, wanted, conditions, search, _few(db, wanted, search, conditions), most=None)
     return [number for number, *_ in reading.page(Sort.newest, most, None)][:most]
 
 
@@ -204,6 +204,8 @@ def cases_among(db: Session, numbers: Sequence[int], wanted: CaseFilter) -> froz
 
 def cases_numbered(db: Session, numbers: Sequence[int]) -> list[Case]:
     """These cases, the one with the latest activity first."""
+    if not numbers:
+        return []
     order = (Case.last_activity_at.desc(), Case.id.desc())
     return list(db.scalars(select(Case).where(Case.id.in_(numbers)).options(*_case_options()).order_by(*order)))
 
@@ -342,8 +344,11 @@ def _case_options() -> tuple[ORMOption, ...]:
     )
 
 
-def _status(wanted: CaseFilter) -> list[ColumnElement[bool]]:
-    return [Case.status.in_(wanted.status)] if wanted.status else []
+def _status(wanted: CaseFilter, *, indexed: bool = True) -> list[ColumnElement[bool]]:
+    """``indexed`` False: SQLite shall not look for a status, which is little to go by; no more for what is due."""
+    indexed = indexed and wanted.due_before is None
+    status = Case.status if indexed else Case.status + ""  # an expression has no index
+    return [status.in_(wanted.status)] if wanted.status else []
 
 
 def _case_conditions(db: Session, wanted: CaseFilter) -> list[ColumnElement[bool]]:
@@ -374,18 +379,12 @@ def _case_conditions(db: Session, wanted: CaseFilter) -> list[ColumnElement[bool
     if wanted.flagged:
         conditions.append(Case.flag.is_not(None))
     if wanted.tag:
-        conditions.append(Case.id.in_(select(CaseTag.case_id).where(CaseTag.tag.in_(wanted.tag))))
+        conditions.append(exists().where(CaseTag.case_id == Case.id, CaseTag.tag.in_(wanted.tag)))
     if wanted.team:
         conditions.append(Case.team_id.in_(select(Team.id).where(Team.name.in_(wanted.team))))
     if wanted.source is not None:
-        conditions.append(
-            exists().where(
-                Mention.case_id == Case.id,
-                MentionSource.mention_id == Mention.id,
-                MentionSource.source_id == Source.id,
-                Source.name == wanted.source,
-            )
-        )
+        named = select(Source.id).where(Source.name == wanted.source)
+        conditions.append(operators.found_by(MentionSource.source_id.in_(named)))
     if wanted.assignee == "none":
         conditions.append(Case.assignee_id.is_(None))
     elif wanted.assignee is not None:
@@ -398,6 +397,28 @@ def _case_conditions(db: Session, wanted: CaseFilter) -> list[ColumnElement[bool
         name = asked.name if asked.name in EITHER else f"{asked.name}:{asked.value}"
         alike.setdefault(name, []).append(operators.condition(db, asked, wanted.asker))
     return [*conditions, *(or_(*several) for several in alike.values())]
+
+
+def _few(
+    db: Session, wanted: CaseFilter, search: Search, conditions: Sequence[ColumnElement[bool]]
+) -> list[int] | None:
+    """The only cases that can be wanted, some more maybe, where an index names few: else a list is read to its end."""
+    also_flagged = wanted.flagged and len(conditions) > 1  # alone it is read by its index anyway
+    named = select(Source.id).where(Source.name == wanted.source).scalar_subquery()
+    found_by = select(Mention.case_id).join(MentionSource, MentionSource.mention_id == Mention.id)
+    narrow: list[tuple[object, Select[Any]]] = [
+        (wanted.tag, select(CaseTag.case_id).where(CaseTag.tag.in_(wanted.tag))),
+        (wanted.source, found_by.where(MentionSource.source_id == named)),
+        (wanted.author, select(Mention.case_id).where(Mention.author_id == wanted.author)),
+        (wanted.story, select(Case.id).where(Case.story_id == wanted.story)),
+        (also_flagged, select(Case.id).where(Case.flag.is_not(None))),
+    ]
+    known = [found] if search.words and (found := search.few()) is not None else []
+    for asked, query in narrow:
+        ids = db.scalars(query.limit(FEW + 1)).all() if asked else ()
+        if asked and len(ids) <= FEW:
+            known.append(list({id for id in ids if id is not None}))
+    return min(known, key=len, default=None)
 
 
 @dataclass(frozen=True)
@@ -495,11 +516,8 @@ class _Reading:
         return found
 
     def _where(self, *, by_status: bool) -> list[ColumnElement[bool]]:
-        """``by_status`` False: SQLite shall not look for a status, which is little to go by, but read in order."""
-        found = list(self.conditions)
-        if self.wanted.status:
-            status = Case.status if by_status and self.few is None else Case.status + ""  # an expression has no index
-            found.append(status.in_(self.wanted.status))
+        """``by_status`` False: it shall be read in order, not by its status."""
+        found = [*self.conditions, *_status(self.wanted, indexed=by_status and self.few is None)]
         if self.few is not None:
             found.append(among(Case.id, self.few, self.db))
         return found

@@ -24,9 +24,10 @@ SHOWN = 100  # in the list of what waits
 
 def panel(db: Session, case: Case) -> dict[str, Any]:
     """What ``_review.html`` shows: answers to look at, the reader's own that came back, and the notes they bear."""
-    waiting = (Reply.case_id == case.id, Reply.status == ReplyStatus.in_review)
-    mine = (Reply.case_id == case.id, Reply.status == ReplyStatus.draft, Reply.user_id == user().id)
-    returned = list(db.scalars(select(Reply).where(*mine).order_by(Reply.id)))
+    # By the case alone: SQLite else looks through all answers the reader has ever given.
+    of_it = select(Reply).where(Reply.case_id == case.id).options(joinedload(Reply.user)).order_by(Reply.id)
+    replies = db.scalars(of_it).all()
+    returned = [each for each in replies if each.status == ReplyStatus.draft and each.user_id == user().id]
     notes = (
         select(CaseEvent.reply_id, Note)
         .join(Note, Note.id == CaseEvent.note_id)
@@ -34,7 +35,7 @@ def panel(db: Session, case: Case) -> dict[str, Any]:
         .options(joinedload(Note.user))
         .order_by(CaseEvent.id)
     )
-    in_review = list(db.scalars(select(Reply).where(*waiting).options(joinedload(Reply.user)).order_by(Reply.id)))
+    in_review = [each for each in replies if each.status == ReplyStatus.in_review]
     return {
         "in_review": in_review,
         "overtaken": _overtaken(db, [case.id], in_review),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ TAGS = {
 ATTRIBUTES = {"a": {"href", "title"}, "img": {"src", "alt"}, "td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan"}}
 SCHEMES = {"http", "https", "mailto"}
 REL = "noopener nofollow ugc"
+LINKED = re.compile(r"[.:/]\S")  # stands in every address; most messages hold none, and the long look takes a while
 
 
 def clean(html: str, picture: Callable[[str], str]) -> Markup:
@@ -55,7 +57,7 @@ def is_web(url: str | None) -> bool:
 def link_text(text: str) -> Markup:
     """Plain text with its addresses made into links; everything else is escaped."""
     out, end = Markup(), 0
-    for match in _linkifier().match(text) or []:
+    for match in (_linkifier().match(text) if LINKED.search(text) else None) or []:
         out += escape(text[end : match.index])
         if is_web(match.url) or match.url.startswith("mailto:"):
             out += Markup('<a href="{}" rel="{}">{}</a>').format(match.url, REL, match.text)

@@ -139,11 +139,13 @@ def reasons(db: Session, author: Author, story: Story | None) -> list[influence.
         earlier += [Story.id != story.id, Story.opened_at < story.opened_at]
     of_theirs = select(func.count(Story.id.distinct())).join(Mention, Mention.story_id == Story.id).where(*earlier)
     addresses = select(Mention.url).where(Mention.author_id == author.id, Mention.url.is_not(None))
-    sample = select(Author.followers).where(Author.channel == author.channel, Author.followers.is_not(None))
+    # From the latest author back, by no index of the channel: SQLite else sorts all authors of it first.
+    sample = select(Author.followers).where(Author.channel + "" == author.channel, Author.followers.is_not(None))
+    usual = db.scalars(sample.order_by(Author.id.desc()).limit(SAMPLE)).all() if author.followers is not None else ()
     return influence.reasons(
         influence.Facts(
             followers=author.followers,
-            usual=[n for n in db.scalars(sample.order_by(Author.id.desc()).limit(SAMPLE)) if n is not None],
+            usual=[n for n in usual if n is not None],
             started=db.scalar(of_theirs.where(Mention.published_at == Story.opened_at)) or 0,
             joined=db.scalar(of_theirs) or 0,
             urls=[url for url in (author.url, *db.scalars(addresses.limit(3))) if url],
