@@ -9,7 +9,7 @@ from errors import NotFoundError, QueryError
 from models import Case, CaseStatus, Kind, Noise, Priority, Reply, ReplyOrigin, ReplyStatus, Role, Sentiment, Urgency
 from triage.clock import Day
 from triage.notices import Way
-from web.i18n import clock, duration, language_name, length, when
+from web.i18n import clock, duration, language_name, length, once, when
 from web.i18n import gettext as _
 
 SOON = timedelta(hours=2)  # what is due within this is due soon
@@ -24,6 +24,7 @@ def channel(name: str) -> str:
         return name
 
 
+@once
 def status(value: str) -> str:
     return {
         CaseStatus.new: _("New"),
@@ -35,6 +36,7 @@ def status(value: str) -> str:
     }[CaseStatus(value)]
 
 
+@once
 def status_short(value: str) -> str:
     return _("Waiting") if value == CaseStatus.pending else status(value)
 
@@ -66,6 +68,7 @@ def move(before: str, target: str) -> str:
     }[CaseStatus(target)]
 
 
+@once
 def priority(value: str) -> str:
     return {
         Priority.low: _("Low"),
@@ -75,6 +78,7 @@ def priority(value: str) -> str:
     }[Priority(value)]
 
 
+@once
 def kind(value: str) -> str:
     return {
         Kind.question: _("Question"),
@@ -85,6 +89,7 @@ def kind(value: str) -> str:
     }[Kind(value)]
 
 
+@once
 def sentiment(value: str) -> str:
     return {
         Sentiment.negative: _("Negative"),
@@ -93,6 +98,7 @@ def sentiment(value: str) -> str:
     }[Sentiment(value)]
 
 
+@once
 def urgency(value: str) -> str:
     return {
         Urgency.danger: _("Danger to people or property"),
@@ -102,6 +108,7 @@ def urgency(value: str) -> str:
     }[Urgency(value)]
 
 
+@once
 def noise(value: str) -> str:
     return {
         Noise.spam: _("Spam"),
@@ -124,6 +131,7 @@ def wants_answer(value: bool | None) -> str:
     return _("Yes") if value else _("No")
 
 
+@once
 def judge(field: str) -> str:
     """What is judged of a case, as a label."""
     return {
@@ -247,6 +255,7 @@ def role(value: str) -> str:
     }[Role(value)]
 
 
+@once
 def flag(value: str) -> str:
     return {
         "reply_failed": _("Answer not sent"),
@@ -373,6 +382,7 @@ def remedy_reply(code: str | None) -> str:
     }.get(code or "", _("Send it again, or answer on the network."))
 
 
+@once
 def action(value: str) -> str:
     """What an event did, as the middle of "Anna … 14:20"."""
     return {
@@ -446,6 +456,7 @@ UNSHOWN = frozenset(
 )
 
 
+@once
 def field(name: str) -> str:
     """The name of a field in an event's changes."""
     return {
