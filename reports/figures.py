@@ -9,17 +9,18 @@ The database gives whole columns at once as JSON arrays: a hundred thousand rows
 from __future__ import annotations
 
 import json
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, func, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, func, literal, null, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from errors import InvalidInput
@@ -144,6 +145,8 @@ class Timing:
 
     ``outside_hours`` of ``n`` lay wholly outside opening hours: these took no business time, though time passed.
 
+    ``spread``: how many took at most each of ``BUCKETS``, and the last: more.
+
     A figure that is kept back, since it would tell of one person or of too few, is None: ``hidden`` says so.
     """
 
@@ -155,6 +158,7 @@ class Timing:
     within: int = 0
     outside_hours: int = 0
     hidden: bool = False
+    spread: tuple[int, ...] = (0,) * (len(BUCKETS) + 1)
 
     @property
     def within_target(self) -> float | None:
@@ -200,143 +204,161 @@ def report(db: Session, asked: Asked, measures: Iterable[Measure] = RESPONSE_TIM
     A case with two tags is in both their lines, and once in the total; other lines add up to it. The number of queries
     depends neither on the measures nor on what they find.
     """
-    wanted = [asked.first if each is Measure.first_response else each for each in measures]
-    lines = _Lines(asked)
-    lines.read(db, wanted)
-    lines.read_waiting(db)
-    names = names_of(db, asked.by)
-    total = _Lines(replace(asked, by=None))
-    if asked.by is By.tag:
-        total.read(db, wanted)
-        total.read_waiting(db)
-    else:
-        lines.into(total)
-    rows = [lines.row(key, names(key)) for key in lines.found()]
-    rows.sort(key=lambda row: (row.key == NONE, (row.key or "").casefold(), row.key or ""))
-    return Report(asked, tuple(rows) if asked.by else (), total.row(None, None))
+    return reports(db, {asked: measures}, waiting=(asked,))[asked]
 
 
-class _Lines:
-    """What has been read, by key."""
+def reports(
+    db: Session, wanted: Mapping[Asked, Iterable[Measure]], waiting: Collection[Asked] = ()
+) -> dict[Asked, Report]:
+    """The same period asked in several ways, by this and by that, with either clock: its samples are read once for all.
 
-    def __init__(self, asked: Asked) -> None:
-        self.asked = asked
-        # Nothing tells of one person where too little is known: in their own line, and wherever people were asked for.
-        # The total of all is not kept back: it stands there as well where nobody asks for persons.
-        self.of_persons = asked.by is By.assignee or any(each != NONE for each in asked.assignee)
-        self.seconds: dict[Measure, dict[Any, list[int]]] = {}
-        self.targets: dict[Measure, Counter[tuple[Any, int]]] = {}
-        self.outside: dict[Measure, Counter[Any]] = {}
-        self.counts: dict[Any, Counter[str]] = defaultdict(Counter)
-        self.waiting: dict[Any, tuple[int, datetime]] = {}
-
-    def read(self, db: Session, measures: Sequence[Measure]) -> None:
-        self._count(db, [each for each in measures if each not in TIMED])
-        self._time(db, [each for each in measures if each in TIMED])
-
-    def _count(self, db: Session, measures: Sequence[Measure]) -> None:
-        """What is only counted, the database counts: all of it in one statement."""
-        if not measures:
-            return
-        parts = []
-        for measure in measures:
-            name, key = literal(measure.value, Text()), key_of(self.asked.by, measure)
-            grouped = select(name, key.label("key"), Sample.how, func.sum(Sample.n))
-            grouped = with_tags(grouped.where(*conditions(db, self.asked, measure)), self.asked.by)
-            parts.append(grouped.group_by(key, Sample.how) if self.asked.by else grouped.group_by(Sample.how))
-        for name, raw, how, n in db.execute(union_all(*parts)):
-            self._add(self._key(raw), name, how, int(n))
-
-    def _time(self, db: Session, measures: Sequence[Measure]) -> None:
-        """What took time is ranked here: each row comes as its key, its seconds, and what else is counted of it."""
-        value = Sample.business if self.asked.clock is Clock.business else Sample.seconds
-        wanted = [(key_of(self.asked.by, each),) if self.asked.by else () for each in measures]
-        columns = [(*key, value, _COUNTED) for key in wanted]
-        for measure, (*keyed, seconds, counted) in zip(
-            measures, gathered(db, self.asked, measures, columns), strict=True
-        ):
-            if self.asked.by is None:
-                by_key = {None: seconds} if seconds else {}
-                many = Counter((None, each) for each in counted)
-            else:
-                raws = keyed[0]
-                if self.asked.by is By.month:
-                    raws = [month_of(raw) for raw in raws]
-                by_key = defaultdict(list)
-                for raw, took in zip(raws, seconds, strict=True):
-                    by_key[raw].append(took)
-                many = Counter(zip(raws, counted, strict=True))
-            self.seconds[measure] = by_key
-            targets = self.targets[measure] = Counter()
-            outside = self.outside[measure] = Counter()
-            for (key, code), n in many.items():
-                rest, closed = divmod(code, 2)
-                how, late = divmod(rest, 3)
-                outside[key] += n * closed
-                self._add(key, measure, _HOWS[how], n)
-                if late:
-                    targets[key, late == 2] += n
-
-    def _add(self, key: Any, measure: str, how: str | None, n: int) -> None:
-        self.counts[key][measure] += n
-        if how is not None:
-            self.counts[key][f"{measure}:{how}"] += n
-
-    def read_waiting(self, db: Session) -> None:
-        """Who waits for an answer now, since before the end of the period."""
-        if self.asked.by in DATED:
-            key: ColumnElement[Any] = literal(None, Text())  # nobody waits on a day
-        else:
-            key = case_key(self.asked.by)
-        found = select(key, func.count(), func.min(Case.waiting_since)).where(*waits(db, self.asked))
-        if self.asked.by is By.tag:
-            found = found.outerjoin(CaseTag, CaseTag.case_id == Case.id)
-        dated = self.asked.by in DATED
-        for raw, n, oldest in db.execute(found.group_by(key) if not dated and self.asked.by else found):
-            if n:
-                self.waiting[None if dated else raw] = (n, oldest)
-
-    def _key(self, raw: Any) -> Any:
-        return month_of(raw) if self.asked.by is By.month else raw
-
-    def found(self) -> list[Any]:
-        waiting = set() if self.asked.by in DATED else self.waiting.keys()
-        return list({*self.counts, *waiting})
-
-    def into(self, total: _Lines) -> None:
-        for measure, by_key in self.seconds.items():
-            total.seconds[measure] = {None: [each for many in by_key.values() for each in many]}
-            total.targets[measure] = Counter()
-            for (_, late), n in self.targets[measure].items():
-                total.targets[measure][None, late] += n
-            total.outside[measure] = Counter({None: self.outside[measure].total()})
-        for counts in self.counts.values():
-            total.counts[None].update(counts)
-        if self.waiting:
-            n = sum(n for n, _ in self.waiting.values())
-            total.waiting[None] = (n, min(oldest for _, oldest in self.waiting.values()))
-
-    def row(self, key: Any, name: str | None) -> Row:
-        nobody = self.asked.by is By.assignee and name == NONE
-        timings = {
-            measure: _timing(
-                by_key.get(key, []),
-                self.targets[measure][key, False],
-                self.targets[measure][key, True],
-                self.outside[measure][key],
-                FEW_OF_A_PERSON if self.of_persons and not nobody else 0,
-            )
-            for measure, by_key in self.seconds.items()
-        }
-        waiting, oldest = self.waiting.get(key, (0, None))
-        return Row(name, timings, dict(self.counts.get(key, {})), waiting, oldest)
+    ``waiting``: in which of them it is said who waits for an answer now.
+    """
+    views = [
+        (asked, [asked.first if each is Measure.first_response else each for each in measures])
+        for asked, measures in wanted.items()
+    ]
+    by_tag = _Samples(db, [view for view in views if view[0].by is By.tag])
+    whole = _Samples(db, [(replace(asked, by=None) if asked.by is By.tag else asked, each) for asked, each in views])
+    called = {by: names_of(db, by) for by in {asked.by for asked, _ in views}}
+    found = {}
+    for asked, measures in views:
+        waiting_by, in_all = _waiting(db, asked) if asked in waiting else ({}, NOBODY)
+        samples = by_tag if asked.by is By.tag else whole
+        rows = samples.rows(asked, measures, waiting_by, called[asked.by]) if asked.by else []
+        rows.sort(key=lambda row: (row.key == NONE, (row.key or "").casefold(), row.key or ""))
+        found[asked] = Report(asked, tuple(rows), whole.total(asked, measures, in_all))
+    return found
 
 
-def _timing(values: list[int], within: int, late: int, outside: int, few: int) -> Timing:
-    n = len(values)
+Waiting = tuple[int, datetime | None]  # how many, the oldest since
+NOBODY: Waiting = (0, None)
+
+
+def _waiting(db: Session, asked: Asked) -> tuple[dict[Any, Waiting], Waiting]:
+    """Who waits for an answer now, since before the end of the period: by key, and in all. Nobody waits on a day."""
+    by = None if asked.by in DATED else asked.by
+    found = {} if by is None else _waiting_by(db, asked, by)
+    if by is None or by is By.tag:
+        return found, _waiting_by(db, asked, None).get(None, NOBODY)
+    oldest = [since for _, since in found.values() if since]
+    return found, (sum(n for n, _ in found.values()), min(oldest)) if oldest else NOBODY
+
+
+def _waiting_by(db: Session, asked: Asked, by: By | None) -> dict[Any, Waiting]:
+    key = case_key(by)
+    found = select(key, func.count(), func.min(Case.waiting_since)).where(*waits(db, asked))
+    if by is By.tag:
+        found = found.outerjoin(CaseTag, CaseTag.case_id == Case.id)
+    return {raw: (n, oldest) for raw, n, oldest in db.execute(found.group_by(key) if by else found) if n}
+
+
+View = tuple[Asked, Sequence[Measure]]
+
+
+class _Samples:
+    """The samples of a period, as columns: for each measure one value of each column for each sample, in one order."""
+
+    def __init__(self, db: Session, views: Sequence[View]) -> None:
+        wanted: dict[Measure, dict[str, ColumnElement[Any]]] = {}
+        for asked, measures in views:
+            for measure in measures:
+                columns = wanted.setdefault(measure, {"code": _code(measure)})
+                if measure in TIMED:
+                    columns[asked.clock] = _took(asked.clock)
+                if asked.by:
+                    columns[_column(asked.by)] = key_of(asked.by, measure)
+        self._columns = gathered(db, views[0][0], wanted) if wanted else {}
+        self._totals: dict[tuple[Measure, Clock | None], _Counted] = {}
+
+    def rows(
+        self, asked: Asked, measures: Sequence[Measure], waiting: Mapping[Any, Waiting], name: Callable[[Any], str]
+    ) -> list[Row]:
+        parts = {measure: self._parted(asked, measure) for measure in measures}
+        found = []
+        for key in {*waiting, *(key for part in parts.values() for key in part)}:
+            called = name(key)
+            of = {measure: part.get(key, _NOTHING) for measure, part in parts.items()}
+            found.append(_row(called, of, _few(asked, called), waiting.get(key, NOBODY)))
+        return found
+
+    def _parted(self, asked: Asked, measure: Measure) -> dict[Any, _Counted]:
+        columns = self._columns[measure]
+        keys = columns[_column(asked.by)]
+        if asked.by is By.month:
+            months = {day: month_of(day) for day in set(keys)}
+            keys = [months[day] for day in keys]
+        codes = _split(keys, columns["code"])
+        took = _split(keys, columns[asked.clock]) if measure in TIMED else {}
+        return {key: _Counted(Counter(codes[key]), sorted(took.get(key, ()))) for key in codes}
+
+    def total(self, asked: Asked, measures: Sequence[Measure], waiting: Waiting) -> Row:
+        return _row(None, {each: self._in_all(each, asked.clock) for each in measures}, _few(asked), waiting)
+
+    def _in_all(self, measure: Measure, clock: Clock) -> _Counted:
+        known = (measure, clock if measure in TIMED else None)
+        if known not in self._totals:
+            columns = self._columns[measure]
+            self._totals[known] = _Counted(Counter(columns["code"]), sorted(columns.get(clock, ())))
+        return self._totals[known]
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """Of one measure: how many samples have which code (``_code``), and how long they took, in order."""
+
+    codes: Mapping[int, int]
+    took: Sequence[int]
+
+
+_NOTHING = _Counted({}, ())
+
+
+def _split(keys: Sequence[Any], values: Sequence[int]) -> dict[Any, list[int]]:
+    found = defaultdict(list)
+    for key, value in zip(keys, values, strict=True):
+        found[key].append(value)
+    return found
+
+
+def _column(by: By | None) -> str:
+    """Days are made months here."""
+    return By.day if by is By.month else str(by)
+
+
+def _few(asked: Asked, key: str | None = None) -> int:
+    """Below how many nothing is said of how long it took: in the line of one person, and wherever people were asked
+    for. The total of all is not kept back: it stands there as well where nobody asks for persons.
+    """
+    if asked.by is By.assignee and key is not None:
+        return FEW_OF_A_PERSON if key != NONE else 0
+    return FEW_OF_A_PERSON if any(each != NONE for each in asked.assignee) else 0
+
+
+def _row(name: str | None, of: Mapping[Measure, _Counted], few: int, waiting: Waiting) -> Row:
+    counts: Counter[str] = Counter()
+    timings = {}
+    for measure, counted in of.items():
+        kinds: Counter[int] = Counter()
+        for code, samples in counted.codes.items():
+            what, how = divmod(code, len(_HOWS))
+            n = samples if measure in TIMED else samples * what
+            counts[measure] += n
+            if how:
+                counts[f"{measure}:{_HOWS[how]}"] += n
+            kinds[what] += samples
+        if measure in TIMED:
+            outside = sum(n for what, n in kinds.items() if what % 2)
+            within, late = (kinds[each * 2] + kinds[each * 2 + 1] for each in (1, 2))
+            timings[measure] = _timing(counted.took, within, late, outside, few)
+    return Row(name, timings, dict(counts), *waiting)
+
+
+def _timing(ordered: Sequence[int], within: int, late: int, outside: int, few: int) -> Timing:
+    n = len(ordered)
     if n == 0 or n < few:
         return Timing(n, hidden=0 < n < few)
-    ordered = sorted(values)
+    up_to = [0, *(bisect_right(ordered, most) for most in BUCKETS), n]
     return Timing(
         n,
         median_s=rank(ordered, 50),
@@ -345,6 +367,7 @@ def _timing(values: list[int], within: int, late: int, outside: int, few: int) -
         targeted=within + late,
         within=within,
         outside_hours=outside,
+        spread=tuple(more - fewer for fewer, more in pairwise(up_to)),
     )
 
 
@@ -358,31 +381,43 @@ def rank(ordered: Sequence[int], percent: int) -> int:
 
 _HOWS: tuple[str | None, ...] = (None, *How)
 OUTSIDE_HOURS = and_(Sample.business == 0, Sample.seconds > 0)  # it was closed all the time
-# Of what took time: how it was done; whether in time (1), late (2) or without a target; whether outside opening hours.
-_COUNTED = (
-    case({how: place * 6 for place, how in enumerate(_HOWS) if how is not None}, value=Sample.how, else_=0)
-    + case((Sample.late.is_(None), 0), (Sample.late.is_(True), 4), else_=2)
-    + case((OUTSIDE_HOURS, 1), else_=0)
-)
+_HOW: ColumnElement[int] = case({how: place for place, how in enumerate(_HOWS) if how}, value=Sample.how, else_=0)
+_IN_TIME = case((Sample.late.is_(None), 0), (Sample.late.is_(True), 4), else_=2) + case((OUTSIDE_HOURS, 1), else_=0)
+
+
+def _code(measure: Measure) -> ColumnElement[int]:
+    """What is counted of a sample, in one number: its place in ``_HOWS``, and above that …
+
+    of what took time, whether it lay outside opening hours (1) and was in time (2), late (4) or without a target; else
+    ``n``.
+    """
+    return (_IN_TIME if measure in TIMED else Sample.n) * len(_HOWS) + _HOW
+
+
+def _took(clock: Clock) -> ColumnElement[Any]:
+    return (Sample.business if clock is Clock.business else Sample.seconds).expression
 
 
 def gathered(
-    db: Session, asked: Asked, measures: Sequence[Measure], columns: Sequence[Sequence[Any]]
-) -> list[list[list[Any]]]:
+    db: Session, asked: Asked, wanted: Mapping[Measure, Mapping[str, ColumnElement[Any]]]
+) -> dict[Measure, dict[str, list[Any]]]:
     """For each measure these columns of its samples, each as a list, in no order but all in the same: one statement."""
-    if not measures:
-        return []
     postgresql = db.get_bind().dialect.name == "postgresql"
     gather: Callable[[Any], Any] = func.json_agg if postgresql else func.json_group_array
+    most = max(map(len, wanted.values()))
     parts = []
-    for measure, wanted in zip(measures, columns, strict=True):
-        arrays: list[ColumnElement[str]] = [cast(gather(each), Text) for each in wanted]
-        part: Select[Any] = select(literal(measure.value, Text()), *arrays).select_from(Sample)  # type: ignore[assignment]  # of a length it cannot know
+    for measure, columns in wanted.items():
+        arrays: list[ColumnElement[Any]] = [cast(gather(each), Text) for each in columns.values()]
+        blank = [null()] * (most - len(arrays))  # all parts of one statement are equally wide
+        part: Select[Any] = select(literal(measure.value, Text()), *arrays, *blank).select_from(Sample)
         parts.append(with_tags(part.where(*conditions(db, asked, measure)), asked.by))
-    found = {
-        row[0]: [[] if text is None else json.loads(text) for text in row[1:]] for row in db.execute(union_all(*parts))
+    return {
+        Measure(name): {
+            column: [] if text is None else json.loads(text)
+            for column, text in zip(wanted[Measure(name)], texts, strict=False)
+        }
+        for name, *texts in db.execute(union_all(*parts))
     }
-    return [found[measure.value] for measure in measures]
 
 
 def with_tags(asking: Select[Any], by: By | None) -> Select[Any]:
@@ -488,16 +523,6 @@ def midnight(day: date, zone: ZoneInfo) -> datetime:
 
 
 # -- pictures of it --------------------------------------------------------------------------------------------------
-
-
-def buckets(db: Session, asked: Asked, measure: Measure) -> list[int]:
-    """How many took at most each of ``BUCKETS``, and the last: more."""
-    value = Sample.business if asked.clock is Clock.business else Sample.seconds
-    ((seconds,),) = gathered(db, replace(asked, by=None), [measure], [[value]])
-    found = [0] * (len(BUCKETS) + 1)
-    for took in seconds:
-        found[bisect_left(BUCKETS, took)] += 1
-    return found
 
 
 def heat(db: Session, asked: Asked, measure: Measure) -> list[list[int]]:

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from errors import InvalidInput
 from models import Case, CaseTag, Source, Team, User
 from reports import backlog, stories, value
-from reports.figures import FILTERS, NONE, Asked, By, Clock, Report, Row, column_of, report
+from reports.figures import FILTERS, NONE, Asked, By, Clock, Report, Row, column_of, report, reports
 from triage import policy, samples
 from triage.learning import VALUES
 from triage.measures import How, Measure
@@ -318,7 +318,7 @@ def _stories(asked: Asked) -> tuple[Column, ...]:
     )
 
 
-def _read_stories(db: Session, asked: Asked, measures: Sequence[Measure], at: datetime) -> Report:
+def _read_stories(db: Session, asked: Asked, at: datetime) -> Report:
     found = stories.stories(db, asked)
     total: dict[str, Value] = {
         each: found.sum_of(each) for each in ("mentions", "authors", "reach", "cases", "answered")
@@ -383,7 +383,7 @@ def _value(asked: Asked) -> tuple[Column, ...]:
     return tuple(map(behind, (*used, *calls)))
 
 
-def _read_value(db: Session, asked: Asked, measures: Sequence[Measure], at: datetime) -> Report:
+def _read_value(db: Session, asked: Asked, at: datetime) -> Report:
     """A line for each text that was used again; the answers of the total are all that went out."""
     found = value.value(db, asked)
     total: dict[str, Value] = {
@@ -428,36 +428,35 @@ def _used(each: value.Used) -> Known:
 # -- every report ----------------------------------------------------------------------------------------------------
 
 
-Read = Callable[[Session, Asked, Sequence[Measure], datetime], Report]
+Read = Callable[[Session, Asked, datetime], Report]
+More = Callable[[Session, Report, datetime], Report]
 
 
-def _read(db: Session, asked: Asked, measures: Sequence[Measure], at: datetime) -> Report:
-    return report(db, asked, measures)
+def _late_now(db: Session, found: Report, at: datetime) -> Report:
+    return _also(found, LATE_NOW, backlog.late_now(db, found.asked, at))
 
 
-def _read_sla(db: Session, asked: Asked, measures: Sequence[Measure], at: datetime) -> Report:
-    return _also(report(db, asked, measures), LATE_NOW, backlog.late_now(db, asked, at))
+def _overdue(db: Session, found: Report, at: datetime) -> Report:
+    return _also(found, OVERDUE, backlog.overdue(db, found.asked, at))
 
 
-def _read_promises(db: Session, asked: Asked, measures: Sequence[Measure], at: datetime) -> Report:
-    return _also(report(db, asked, measures), OVERDUE, backlog.overdue(db, asked, at))
-
-
-def _read_backlog(db: Session, asked: Asked, measures: Sequence[Measure], at: datetime) -> Report:
-    return backlog.report(db, asked, at)
+def _no_more(db: Session, found: Report, at: datetime) -> Report:
+    return found
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A report. ``fixed``: what of a question plays no part in it, and how it is then.
+    """A report of these measures, and what is so by now (``more``); or one that is read in its own way.
 
+    ``fixed``: what of a question plays no part in it, and how it is then.
     ``lines``: what its lines are, where they are always the same and nothing can be grouped; ``label``: the column that
     says to people what such a line is called. ``sampled``: what is still to be measured may change it.
     """
 
     columns: Callable[[Asked], tuple[Column, ...]]
     measures: tuple[Measure, ...] = ()
-    read: Read = _read
+    more: More = _no_more
+    read: Read | None = None
     fixed: Mapping[str, Any] = field(default_factory=dict)
     lines: str | None = None
     label: str | None = None
@@ -490,15 +489,15 @@ REPORTS: Mapping[str, Kind] = {
     "sla": Kind(
         _sla,
         (Measure.first_response, Measure.next_response, Measure.resolution),
-        _read_sla,
+        _late_now,
         fixed={"seen": False},  # targets run from publication
     ),
     "resolution": Kind(_resolution, (Measure.first_resolution, Measure.resolution, Measure.active, Measure.closing)),
-    "backlog": Kind(_backlog, read=_read_backlog, sampled=False),
-    "promises": Kind(_promises, (Measure.promise,), _read_promises),
+    "backlog": Kind(_backlog, read=backlog.report, sampled=False),
+    "promises": Kind(_promises, (Measure.promise,), _overdue),
     "stories": Kind(_stories, read=_read_stories, fixed=ITS_OWN, lines="story", label="title"),
     "value": Kind(
-        _value, (Measure.answer, Measure.resolution), _read_value, fixed=ITS_OWN, lines="text", label="title"
+        _value, (Measure.answer, Measure.resolution), read=_read_value, fixed=ITS_OWN, lines="text", label="title"
     ),
 }
 
@@ -507,17 +506,52 @@ def build(db: Session, name: str, asked: Asked, at: datetime) -> Table:
     """The table of one report; ``name`` is one of ``REPORTS``. ``at``: now, for what is late by now."""
     kind = REPORTS[name]
     asked = replace(asked, **kind.fixed)
-    return Table(kind.columns(asked), kind.read(db, asked, kind.measures, at), kind.lines, kind.label)
+    found = kind.read(db, asked, at) if kind.read else kind.more(db, report(db, asked, kind.measures), at)
+    return Table(kind.columns(asked), found, kind.lines, kind.label)
+
+
+def page(
+    db: Session, name: str, asked: Asked, at: datetime, by: By | None, drawn: Collection[Measure] = ()
+) -> tuple[Table, Table | None, Report]:
+    """What stands on one page, its samples read once: the table, its times by the other clock, ``drawn`` by ``by``.
+
+    No other clock where nothing was timed.
+    """
+    kind = REPORTS[name]
+    asked = replace(asked, **kind.fixed)
+    steps = replace(asked, by=by)
+    if kind.read:
+        table = build(db, name, asked, at)
+        return table, None, table.report if steps == asked else build(db, name, steps, at).report
+    columns = kind.columns(asked)
+    timed, other = _timed_of(columns), _by_other_clock(asked)
+    found = reports(db, {steps: drawn, other: timed, asked: kind.measures}, waiting=(asked,))
+    table = Table(columns, kind.more(db, found[asked], at), kind.lines, kind.label)
+    return table, replace(table, report=found[other]) if timed else None, found[steps]
+
+
+def totals(db: Session, name: str, asked: Asked, at: datetime) -> Table:
+    """The table of an earlier period, without who waits now."""
+    kind = REPORTS[name]
+    if kind.read:
+        return build(db, name, asked, at)
+    asked = replace(asked, **kind.fixed)
+    found = reports(db, {asked: kind.measures})[asked]
+    return Table(kind.columns(asked), kind.more(db, found, at), kind.lines, kind.label)
 
 
 def by_other_clock(db: Session, table: Table) -> Table | None:
     """Its times by the clock that was not asked for; None where it has none that were measured."""
-    timed = [column.measure for column in table.columns if column.unit is Unit.seconds and column.measure]
-    if not timed:
-        return None
-    asked = table.report.asked
-    other = Clock.calendar if asked.clock is Clock.business else Clock.business
-    return replace(table, report=report(db, replace(asked, clock=other), dict.fromkeys(timed)))
+    timed = _timed_of(table.columns)
+    return replace(table, report=report(db, _by_other_clock(table.report.asked), timed)) if timed else None
+
+
+def _timed_of(columns: Sequence[Column]) -> list[Measure]:
+    return list(dict.fromkeys(each.measure for each in columns if each.unit is Unit.seconds and each.measure))
+
+
+def _by_other_clock(asked: Asked) -> Asked:
+    return replace(asked, clock=Clock.calendar if asked.clock is Clock.business else Clock.business)
 
 
 def uncounted(db: Session, name: str, most: int) -> int:

@@ -64,7 +64,6 @@ def test_figures_are_read_from_their_index_alone(busy: Database) -> None:
         groups.append(By.tag)
     asked = [build(name, replace(EVERYTHING, by=by)) for name in OF_SAMPLES for by in groups]
     asked.append(lambda db: figures.heat(db, EVERYTHING, Measure.mention))
-    asked.append(lambda db: figures.buckets(db, EVERYTHING, Measure.first_response))
     for ask in asked:
         for statement, parameters in told(busy, ask):
             lines = plan(busy, statement, parameters)

@@ -276,9 +276,11 @@ def behind_address(asked: Asked, key: str | None, column: Column, night: date | 
 
 
 def behind_of(wanted: behind.Wanted) -> str:
-    if "cases_at" not in g:  # a page has hundreds of these
-        g.cases_at = url_for("reports.cases")
-    return f"{g.cases_at}?{urlencode(as_args(wanted.asked, **behind.as_args(wanted)), doseq=True)}"
+    if "cases_at" not in g:  # a page has hundreds of these, of a few periods
+        g.cases_at = {}
+    if wanted.asked not in g.cases_at:
+        g.cases_at[wanted.asked] = f"{url_for('reports.cases')}?{urlencode(as_args(wanted.asked), doseq=True)}"
+    return f"{g.cases_at[wanted.asked]}&{urlencode(behind.as_args(wanted), doseq=True)}"
 
 
 def written(column: Column, given: Value, row: Row) -> str:

@@ -5,7 +5,7 @@ Every figure comes from ``reports.figures``; ``web.report_frame`` says what an a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
@@ -20,7 +20,7 @@ from errors import InvalidInput
 from models import Role, User
 from reports import behind, figures, tables
 from reports.backlog import STATES
-from reports.figures import NONE, Asked, By, Clock, Report, Row
+from reports.figures import NONE, Asked, By, Clock, Report, Row, Timing
 from reports.tables import Column, Table, Unit, Value
 from triage.measures import Measure
 from web import charts, report_words
@@ -238,19 +238,29 @@ def _column(table_of: str, asked: Asked, name: str) -> Column:
 
 def both(db: Session, name: str, asked: Asked) -> tuple[Table, Table | None]:
     """The table, and the same with the other clock where it has times that were measured."""
-    table = tables.build(db, name, asked, now())
-    table = replace(table, report=own_lines(table.report))
-    return table, tables.by_other_clock(db, table)
+    return _read(db, name, asked, asked.by)[:2]
+
+
+def _read(
+    db: Session, name: str, asked: Asked, by: By | None, drawn: Collection[Measure] = ()
+) -> tuple[Table, Table | None, Report]:
+    """As ``tables.page`` does, for who looks at it."""
+    table, other, times = tables.page(db, name, asked, now(), by, drawn)
+    return replace(table, report=own_lines(table.report)), other, times
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A report that has a page. ``usual``: what it is grouped by unless one says otherwise."""
+    """A report that has a page. ``usual``: what it is grouped by unless one says otherwise.
+
+    ``drawn``: the measures that its charts are made of.
+    """
 
     title: Callable[[], str]
     about: Callable[[], str]
     usual: By
-    charts: Callable[[Session, Asked, Table], dict[str, Any]]
+    charts: Callable[[Session, Table, Report], dict[str, Any]]
+    drawn: tuple[Measure, ...] = ()
 
 
 def _page(name: str) -> str:
@@ -259,9 +269,9 @@ def _page(name: str) -> str:
     if asked.by is None:
         asked = replace(asked, by=kind.usual)
     with reading(asked) as db:
-        table, other = both(db, name, asked)
+        table, other, times = _read(db, name, asked, step(asked), kind.drawn)
         before = earlier(asked)
-        were = [tables.build(db, name, each, now()) for each in before]
+        were = {each: tables.totals(db, name, each, now()) for each in set(before)}
         return render_template(
             "reports_table.html",
             **frame(db, asked, groups=list(By), sampled=tables.REPORTS[name].sampled),
@@ -269,27 +279,21 @@ def _page(name: str) -> str:
             title=kind.title(),
             about=kind.about(),
             grids=grids(table, other, names=people(db) if asked.by is By.assignee else None),
-            compared=compared(table, were) if were else [],
+            compared=compared(table, [were[each] for each in before]) if were else [],
             before=before,
             part=part_of(table.report),
             only_own=asked.by is By.assignee and not is_at_least(Role.manager),
-            **kind.charts(db, asked, table),
+            **kind.charts(db, table, times),
         )
 
 
-def _by_step(db: Session, asked: Asked, table: Table, *measures: Measure) -> Report:
-    """What a chart over time is made of: the table itself, where that is by the same steps."""
-    by = step(asked)
-    return table.report if asked.by is by else figures.report(db, replace(asked, by=by), measures)
-
-
-def _draw_response_times(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
-    times = _by_step(db, asked, table, asked.first)
+def _draw_response_times(db: Session, table: Table, times: Report) -> dict[str, Any]:
+    asked = table.report.asked
     one = partial(_column, "response-times", asked)
     shown = _ranked(times, one("first_response_median_s"), one("first_response_p90_s"))
     chart = over_time(charts.lines, "response", _("First response over time"), times, *shown, tick=charts.duration_tick)
-    hidden = table.report.total.timing(asked.first).hidden
-    return {"charts": [chart], "spread": None if hidden else _spread(db, asked)}
+    timing = table.report.total.timing(asked.first)
+    return {"charts": [chart], "spread": None if timing.hidden else _spread(asked, timing)}
 
 
 def _ranked(times: Report, median: Column, p90: Column) -> list[tuple[str, Column]]:
@@ -299,26 +303,23 @@ def _ranked(times: Report, median: Column, p90: Column) -> list[tuple[str, Colum
     return [(_("Median"), median), *([(_("90th percentile"), p90)] if often else [])]
 
 
-def _spread(db: Session, asked: Asked) -> dict[str, Any]:
+def _spread(asked: Asked, timing: Timing) -> dict[str, Any]:
     """How many first responses took how long."""
-    found = figures.buckets(db, asked, asked.first)
-    whole = sum(found)
     items = [
         charts.Item(
             label,
             n,
             number(n),
             behind_of(behind.Wanted(replace(asked, by=None), asked.first, bucket=place)) if n else None,
-            (percent(n / whole) if whole else "",),
+            (percent(n / timing.n) if timing.n else "",),
         )
-        for place, (label, n) in enumerate(zip(report_words.buckets(), found, strict=True))
+        for place, (label, n) in enumerate(zip(report_words.buckets(), timing.spread, strict=True))
     ]
     return {"title": _("How long first responses took"), "lines": charts.bars(items)}
 
 
-def _draw_resolution(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
-    times = _by_step(db, asked, table, Measure.resolution, Measure.closing)
-    one = partial(_column, "resolution", asked)
+def _draw_resolution(db: Session, table: Table, times: Report) -> dict[str, Any]:
+    one = partial(_column, "resolution", table.report.asked)
     shown = _ranked(times, one("resolution_median_s"), one("resolution_p90_s"))
     took = over_time(
         charts.lines, "resolution-time", _("Full resolution over time"), times, *shown, tick=charts.duration_tick
@@ -330,8 +331,8 @@ def _draw_resolution(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
     return {"charts": [took, closed]}
 
 
-def _draw_volume(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
-    times = _by_step(db, asked, table, Measure.received, Measure.answer)
+def _draw_volume(db: Session, table: Table, times: Report) -> dict[str, Any]:
+    asked = table.report.asked
     one = partial(_column, "volume", asked)
     chart = over_time(
         charts.columns, "received", _("Received and answered over time"), times,
@@ -359,9 +360,8 @@ def _heat(db: Session, asked: Asked) -> dict[str, Any]:
     return {"rows": rows, "hours": hours, "total": cell(sum(map(sum, found)))}
 
 
-def _draw_team(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
-    times = _by_step(db, asked, table, Measure.answer, Measure.closing)
-    one = partial(_column, "team", asked)
+def _draw_team(db: Session, table: Table, times: Report) -> dict[str, Any]:
+    one = partial(_column, "team", table.report.asked)
     chart = over_time(
         charts.columns, "done", _("Answers and closed cases over time"), times,
         (_("Answers"), one("answers")), (_("Closed"), one("closings")),
@@ -369,25 +369,21 @@ def _draw_team(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
     return {"charts": [chart]}
 
 
-def _draw_sla(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
-    asked = table.report.asked
-    timed = (Measure.first_response, Measure.next_response, Measure.resolution)
-    times = _by_step(db, asked, table, *timed)
-    one = partial(_column, "sla", asked)
+def _draw_sla(db: Session, table: Table, times: Report) -> dict[str, Any]:
+    one = partial(_column, "sla", table.report.asked)
     return {
         "charts": [
             over_time(
                 charts.stacked, f"targets-{each.value}", report_words.measure(each), times,
                 (_("In time"), one(f"{each.value}_met")), (_("Late"), one(f"{each.value}_missed")),
             )
-            for each in timed
+            for each in TARGETED
         ]
     }  # fmt: skip
 
 
-def _draw_backlog(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
-    times = tables.build(db, "backlog", replace(asked, by=step(asked)), now()).report
-    one = partial(_column, "backlog", asked)
+def _draw_backlog(db: Session, table: Table, times: Report) -> dict[str, Any]:
+    one = partial(_column, "backlog", table.report.asked)
     chart = over_time(
         charts.stacked, "midnights", _("Unfinished at midnight"), times,
         *((report_words.column(state), one(state)) for state in STATES), nights=True,
@@ -395,9 +391,8 @@ def _draw_backlog(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
     return {"charts": [chart], "missing": table.report.missing}
 
 
-def _draw_promises(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
-    times = _by_step(db, asked, table, Measure.promise)
-    one = partial(_column, "promises", asked)
+def _draw_promises(db: Session, table: Table, times: Report) -> dict[str, Any]:
+    one = partial(_column, "promises", table.report.asked)
     chart = over_time(
         charts.stacked, "kept", _("Promises by the day they were for"), times,
         *((report_words.column(name), one(name)) for name in ("kept", "kept_late", "dropped", "still_open")),
@@ -405,36 +400,42 @@ def _draw_promises(db: Session, asked: Asked, table: Table) -> dict[str, Any]:
     return {"charts": [chart]}
 
 
+TARGETED = (Measure.first_response, Measure.next_response, Measure.resolution)
 KINDS: Mapping[str, Kind] = {
     "response-times": Kind(
         lambda: _("Response times"),
         lambda: _("Answers count on the day they were given, resolutions on the day of the close."),
         By.channel,
         _draw_response_times,
+        (Measure.first_response,),
     ),
     "resolution": Kind(
         lambda: _("Resolution"),
         lambda: _("Counts on the day of the close."),
         By.channel,
         _draw_resolution,
+        (Measure.resolution, Measure.closing),
     ),
     "volume": Kind(
         lambda: _("Volume"),
         lambda: _("Counts on the day we saw it; answers on the day they were given."),
         By.channel,
         _draw_volume,
+        (Measure.received, Measure.answer),
     ),
     "team": Kind(
         lambda: _("Team"),
         lambda: _("Answers are credited to whoever sent them, closed cases to whoever closed them."),
         By.assignee,
         _draw_team,
+        (Measure.answer, Measure.closing),
     ),
     "sla": Kind(
         lambda: _("Targets"),
         lambda: _("What had a target, on the day it was answered or closed."),
         By.team,
         _draw_sla,
+        TARGETED,
     ),
     "backlog": Kind(
         lambda: _("Backlog"),
@@ -447,6 +448,7 @@ KINDS: Mapping[str, Kind] = {
         lambda: _("Promises count on the day they were for."),
         By.team,
         _draw_promises,
+        (Measure.promise,),
     ),
 }
 
@@ -493,6 +495,7 @@ OVERVIEW = (
     Measure.closing,
 )  # fmt: skip
 TOP = 8  # lines of a group on the overview
+TOPS = (By.channel, By.kind, By.category, By.tag)
 
 
 @dataclass(frozen=True)
@@ -513,18 +516,21 @@ class Big:
 def overview() -> str:
     asked = replace(asked_from(request.args), by=None)
     with reading(asked) as db:
-        times = figures.report(db, replace(asked, by=step(asked)), OVERVIEW)
-        whole = Report(asked, (), times.total)
-        other = Clock.calendar if asked.clock is Clock.business else Clock.business
+        steps, groups = replace(asked, by=step(asked)), [replace(asked, by=by) for by in TOPS]
+        other = replace(asked, clock=Clock.calendar if asked.clock is Clock.business else Clock.business)
         timed = [measure for measure in OVERVIEW if measure in figures.TIMED]
-        beside = figures.report(db, replace(asked, clock=other), timed).total
-        before = [figures.report(db, each, OVERVIEW) for each in earlier(asked)]
+        wanted = {steps: OVERVIEW, other: timed, **dict.fromkeys(groups, (Measure.received,))}
+        found = figures.reports(db, wanted, waiting=(steps,))
+        times = found[steps]
+        whole = Report(asked, (), times.total)
+        then = {each: figures.reports(db, {each: OVERVIEW})[each] for each in set(earlier(asked))}
+        before = [then[each] for each in earlier(asked)]
         one = partial(_column, "response-times", asked)
         return render_template(
             "reports.html",
             **frame(db, asked),
             step=step(asked).value,
-            bigs=_bigs(whole, beside, before, other),
+            bigs=_bigs(whole, found[other].total, before, other.clock),
             nothing=not any(report.total.counts for report in (whole, *before)),
             waiting=whole.total.still_waiting,
             oldest=whole.total.oldest,
@@ -539,7 +545,7 @@ def overview() -> str:
                     (_("Median"), one("first_response_median_s")), tick=charts.duration_tick,
                 ),
             ],
-            tops=[_top(db, asked, by) for by in (By.channel, By.kind, By.category, By.tag)],
+            tops=[_top(found[each]) for each in groups],
         )  # fmt: skip
 
 
@@ -585,9 +591,10 @@ def _bigs(whole: Report, beside: Row, before: Sequence[Report], other: Clock) ->
     return found
 
 
-def _top(db: Session, asked: Asked, by: By) -> dict[str, Any]:
+def _top(found: Report) -> dict[str, Any]:
     """The lines of a group in which most was received."""
-    found = figures.report(db, replace(asked, by=by), (Measure.received,))
+    by = found.asked.by
+    assert by is not None
     rows = sorted(found.rows, key=lambda row: -row.count(Measure.received))
     rows = [row for row in rows if row.count(Measure.received)]
     whole = found.total.count(Measure.received)
