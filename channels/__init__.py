@@ -72,11 +72,12 @@ class Channel:
     ``replier``: a factory ``(account: BaseModel, outbound.Client) -> replies.base.Replier``; None: open in browser.
     ``probe``: ``(account: BaseModel, http: outbound.Client) -> str`` logs in and says as whom, for ``gensvar check``.
     ``accountless``: the kinds of ``collects`` that need no account (and then a ``url``). ``history``: those whose past
-    can be read.
+    can be read. ``sign``: which drawing stands beside its name, of those in web/static/icons/signs.
     """
 
     name: str
     label: str
+    sign: str = "post"
     capabilities: str | None = None
     account: str | None = None
     collects: Mapping[str, str] | None = None
@@ -106,6 +107,7 @@ CHANNELS: Mapping[str, Channel] = {
         Channel(
             "facebook",
             "Facebook",
+            sign="page",
             capabilities="channels.facebook:CAPABILITIES",
             account="channels.facebook:FacebookAccount",
             collects={"page": "collectors.facebook:page"},
@@ -116,6 +118,7 @@ CHANNELS: Mapping[str, Channel] = {
         Channel(
             "blog",
             "Blog",
+            sign="article",
             capabilities="channels.blog:CAPABILITIES",
             account="channels.blog:BlogAccount",
             collects={"feed": "collectors.blog:feed", "comments": "collectors.blog:comments"},
@@ -127,7 +130,7 @@ CHANNELS: Mapping[str, Channel] = {
             replier="replies.blog:replier",
             probe="channels.blog:probe",
         ),
-        Channel("api", "API"),
+        Channel("api", "API", sign="system"),
     )
 }
 

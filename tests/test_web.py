@@ -14,6 +14,7 @@ from flask import Flask, Response, request
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
+from channels import CHANNELS
 from collectors.base import AuthorData, SetAside
 from house import House
 from models import (
@@ -539,6 +540,18 @@ def test_the_inbox_shows_what_is_to_be_done_newest_first(anna: FlaskClient, stor
     assert "glashalt utanför förskolan" in page, "the latest message is not shown"
     assert "Karin på kanten" in page
     assert 'aria-current="page"' in page
+
+
+def test_a_channel_is_drawn_beside_its_name(anna: FlaskClient, storby: House) -> None:
+    """Every channel names a drawing that there is; one nobody knows any more has the common one."""
+    rows = text_of(anna.get("/"))
+    for name in ("twitter", "blog"):
+        assert f'data-sign="{labels.channel_sign(name)}">{labels.channel(name)}</span>' in rows
+    styles = (STATIC / "gensvar.css").read_text()
+    for sign in {channel.sign for channel in CHANNELS.values()} | {labels.channel_sign("gone")}:
+        drawing = f"icons/signs/{sign}.svg"
+        assert f'[data-sign="{sign}"]::before {{ mask-image: url("{drawing}"); }}' in styles
+        assert (STATIC / drawing).is_file()
 
 
 def test_filters_narrow_the_list(anna: FlaskClient, storby: House) -> None:

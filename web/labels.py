@@ -24,6 +24,16 @@ def channel(name: str) -> str:
         return name
 
 
+def channel_sign(name: str) -> str:
+    """The drawing that stands beside a channel's name, which says the same to who does not see it."""
+    import channels
+
+    try:
+        return channels.channel(name).sign
+    except NotFoundError:
+        return channels.Channel.sign
+
+
 @once
 def status(value: str) -> str:
     return {
