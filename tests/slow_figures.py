@@ -162,6 +162,7 @@ class Diary:
     merged: bool = False
     imported: bool = False
     facts: dict[str, Any] = field(default_factory=dict)  # channel, team, kind, tags, assignee: as they are in the end
+    teams: list[tuple[datetime, str]] = field(default_factory=list)  # whose it was from when on
 
     def copy(self) -> Diary:
         return copy.deepcopy(self)
@@ -201,6 +202,11 @@ class Diary:
             if move.at <= minute:
                 found = move.to
         return found
+
+    def team(self, at: datetime) -> str | None:
+        """Whose it was then: before the first had it, already theirs."""
+        had = [name for since, name in self.teams if since <= at]
+        return had[-1] if had else self.teams[0][1] if self.teams else None
 
     def our_turn(self, minute: datetime) -> bool:
         put_away = any(since <= minute < until for since, until in self.away)

@@ -85,7 +85,7 @@ class Play:
             (self.opens, 3), (self.writes, 6), (self.assigns, 3), (self.turns, 6), (self.snoozes, 2),
             (self.answers, 8), (self.is_out, 6), (self.goes_wrong, 3), (self.cancels, 2), (self.on_the_network, 2),
             (self.elsewhere, 2), (self.merges, 1), (self.splits, 1), (self.history, 1), (self.remarks, 2),
-            (self.takes_back, 4), (self.day_comes, 2),
+            (self.takes_back, 4), (self.day_comes, 2), (self.moves_on, 4),
         ]  # fmt: skip
         names, weights = zip(*doings, strict=True)
         for number in range(steps):
@@ -163,6 +163,7 @@ class Play:
             cases.assign_team(db, number, team=db.get_one(Team, self.teams[team]), actor="rule:t", at=self.now)
         self.diaries[number] = Diary(self.now, [Wrote(at, self.now, written.external_id)])
         self.diaries[number].facts = {"kind": kind, "tags": tags, "team": team, "assignee": None, **facts}
+        self.diaries[number].teams = [] if team is None else [(self.now, team)]
         self.mentions[written.external_id] = db.scalars(
             select(Mention.id).where(Mention.external_id == written.external_id)
         ).one()
@@ -200,6 +201,17 @@ class Play:
             if event.from_status == "new":
                 diary.move(self.now, "open", STAFF, by.id)
         self.remember(event, before)
+
+    def moves_on(self, db: Session) -> None:
+        """From one team to another, which has other hours: what was done until then keeps those of then."""
+        number, diary, _ = self.some(db)
+        team = {"Gata": "Park", "Park": "Gata"}.get(diary.facts["team"])
+        if team is not None:
+            to, by = db.get_one(Team, self.teams[team]), self.who(db).email
+            cases.assign_team(db, number, team=to, actor=by, at=self.now)
+            diary.facts["team"] = team
+            diary.teams.append((self.now, team))
+            self.undo = None
 
     def turns(self, db: Session) -> None:
         number, diary, _ = self.some(db)
@@ -441,9 +453,9 @@ TARGETED = tuple(HOURS)
 
 def expected(diary: Diary) -> Counter[tuple[Any, ...]]:
     """The samples of a case as rows: day, hour, both clocks, target."""
-    hours = TEAMS[diary.facts["team"]]
     found: Counter[tuple[Any, ...]] = Counter()
     for figure in diary.figures():
+        hours = TEAMS[diary.team(figure.at)]
         local = figure.at.astimezone(STOCKHOLM)
         took = opened = late = None
         if figure.counted is not None:
@@ -511,7 +523,7 @@ class Slow:
 
     @staticmethod
     def _spent(diary: Diary, figure: Figure) -> Spent:
-        hours = TEAMS[diary.facts["team"]]
+        hours = TEAMS[diary.team(figure.at)]
         counted = figure.counted or []
         return figure, 60 * len(counted), 60 * sum(1 for at in counted if hours.is_open(at)), figure.outside(hours)
 
