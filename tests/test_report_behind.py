@@ -170,6 +170,7 @@ def test_what_is_wanted_survives_its_address() -> None:
         Wanted(asked, Measure.received, weekday=0, hour=23),
         Wanted(asked, Now.backlog, "none", ("waiting",), night=date(2026, 11, 25)),
         Wanted(asked, Measure.next_response, targeted=True),
+        Wanted(asked, Measure.resolution, answered=True),
     ):
         args = behind.as_args(wanted)
         text = {name: str(value) for name, value in args.items() if name != "how"}
