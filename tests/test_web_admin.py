@@ -177,6 +177,23 @@ def test_tags_are_renamed_merged_and_taken_off(
     assert "No case bears" in text_of(admin.post("/admin/tags", data={"tag": "nej", "to": "x"}, follow_redirects=True))
 
 
+def test_of_many_cases_it_is_told_how_many_are_left_to_do(
+    admin: FlaskClient, storby: House, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tags, "AT_ONCE", 1)
+    monkeypatch.setattr(tags, "MOST", 2)
+    with storby.database.transaction() as db:
+        for number in (1, 2, 3):
+            cases.classify(db, number, tags=["snö"], actor="anna@storby.example", at=clock())
+    assert "2 cases are changed at a time" in text_of(admin.get("/admin/tags"))
+    first = text_of(admin.post("/admin/tags", data={"tag": "snö", "to": "is"}, follow_redirects=True))
+    assert "1 case still bears snö" in first
+    assert "<h2>snö</h2>" in first, "it stands there, to go on"
+    second = text_of(admin.post("/admin/tags", data={"tag": "snö", "to": "is"}, follow_redirects=True))
+    assert "still bear" not in second
+    assert tagged(storby) == {1: ["is"], 2: ["is"], 3: ["is"]}
+
+
 # -- first steps ------------------------------------------------------------------------------------------------------
 
 

@@ -41,7 +41,12 @@ def listing() -> str:
         found = [(tag, count) for tag, count in db.execute(wanted)]
         named = _named_by(db)
     return render_template(
-        "tags.html", tags=found[:PAGE], more=found[PAGE - 1][0] if len(found) > PAGE else None, named=named, q=q
+        "tags.html",
+        tags=found[:PAGE],
+        more=found[PAGE - 1][0] if len(found) > PAGE else None,
+        most=MOST,
+        named=named,
+        q=q,
     )
 
 
@@ -68,6 +73,8 @@ def change() -> Response:
     if to is not None and is_reserved(to):
         raise InvalidInput(labels.reserved(), {"to": RESERVED_WHY})
     done = retag(tag, to)
+    with house().database.read() as db:
+        left = db.scalar(select(func.count()).where(CaseTag.tag == tag)) or 0
     if not done:
         flash(_("No case bears %(tag)s any more.", tag=tag))
     else:
@@ -75,9 +82,17 @@ def change() -> Response:
             told: dict[str, list[Any]] = {"name": [tag, to], "cases": [None, done]}
             action = "change" if to else "remove"
             audit.record(db, actor=user().email, action=action, subject=f"tag:{tag}", changes=told, at=now())
-        said = ngettext("%(n)s case is changed.", "%(n)s cases are changed.", done)
-        flash(said if done < MOST else f"{said} {_('There may be more: do it again.')}")
-    return redirect(url_for("tags.listing"), 303)
+        flash(ngettext("%(n)s case is changed.", "%(n)s cases are changed.", done))
+        if left:
+            flash(
+                ngettext(
+                    "%(n)s case still bears %(tag)s: do it again.",
+                    "%(n)s cases still bear %(tag)s: do it again.",
+                    left,
+                    tag=tag,
+                )
+            )
+    return redirect(url_for("tags.listing", q=tag if left else None), 303)
 
 
 def retag(tag: str, to: str | None) -> int:
