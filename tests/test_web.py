@@ -755,6 +755,17 @@ def test_an_uncertain_answer_asks_a_person_and_takes_either_word(
         assert replies(storby)[-1].status == outcome
 
 
+def test_an_action_says_whose_case_it_changes(anna: FlaskClient, browser: Browser, storby: House) -> None:
+    told = 'title="Mats Øst has this case: it changes for them too"'
+    mats = browser("mats@storby.example")
+    assert told not in text_of(anna.get("/cases/1"))
+    mats.post("/cases/1/take")
+    page = text_of(anna.get("/cases/1"))
+    for action in ("resolved", "next", "ignored", "take"):
+        assert f'data-action="{action}" {told}' in page, f"{action} does not say whom it touches"
+    assert "it changes for them too" not in text_of(mats.get("/cases/1")), "one's own case is no news"
+
+
 def test_two_people_do_not_undo_each_others_details(anna: FlaskClient, browser: Browser, storby: House) -> None:
     mats = browser("mats@storby.example")
     with storby.database.read() as db:
