@@ -60,7 +60,7 @@ class MailServer:
 
 class _Handler(socketserver.StreamRequestHandler):
     server: _Server
-    timeout = 10
+    timeout = 60  # a busy machine may take long between two lines
 
     def handle(self) -> None:
         with suppress(OSError, ValueError, _Cut):
