@@ -153,7 +153,8 @@ def find_cases(
     conditions = [*_case_conditions(db, wanted), *search.conditions]
     few = _few(db, wanted, search, conditions)
     if few is not None:  # looked through at once: then it is a list like others, and its length is known
-        held = db.scalars(select(Case.id).where(*conditions, *_status(wanted), among(Case.id, few, db))).all()
+        by_number = (*_status(wanted, indexed=False), among(Case.id, few, db))
+        held = db.scalars(select(Case.id).where(*conditions, *by_number)).all()
         few, search = sorted(search.holding(held)), replace(search, words=())
     reading = _Reading(db, wanted, conditions, search, few, LOOKED_AT if most else None)
     rows = reading.page(sort, limit, cursor)
@@ -383,8 +384,8 @@ def _case_conditions(db: Session, wanted: CaseFilter) -> list[ColumnElement[bool
     if wanted.team:
         conditions.append(Case.team_id.in_(select(Team.id).where(Team.name.in_(wanted.team))))
     if wanted.source is not None:
-        named = select(Source.id).where(Source.name == wanted.source)
-        conditions.append(operators.found_by(MentionSource.source_id.in_(named)))
+        found = select(Source.id).where(Source.name == wanted.source).scalar_subquery()
+        conditions.append(operators.found_by(MentionSource.source_id == found))
     if wanted.assignee == "none":
         conditions.append(Case.assignee_id.is_(None))
     elif wanted.assignee is not None:
@@ -403,20 +404,22 @@ def _few(
     db: Session, wanted: CaseFilter, search: Search, conditions: Sequence[ColumnElement[bool]]
 ) -> list[int] | None:
     """The only cases that can be wanted, some more maybe, where an index names few: else a list is read to its end."""
-    also_flagged = wanted.flagged and len(conditions) > 1  # alone it is read by its index anyway
+    if wanted.flagged and len(conditions) > 1:  # alone it is read by its index anyway
+        return list(db.scalars(select(Case.id).where(Case.flag.is_not(None))))
     named = select(Source.id).where(Source.name == wanted.source).scalar_subquery()
-    found_by = select(Mention.case_id).join(MentionSource, MentionSource.mention_id == Mention.id)
+    by_mention = select(MentionSource.mention_id).where(MentionSource.source_id == named)
     narrow: list[tuple[object, Select[Any]]] = [
         (wanted.tag, select(CaseTag.case_id).where(CaseTag.tag.in_(wanted.tag))),
-        (wanted.source, found_by.where(MentionSource.source_id == named)),
+        (wanted.source, by_mention),
         (wanted.author, select(Mention.case_id).where(Mention.author_id == wanted.author)),
         (wanted.story, select(Case.id).where(Case.story_id == wanted.story)),
-        (also_flagged, select(Case.id).where(Case.flag.is_not(None))),
     ]
     known = [found] if search.words and (found := search.few()) is not None else []
     for asked, query in narrow:
         ids = db.scalars(query.limit(FEW + 1)).all() if asked else ()
         if asked and len(ids) <= FEW:
+            if query is by_mention:
+                ids = db.scalars(select(Mention.case_id).where(among(Mention.id, ids, db))).all()
             known.append(list({id for id in ids if id is not None}))
     return min(known, key=len, default=None)
 

@@ -139,8 +139,9 @@ def reasons(db: Session, author: Author, story: Story | None) -> list[influence.
         earlier += [Story.id != story.id, Story.opened_at < story.opened_at]
     of_theirs = select(func.count(Story.id.distinct())).join(Mention, Mention.story_id == Story.id).where(*earlier)
     addresses = select(Mention.url).where(Mention.author_id == author.id, Mention.url.is_not(None))
-    # From the latest author back, by no index of the channel: SQLite else sorts all authors of it first.
-    sample = select(Author.followers).where(Author.channel + "" == author.channel, Author.followers.is_not(None))
+    # From the latest author back: by an index of the channel SQLite would sort all authors of it first.
+    channel = Author.channel + "" if db.get_bind().dialect.name == "sqlite" else Author.channel
+    sample = select(Author.followers).where(channel == author.channel, Author.followers.is_not(None))
     usual = db.scalars(sample.order_by(Author.id.desc()).limit(SAMPLE)).all() if author.followers is not None else ()
     return influence.reasons(
         influence.Facts(
