@@ -704,6 +704,24 @@ class Reply(Base):
     )  # fmt: skip
 
 
+class Hiding(Base):
+    """What we last wanted of somebody else's message on its network: that it is hidden there, or shown again.
+
+    ``due_at``: when the network is asked (again); None: it has done so (``Mention.hidden_at``), or said no (``error``).
+    """
+
+    __tablename__ = "hidings"
+    mention_id: Mapped[int] = mapped_column(ForeignKey("mentions.id", ondelete="CASCADE"), primary_key=True)
+    hide: Mapped[bool]
+    reason: Mapped[str]
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"), index=True)
+    asked_at: Mapped[datetime]
+    due_at: Mapped[datetime | None] = mapped_column(index=True)
+    error_reason: Mapped[str | None]
+    error: Mapped[str | None]
+    user: Mapped[User | None] = relationship()
+
+
 class Note(Base):
     __tablename__ = "notes"
     id: Mapped[int] = mapped_column(Key, primary_key=True)

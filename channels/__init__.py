@@ -27,6 +27,18 @@ class Pictures:
 
 
 @dataclass(frozen=True)
+class Hides:
+    """How a network hides what others wrote there. Asking twice for the same does no harm.
+
+    ``seen_by``: who sees it all the same, a code. ``why_not``: why a message cannot be hidden, a code or None, by its
+    ``MentionData.reply_address`` and whether we began the conversation it stands in. (web/labels.py has the words.)
+    """
+
+    seen_by: str
+    why_not: Callable[[Mapping[str, Any], bool], str | None]
+
+
+@dataclass(frozen=True)
 class Capabilities:
     """What can be done on a network, so that nobody needs to ask which network it is.
 
@@ -34,7 +46,7 @@ class Capabilities:
     ``warn`` gives a sentence to show beside the composer for a text, or None (a link that costs money); ``price`` what
     an answer with that text costs, in millionths of a US dollar. ``pace``: how far apart answers of one account go out
     when many are sent at once. ``once``: the network refuses a text it has had from the account before. ``pictures``:
-    what a public answer may hold of them (None: none).
+    what a public answer may hold of them (None: none). ``hides``: what others wrote can be hidden (None: nothing).
     """
 
     limit: int | None
@@ -46,6 +58,7 @@ class Capabilities:
     pace: timedelta = timedelta(seconds=1)
     once: bool = False
     pictures: Pictures | None = None
+    hides: Hides | None = None
 
 
 @dataclass(frozen=True)

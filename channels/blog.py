@@ -13,11 +13,13 @@ from urllib.parse import urlencode, urlsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
-from channels import Capabilities
+from channels import Capabilities, Hides
 from errors import ChannelError, Reason
 from outbound import Client, Fetched
 
-CAPABILITIES = Capabilities(limit=None, count=len)
+# A comment that waits for a moderator again: who writes for the site sees it in its administration, and nobody else.
+HIDES = Hides("moderators", lambda address, began: None if isinstance(address.get("parent"), int) else "not_a_comment")
+CAPABILITIES = Capabilities(limit=None, count=len, hides=HIDES)
 
 PER_PAGE = 100  # the most WordPress gives
 LONGEST_WAIT = 24 * 3600.0  # seconds

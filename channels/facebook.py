@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, urlsplit
 import requests
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from channels import Capabilities, Pictures
+from channels import Capabilities, Hides, Pictures
 from errors import ChannelError, Reason
 from outbound import Client
 
@@ -37,8 +37,17 @@ logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
 PICTURES = Pictures(
     most=1, types=frozenset({"image/jpeg", "image/png", "image/gif"}), size=10_000_000, side=10_000, alt=1000
 )
+
+
+def _why_not_hidden(address: Mapping[str, Any], began: bool) -> str | None:
+    if "comment" not in address:
+        return "not_a_comment"
+    return "network_refuses" if address.get("can_hide") is False else None
+
+
+HIDES = Hides("author_and_friends", _why_not_hidden)
 CAPABILITIES = Capabilities(
-    limit=8000, private_limit=2000, count=len, pace=timedelta(seconds=6), once=True, pictures=PICTURES
+    limit=8000, private_limit=2000, count=len, pace=timedelta(seconds=6), once=True, pictures=PICTURES, hides=HIDES
 )
 
 # https://developers.facebook.com/docs/graph-api/guides/error-handling, and error codes of the Pages API

@@ -20,7 +20,7 @@ from linkify_it.tlds import TLDS
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 import outbound
-from channels import Capabilities, Pictures
+from channels import Capabilities, Hides, Pictures
 from errors import ChannelError, Reason
 
 JSON = Mapping[str, Any]
@@ -369,4 +369,8 @@ PACE = timedelta(minutes=15) / 80
 PICTURES = Pictures(
     most=4, types=frozenset({"image/jpeg", "image/png", "image/webp"}), size=5_000_000, side=8192, alt=1000
 )
-CAPABILITIES = Capabilities(limit=LIMIT, count=length, warn=warn, price=price, pace=PACE, once=True, pictures=PICTURES)
+# Only who began a conversation may hide what others say in it, and only behind "View hidden replies".
+HIDES = Hides("a_click_away", lambda address, began: None if began else "not_our_conversation")
+CAPABILITIES = Capabilities(
+    limit=LIMIT, count=length, warn=warn, price=price, pace=PACE, once=True, pictures=PICTURES, hides=HIDES
+)

@@ -62,7 +62,7 @@ class MentionData:
     attachments: tuple[Attachment, ...] = ()
     earlier_ids: tuple[str, ...] = ()  # ids this same item had before it was edited (X gives a new one)
     edited_at: datetime | None = None  # where the network tells it
-    hidden: bool = False  # hidden at the source by us or by the network
+    hidden: bool | None = None  # hidden at the source by us or by the network; None: the network does not tell
     deleted: bool = False  # the network says it is gone
     raw: Mapping[str, Any] | str = field(default_factory=dict)  # as received, kept compressed
 
@@ -81,12 +81,14 @@ class Snapshot:
     """A complete list: everything under ``thread`` published at or after ``since`` that exists now.
 
     Stored mentions with that thread (``MentionData.thread``) and age that are not in ``ids`` were deleted at the
-    source. Only given when the list was read to its end, malformed items included in ``ids``.
+    source. Only given when the list was read to its end, malformed items included in ``ids``. ``hidden_too``: what is
+    hidden stands in the list all the same; else nothing is known of it.
     """
 
     thread: str
     ids: frozenset[str]
     since: datetime | None = None
+    hidden_too: bool = True
 
 
 @dataclass(frozen=True)

@@ -236,6 +236,7 @@ class Comments:
             can_reply=reason is None,
             can_reply_reason=reason,
             reply_address={"post": item["post"], "parent": number},
+            hidden=False if item.get("status") == "approved" else None,
             raw=dict(item),
         )
 
@@ -379,7 +380,7 @@ def _snapshots(
     for one in seen.values():
         if one and one.thread:
             standing.setdefault(one.thread, {one.thread}).add(one.external_id)
-    return tuple(Snapshot(thread, frozenset(ids | unread), start) for thread, ids in standing.items())
+    return tuple(Snapshot(thread, frozenset(ids | unread), start, hidden_too=False) for thread, ids in standing.items())
 
 
 def _site_of(address: str) -> str:

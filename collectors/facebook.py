@@ -34,7 +34,7 @@ POST_FIELDS = (
 )
 COMMENT_FIELDS = (
     "id,message,created_time,from,parent,permalink_url,comment_count,attachment,message_tags,is_hidden,is_private,"
-    "can_comment,can_reply_privately"
+    "can_comment,can_hide,can_reply_privately"
 )
 
 
@@ -250,7 +250,12 @@ class PageCollector:
         else:
             can_comment, private = raw.get("can_comment"), raw.get("can_reply_privately", True)
         until = item.at + PRIVATE_WINDOW if private is True and not ours else None
-        address = {"post" if is_post else "comment": item.id, "private_until": until and until.isoformat()}
+        address: dict[str, Any] = {
+            "post" if is_post else "comment": item.id,
+            "private_until": until and until.isoformat(),
+        }
+        if raw.get("can_hide") is False:
+            address["can_hide"] = False
         if item.parent is not None:
             address["parent"] = item.parent
         return MentionData(

@@ -68,3 +68,11 @@ class Replier(Protocol):
         ``Capabilities.lookup`` and is not asked.
         """
         ...
+
+    def hide(self, to: str, address: Mapping[str, Any], hidden: bool) -> None:
+        """See to it that somebody else's message is hidden there, or is not; done already, it is done.
+
+        ``to``, ``address``: as in ``Outgoing``. Raises ``ChannelError``; without a clear answer it may have been done.
+        A network that hides nothing says so in ``Capabilities.hides`` and is not asked.
+        """
+        ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -62,6 +63,11 @@ class FacebookReplier:
     def find(self, reply: Outgoing) -> Receipt | None:
         graph = Graph(self._account, self._http)
         return self._find_privately(graph, reply) if reply.private else self._find(graph, reply)
+
+    def hide(self, to: str, address: Mapping[str, Any], hidden: bool) -> None:
+        answer = Graph(self._account, self._http).post(address["comment"], is_hidden="true" if hidden else "false")
+        if answer.get("success") is not True:
+            raise ChannelError(Reason.bad_payload, "Facebook does not say that it did so.")
 
     def _uploaded(self, graph: Graph, reply: Outgoing) -> str | None:
         """The id of its picture, which nobody sees until a comment names it. If that fails, no comment is made."""

@@ -38,6 +38,7 @@ from errors import (
 from house import House
 from models import Account, Case, Mention, Reply, ReplyOrigin, ReplyStatus, Then, User
 from money import spend
+from replies import hiding
 from replies.base import Enclosed, Outgoing, Receipt, Replier
 from triage import answering, cases
 
@@ -190,7 +191,9 @@ def _hold_back(db: Session, postponed: Reply, until: datetime) -> None:
 
 
 def anything(database: Database, at: datetime) -> bool:
-    """Is there anything to do? Mostly not, and finding that out costs three look-ups in indexes."""
+    """Is there anything to do? Mostly not, and finding that out costs four look-ups in indexes."""
+    if hiding.anything(database, at):
+        return True
     with database.read() as db:
         return any(
             db.scalar(select(Reply.id).where(*what).limit(1)) is not None
@@ -234,7 +237,10 @@ class Outbox:
         self._holding.close()
 
     def run(self) -> list[Delivered]:
-        """One pass: what is past its hold is sent, what is uncertain and due is looked up. Waits for the outcomes."""
+        """One pass: what is past its hold is sent, what is uncertain and due is looked up, what others wrote is hidden.
+
+        Waits for the outcomes.
+        """
         if not anything(self.house.database, self.now()):
             return []
         self._find_the_dead()
@@ -248,7 +254,10 @@ class Outbox:
             to_send = list(db.scalars(select(Reply.id).where(*queued).order_by(Reply.not_before, Reply.id)))
         work = [(self._look_up, reply_id) for reply_id in to_find] + [(self._send, reply_id) for reply_id in to_send]
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="outbox") as pool:
-            return [delivered for delivered in pool.map(self._one, work) if delivered is not None]
+            hidden = pool.submit(hiding.deliver, self.house, self.now, replier, self.stopping)
+            delivered = [outcome for outcome in pool.map(self._one, work) if outcome is not None]
+            hidden.result()
+            return delivered
 
     def _one(self, work: tuple[Callable[[int], Delivered | None], int]) -> Delivered | None:
         """One reply; what goes wrong with it does not keep the others back. Left calling, it is buried next time."""

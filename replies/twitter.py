@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -76,6 +76,13 @@ class TwitterReplier:
                 raise
         search = x.client(self._account, self._http).search_recent_tweets
         return self._find(reply, search, f"from:{self._account.handle}", next_as="next_token")
+
+    def hide(self, to: str, address: Mapping[str, Any], hidden: bool) -> None:
+        client = x.client(self._account, self._http)
+        method = client.hide_reply if hidden else client.unhide_reply
+        data = x.call(method, str(address.get("tweet") or to), user_auth=True).get("data")
+        if not isinstance(data, Mapping) or data.get("hidden") is not hidden:
+            raise ChannelError(Reason.bad_payload, "X does not say that it did so.")
 
     def _find(self, reply: Outgoing, own: Callable[..., Any], whose: str, **paging: str) -> Receipt | None:
         bounds: dict[str, Any] = {"start_time": reply.since - CLOCKS_DIFFER} if reply.since else {}

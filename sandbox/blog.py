@@ -140,7 +140,8 @@ def _page(title: str, head: str, body: str) -> Response:
 
 class WordPress:
     """A WordPress site, with us as one of its users. ``moderation``: comments of strangers wait to be approved;
-    ``our_moderation``: ours do too. ``rest``, ``xmlrpc``: whether those doors are open.
+    ``our_moderation``: ours do too. ``we_moderate``: our user may hold and approve those of
+    others. ``rest``, ``xmlrpc``: whether those doors are open.
     """
 
     name = "blog"
@@ -158,6 +159,7 @@ class WordPress:
         self.clock = self._site.clock
         self.username, self.password = USERNAME, PASSWORD
         self.moderation = self.our_moderation = False
+        self.we_moderate = True
         self.rest = self.xmlrpc = True
         self._comments: list[_Comment] = []
         self.app = self._routes()
@@ -490,10 +492,25 @@ class WordPress:
         one = next((one for one in self._comments if one.number == number), None)
         if one is None or one.status == "trash":
             return _error(404, "rest_comment_invalid_id", "Invalid comment ID.")
+        if request.method == "POST":
+            return self._rest_change(one, us)
         if request.method == "DELETE":
             if not us:
                 return _error(401, "rest_cannot_delete", "Sorry, you are not allowed to delete this comment.")
             one.status = "trash"
+        return _json(self._object(one))
+
+    def _rest_change(self, one: _Comment, us: bool) -> Response:
+        """Only its status. Like the real one it takes "the same again" for a failure."""
+        if not us or not self.we_moderate:
+            words = "Sorry, you are not allowed to edit this comment."
+            return _error(403 if us else 401, "rest_cannot_edit", words)
+        wanted = str((request.get_json(silent=True) or {}).get("status"))
+        status = {"approve": "approved", "approved": "approved", "hold": "hold", "spam": "spam"}.get(wanted)
+        if status is None or status == one.status:
+            return _error(500, "rest_comment_failed_edit", "Updating comment status failed.")
+        one.status = status
+        self.faults.after_accepting()
         return _json(self._object(one))
 
     def _rest_create(self, us: bool) -> Response:

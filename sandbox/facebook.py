@@ -179,6 +179,9 @@ class Graph:
     def hide(self, external_id: str, hidden: bool = True) -> None:
         self._items[external_id].hidden = hidden
 
+    def is_hidden(self, external_id: str) -> bool:
+        return self._items[external_id].hidden
+
     def delete(self, external_id: str) -> None:
         self._items[external_id].deleted = True
 
@@ -502,7 +505,7 @@ class Graph:
             "attachment": None if item.text and item.picture is None else picture,
             "is_private": False,
             "can_comment": not item.top.closed,
-            "can_hide": not ours,
+            "can_hide": not ours and item.top.on_page,
             "can_remove": True,
             "can_reply_privately": private,
             "private_reply_conversation": None if item.conversation is None else {"id": item.conversation},
@@ -559,6 +562,8 @@ class Graph:
 
     def _change(self, item: _Item) -> dict[str, Any]:
         if "is_hidden" in request.form:
+            if item.post is None or item.author is self._us or not item.top.on_page:
+                raise _Refusal(200, "(#200) Permissions error", status=403)
             item.hidden = request.form["is_hidden"] in ("1", "true")
         elif item.author is not self._us:
             raise _Refusal(200, "(#200) You can only edit your own comments", status=403)

@@ -48,7 +48,8 @@ _BODY_KEYS = frozenset({
 })  # fmt: skip
 _MEDIA_KEYS = frozenset({"media_ids", "tagged_user_ids"})
 _REPLY_KEYS = frozenset({"in_reply_to_tweet_id", "exclude_reply_user_ids", "auto_populate_reply_metadata"})
-_LIMITS = {"search": 450, "mentions": 450, "tweets": 900, "lookup": 3500, "create": 100, "delete": 50, "me": 75}
+_LIMITS = {"search": 450, "mentions": 450, "tweets": 900, "lookup": 3500, "create": 100, "delete": 50, "me": 75,
+           "hide": 50}  # fmt: skip
 
 NEWER_NAMES = {  # what specification 2.167 calls them
     "referenced_tweets": "referenced_posts",
@@ -178,6 +179,7 @@ class X:
         self._by_mention: dict[str, list[int]] = defaultdict(list)
         self._users: dict[str, User] = {}
         self._handles: dict[str, User] = {}
+        self.hidden: set[str] = set()  # ids of what was hidden by who began its conversation
         self.uploaded: dict[str, tuple[bytes, str]] = {}  # id of a picture -> the file as it came, what it shows
         self._spent: dict[tuple[str, str], tuple[datetime, int]] = {}
         self.us = self.add_account(handle, user_id, title)
@@ -387,6 +389,7 @@ class X:
             ("GET", "/2/tweets/<tweet_id>", "lookup", self._lookup_one),
             ("POST", "/2/tweets", "create", self._create),
             ("DELETE", "/2/tweets/<tweet_id>", "delete", self._delete),
+            ("PUT", "/2/tweets/<tweet_id>/hidden", "hide", self._hide),
             ("POST", "/2/media/upload", "upload", self._upload),
             ("POST", "/2/media/metadata", "upload", self._describe),
             ("GET", "/2/users/me", "me", self._me),
@@ -416,12 +419,12 @@ class X:
             self.requests.append(f"{request.method} {request.path}")
             if self.faults.take(Fault.html_error):
                 return Response(HTML_ERROR.get_data(), HTML_ERROR.status_code, content_type="text/html")
-            writes = name in ("create", "delete", "me", "upload")
+            writes = name in ("create", "delete", "hide", "me", "upload")
             user = self._who(writes)
             limits = self._count_down(name, user)
             with self._lock:
                 body = answer(user, **path)
-            if name == "create":
+            if name in ("create", "hide"):
                 self.faults.after_accepting()
             response = jsonify(_renamed(body) if self.newer_names else body)
             response.status_code = 201 if name == "create" else 200
@@ -737,6 +740,19 @@ class X:
         """The files a post of the organisation was made with, and what they show in words."""
         ids = [address.rpartition("/")[2].removesuffix(".jpg") for address, _ in self._tweets[int(post_id)].media]
         return [self.uploaded[number] for number in ids]
+
+    def _hide(self, user: User, tweet_id: str) -> dict[str, Any]:
+        tweet = self._tweets.get(int(tweet_id)) if tweet_id.isdigit() else None
+        wanted = (request.get_json(silent=True) or {}).get("hidden")
+        if not isinstance(wanted, bool):
+            raise _invalid("hidden", wanted, "$.hidden: is missing but it is required")
+        if tweet is None or tweet.deleted:
+            raise _problem(404, "Not Found Error", f"Could not find tweet with id: [{tweet_id}].", "resource-not-found")
+        if self._tweets[tweet.conversation].author is not user or tweet.id == tweet.conversation:
+            words = "You are not allowed to hide this reply: you did not start its conversation."
+            raise _problem(403, "Forbidden", words)
+        (self.hidden.add if wanted else self.hidden.discard)(tweet_id)
+        return {"data": {"hidden": wanted}}
 
     def _delete(self, user: User, tweet_id: str) -> dict[str, Any]:
         tweet = self._tweets.get(int(tweet_id)) if tweet_id.isdigit() else None

@@ -186,3 +186,36 @@ def test_what_cannot_succeed_is_refused_before_the_call(base: str, reply: Outgoi
             commenter(base).check(wrong)
         assert caught.value.reason == code
     commenter(base).check(reply)
+
+
+# -- hiding what others wrote -----------------------------------------------------------------------------------------
+
+
+def shown(site: WordPress) -> bool:
+    return "Hur länge" in site.app.test_client().get("/comments/feed/").get_data(as_text=True)
+
+
+def test_a_comment_waits_for_a_moderator_again_and_is_approved_again(site: WordPress, base: str) -> None:
+    us, which = commenter(base), (comment_id(base, 1), {"post": 1, "parent": 1})
+    for hidden in (True, True, False, False):  # the same again is a failure to WordPress
+        us.hide(*which, hidden)
+        assert shown(site) is not hidden
+    site.set_status("comment/1", "spam")
+    us.hide(*which, True)
+    with pytest.raises(ChannelError, match="spam"):
+        us.hide(*which, False)
+
+
+def test_hiding_a_comment_wants_a_moderator_and_a_comment(site: WordPress, base: str) -> None:
+    site.we_moderate = False
+    with pytest.raises(ChannelError, match="not allowed") as caught:
+        commenter(base).hide(comment_id(base, 1), {"parent": 1}, True)
+    assert (caught.value.reason, caught.value.permanent) == (Reason.forbidden, True)
+    with pytest.raises(ChannelError) as caught:
+        commenter(base).hide(comment_id(base, 9), {"parent": 9}, True)
+    assert caught.value.reason is Reason.gone
+    site.rest = False
+    with pytest.raises(ChannelError) as caught:
+        commenter(base).hide(comment_id(base, 1), {"parent": 1}, True)
+    assert caught.value.permanent
+    assert shown(site)

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, expect
 from sqlalchemy import select, update
 
 from models import Case, Role, User
-from tests import screens
+from tests import accessibility, screens
 from tests.conftest import Desk, Open
 from tests.hands import Hands
 from triage import cases
@@ -296,3 +296,33 @@ def test_news_and_a_thread_drawn_anew_take_no_focus(hands: Hands) -> None:
     expect(hands.page.locator("#judged-kind")).to_have_value("idea")
     expect(hands.page.locator("#add-tag")).to_be_focused()
     expect(hands.page.locator("#add-tag")).to_have_value("lys")
+
+
+def test_a_message_is_hidden_by_key_with_a_reason(desk: Open) -> None:
+    """The message in focus, else the last of others; where it cannot be hidden the key says why."""
+    here, now = desk(), datetime.now(UTC)
+    post = screens.mention(80, "Vi plogar i natt.", now, ours=True, thread="1080")
+    answers = [screens.mention(n, f"Ring {n}!", now, in_reply_to=str(999 + n), thread="1080") for n in (81, 82)]
+    number = screens.collect(here.house, post, *answers, at=now)[-1]
+    hands, page = Hands(here), here.page
+    here.go(f"/cases/{number}")
+    page.locator("#case-name").focus()
+    hands.press("#")
+    expect(page.locator(".thread article", has_text="Ring 82!").get_by_label("Why is it hidden?")).to_be_focused()
+    hands.seen()
+    found = accessibility.violations(page)
+    hands.press("Escape")
+    expect(page.locator("#case-name")).to_be_focused()
+    first = page.locator(".thread article", has_text="Ring 81!")
+    first.evaluate("part => { part.tabIndex = -1; part.focus(); }")  # as the keys of the thread do
+    hands.press("#")
+    expect(first.get_by_label("Why is it hidden?")).to_be_focused()
+    hands.type("Personuppgifter")
+    hands.press("Enter")
+    expect(page.locator("#said")).to_contain_text("It is being hidden on X.")
+    expect(first).to_contain_text("It is being hidden on X.")
+    page.locator("#said").get_by_role("button", name="Undo").press("Enter")
+    here.go(f"/cases/{screens.case_of(here.house, '1003').id}")
+    hands.press("#")
+    expect(page.get_by_text("This cannot be hidden from here.")).to_be_focused()
+    assert (found, here.complaints) == ([], [])

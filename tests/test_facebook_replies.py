@@ -298,3 +298,32 @@ def test_the_same_words_twice_are_looked_up_and_not_called_failed(desk: Desk) ->
     found = desk.replier.find(reply)
     assert found is not None
     assert found.external_id == sent.external_id
+
+
+# -- hiding what others wrote -----------------------------------------------------------------------------------------
+
+
+def test_a_comment_is_hidden_and_shown_again_and_asking_twice_does_no_harm(desk: Desk) -> None:
+    comment = desk.graph.write("Bo", "Skitprat", in_reply_to=desk.graph.write_as_us("Vi plogar"))
+    address = desk.mention(comment).reply_address
+    for hidden in (True, True, False, False):
+        desk.replier.hide(comment, address, hidden)
+        assert desk.graph.is_hidden(comment) is hidden
+        assert desk.mention(comment).hidden is hidden, "hidden, it is still told of"
+
+
+def test_what_cannot_be_hidden_is_known_before_and_refused_there(desk: Desk) -> None:
+    hides = capabilities("facebook").hides
+    assert hides is not None
+    post = desk.graph.write("Åsa", "Hej")
+    elsewhere = desk.graph.write("Bo", "Skitprat", in_reply_to=desk.graph.tag("Åsa", "@Storby hej"))
+    address = desk.mention(elsewhere).reply_address
+    assert hides.why_not(desk.mention(post).reply_address, False) == "not_a_comment"
+    assert hides.why_not(address, False) == "network_refuses"
+    assert hides.why_not({"comment": "1"}, False) is None
+    with pytest.raises(ChannelError) as caught:
+        desk.replier.hide(elsewhere, address, True)
+    assert (caught.value.reason, caught.value.permanent) == (Reason.forbidden, True)
+    with pytest.raises(ChannelError) as caught:
+        desk.replier.hide("1_2", {"comment": "1_2"}, True)
+    assert caught.value.reason is Reason.gone

@@ -165,7 +165,7 @@ def test_only_a_channels_own_files_and_the_registry_know_its_name() -> None:
 # -- the one door -----------------------------------------------------------------------------------------------------
 
 DOOR = Path("triage/cases.py")
-AT_THE_DOOR = {Path("triage/answering.py"), Path("triage/merging.py"), Path("triage/undoing.py")}
+AT_THE_DOOR = {Path(f"triage/{room}.py") for room in ("answering", "hiding", "merging", "undoing")}
 
 
 def status_writes(text: str) -> list[int]:

@@ -316,3 +316,25 @@ def test_a_yes_without_an_id_leaves_it_open(status: int, body: str) -> None:
         account = TwitterAccount.model_validate(X().account("storby-x", base))
         with pytest.raises(ReplyUncertain):
             replier(account, HTTP).send(outgoing("Hej!", "1"))
+
+
+# -- hiding what others wrote -----------------------------------------------------------------------------------------
+
+
+def test_an_answer_under_our_post_is_hidden_and_shown_again(network: X, us: TwitterReplier) -> None:
+    wrote = network.write("Bo", "@storby skitprat", in_reply_to=network.write_as_us("Vi plogar"))
+    for hidden in (True, True, False, False):
+        us.hide(wrote, {"tweet": wrote}, hidden)
+        assert (wrote in network.hidden) is hidden
+    assert network.requests[-1] == f"PUT /2/tweets/{wrote}/hidden"
+
+
+def test_hiding_is_refused_where_we_did_not_begin_and_where_nothing_is(network: X, us: TwitterReplier) -> None:
+    theirs = network.write("Bo", "@storby skitprat", in_reply_to=network.write("Anna", "Snö!"))
+    for number, reason in ((theirs, Reason.forbidden), ("12345", Reason.gone)):
+        with pytest.raises(ChannelError) as caught:
+            us.hide(number, {"tweet": number}, True)
+        assert (caught.value.reason, caught.value.permanent) == (reason, True)
+    assert network.hidden == set()
+    assert x.HIDES.why_not({}, False) == "not_our_conversation"
+    assert x.HIDES.why_not({}, True) is None

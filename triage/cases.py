@@ -5,8 +5,8 @@ expected`` (0 rows: ``StaleCase``), and appends exactly one event with its pendi
 sends, or reads a clock: the caller owns the transaction, says who acts (``actor``: an e-mail address, or the name of
 the part of the house) and when (``at``, UTC).
 
-Three rooms do their actions by the same door, and nothing else may: ``triage.answering`` (the life of an answer),
-``triage.merging`` (which cases are one) and ``triage.undoing``.
+Four rooms do their actions by the same door, and nothing else may: ``triage.answering`` (the life of an answer),
+``triage.merging`` (which cases are one), ``triage.hiding`` and ``triage.undoing``.
 """
 
 from __future__ import annotations

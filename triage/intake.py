@@ -12,7 +12,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,6 +39,8 @@ from triage.threads import living as living  # for who asks at this door
 from triage.threads import same_words as same_words
 
 log = logging.getLogger("gensvar.intake")
+
+JUST_HIDDEN = timedelta(minutes=10)  # what was read before a message was hidden may come in after it, as still shown
 
 
 @dataclass
@@ -276,11 +278,16 @@ class _Intake:
             mention.can_reply_privately = data.can_reply_privately
             mention.reply_address = dict(data.reply_address)
         self._refresh_words(mention, data)
+        just = mention.hidden_at is not None and self.at - mention.hidden_at < JUST_HIDDEN
         for happened, was, changed in (
-            (data.hidden, mention.hidden_at, ("mention_hidden", "mention_shown", "hidden_at")),
+            (
+                None if just and not data.hidden else data.hidden,
+                mention.hidden_at,
+                ("mention_hidden", "mention_shown", "hidden_at"),
+            ),
             (data.deleted, mention.deleted_at, ("mention_deleted", "mention_restored", "deleted_at")),
         ):
-            if happened != (was is not None):
+            if happened is not None and happened != (was is not None):
                 setattr(mention, changed[2], self.at if happened else None)
                 self._changed(mention, changed[0] if happened else changed[1])
         if mention.context and not data.ours:  # shown until now for another's sake; now it concerns us itself
@@ -389,7 +396,8 @@ class _Intake:
         if snapshot.since is not None:
             stored = stored.where(Mention.published_at >= snapshot.since)
         for mention in self.db.scalars(stored):
-            if mention.external_id not in snapshot.ids and mention.external_id != snapshot.thread:
+            unlisted = mention.hidden_at is not None and not snapshot.hidden_too  # it may still be there
+            if mention.external_id not in snapshot.ids and mention.external_id != snapshot.thread and not unlisted:
                 mention.deleted_at = self.at
                 self._changed(mention, "mention_deleted")
 

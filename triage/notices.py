@@ -42,6 +42,7 @@ USUAL: Mapping[str, Way] = {
     "sla_breached": Way.mail,
     "reply_failed": Way.mail,
     "reply_uncertain": Way.mail,
+    "hide_failed": Way.mail,
     "queue_alarm": Way.page,
     "story_alarm": Way.mail,
     "notified": Way.mail,

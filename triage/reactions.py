@@ -16,7 +16,20 @@ from sqlalchemy.orm import Session
 
 from database import Database, lock
 from errors import GensvarError
-from models import CaseEvent, Follow, Mention, Note, Notice, PendingReaction, Reply, Role, Team, TeamMember, User
+from models import (
+    CaseEvent,
+    Follow,
+    Hiding,
+    Mention,
+    Note,
+    Notice,
+    PendingReaction,
+    Reply,
+    Role,
+    Team,
+    TeamMember,
+    User,
+)
 from settings import Sla
 from triage import (
     cases,
@@ -115,6 +128,12 @@ def _tell_writer(db: Session, event: CaseEvent, at: datetime) -> None:
     reply = db.get(Reply, event.reply_id) if event.reply_id else None
     if reply is not None and reply.user is not None:
         _tell(db, reply.user, event, at)
+
+
+def _tell_who_hid(db: Session, event: CaseEvent, at: datetime) -> None:
+    wish = db.get(Hiding, event.mention_id)
+    if wish is not None and wish.user is not None:
+        _tell(db, wish.user, event, at)
 
 
 def _tell_reviewers(db: Session, event: CaseEvent, at: datetime) -> None:
@@ -242,6 +261,7 @@ REACTIONS: Mapping[str, tuple[Reaction, ...]] = {
     "reply_cancelled": (ledger.withdraw,),
     Action.reply_failed: (_tell_writer, ledger.withdraw),
     "reply_uncertain": (_tell_writer,),
+    "hide_failed": (_tell_who_hid,),
     targets.WARNING: (_tell_assignee,),
     targets.BREACHED: (_tell_assignee, _escalate),
 }

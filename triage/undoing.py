@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from errors import InvalidTransition, NotFoundError
 from models import Case, CaseEvent, CaseStatus, Draft, Mention, Team, User
-from triage import answering, cached, cases, merging
+from triage import answering, cached, cases, hiding, merging
 from triage.cases import Following
 from triage.states import OUR_TURN, Action, after
 
@@ -78,6 +78,8 @@ def undo(db: Session, event_id: int, *, actor: str, at: datetime) -> Undone:
         return _unfollow(db, event, **by)
     if event.action in (*answering.ANSWERS.values(), "reply_proposed", "reply_approved"):
         return _unsay(db, event, **by)
+    if event.action in (hiding.HIDE, hiding.SHOW):
+        return _unhide(db, event, **by)
     case = cases.get(db, event.case_id)
     back = _back(db, case, event)
     if back.to is None and not back.changes:
@@ -238,6 +240,16 @@ def _unfollow(db: Session, event: CaseEvent, *, actor: str, at: datetime) -> Und
     cases.set_following(db, event.case_id, user.id, before)
     back = _Back(changes={name: change[::-1] for name, change in event.changes.items()})
     return Undone((_undo_event(db, cases.get(db, event.case_id), event, back, actor=actor, at=at),))
+
+
+def _unhide(db: Session, event: CaseEvent, *, actor: str, at: datetime) -> Undone:
+    """The network is asked for the opposite, unless somebody has done that already, or it never did as asked."""
+    mention = db.get_one(Mention, event.mention_id)
+    user = db.scalar(select(User).where(User.email == actor))
+    if mention.case_id != event.case_id:  # it has gone to another case
+        return Undone(kept=("hidden",))
+    written = hiding.want(db, mention.id, hide=event.action == hiding.SHOW, user=user, actor=actor, at=at, undoes=event)
+    return Undone((written,)) if written else Undone(kept=("hidden",))
 
 
 def _unsay(db: Session, event: CaseEvent, *, actor: str, at: datetime) -> Undone:

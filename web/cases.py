@@ -33,7 +33,21 @@ from models import (
 )
 from replies import outbox
 from triage import answering, cases, drafts, policy, states
-from web import acts, enclosed, judgements, labels, panes, people, promises, review, rows, shared, stories, targets
+from web import (
+    acts,
+    enclosed,
+    hiding,
+    judgements,
+    labels,
+    panes,
+    people,
+    promises,
+    review,
+    rows,
+    shared,
+    stories,
+    targets,
+)
 from web import composer as composing
 from web.acts import local_time
 from web.composer import Composer
@@ -125,6 +139,7 @@ def _thread(db: Session, case: Case, since: int | None = None) -> dict[str, Any]
         "body_of": body_of,
         "quiet": lambda mention: len(mention.text) > LONG,
         "why": {},
+        "hidings": hiding.of(db, listed),
         "marked": judgements.marked,
         "picture": proxied,
         "is_web": is_web,

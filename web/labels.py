@@ -208,6 +208,7 @@ def notice(kind: str, detail: Mapping[str, object]) -> str:
         "follow_up_due": _("The follow-up is due"),
         "reply_failed": _("Your answer was not sent"),
         "reply_uncertain": _("It is not known whether your answer was sent"),
+        "hide_failed": _("A message could not be hidden or shown again on the network"),
         "sla_warning": _("A target is about to be missed"),
         "sla_breached": _("A target was missed"),
         "notified": _("Rule %(name)s wants you to see this", name=detail.get("rule", "")),
@@ -236,6 +237,7 @@ def notice_kind(kind: str) -> str:
         "sla_breached": _("A target was missed"),
         "reply_failed": _("An answer of mine was not sent"),
         "reply_uncertain": _("It is not known whether an answer of mine was sent"),
+        "hide_failed": _("A message could not be hidden as I wanted"),
         "queue_alarm": _("Too many cases wait in my team"),
         "story_alarm": _("A story is growing fast"),
         "notified": _("A rule wants me to see something"),
@@ -320,6 +322,27 @@ def cannot_reply(code: str | None) -> str:
         "gone": _("It has been deleted at the source."),
     }
     return known.get(code or "", _("The network does not let us answer this from here."))
+
+
+def cannot_hide(code: str) -> str:
+    """One sentence: why a message cannot be hidden on its network, by the codes of ``channels``."""
+    known: Mapping[str, str] = {
+        "no_network": _("This came in from another system, which hides nothing for us."),
+        "no_account": _("It does not stand with any of our accounts."),
+        "not_our_conversation": _("The network only lets us hide answers in conversations that we began."),
+        "not_a_comment": _("The network only lets us hide comments on what is ours."),
+        "deleted": _("It has been deleted at the source."),
+    }
+    return known.get(code, _("The network does not let us hide this."))
+
+
+def seen_by(code: str) -> str:
+    """One sentence: who sees a hidden message all the same, by the codes of ``channels``."""
+    return {
+        "a_click_away": _("Everybody can still read it there, with one click more. Its author is not told."),
+        "author_and_friends": _("Its author and the author's friends still see it there, and are not told."),
+        "moderators": _("On the site nobody sees it any more but those who look after its comments."),
+    }[code]
 
 
 def left_out(code: str) -> str:
@@ -429,6 +452,9 @@ def action(value: str) -> str:
         "mention_restored": _("a deleted message is back at the source"),
         "mention_hidden": _("a message was hidden at the source"),
         "mention_shown": _("a hidden message is shown again at the source"),
+        "hide": _("wants a message hidden on the network"),
+        "show_again": _("wants a message shown again on the network"),
+        "hide_failed": _("a message could not be hidden or shown again on the network"),
         "repost": _("it was passed on"),
         "wait": _("waits for the author"),
         "resolve": _("resolved the case"),
@@ -488,6 +514,8 @@ def field(name: str) -> str:
         "notified": _("told"),
         "effect": _("effect"),
         "why": _("reason"),
+        "reason": _("reason"),
+        "hidden": _("hidden on the network"),
         "draft": _("proposed answer"),
         "draft_of": _("draft of"),
         "notify": _("told"),

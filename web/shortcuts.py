@@ -88,6 +88,7 @@ def _usual() -> Groups:
                 case("priority", ("p",), _("priority …")),
                 case("mute", ("m",), _("hear nothing more of it")),
                 case("ignore", ("!",), _("ignore: spam, or not about us")),
+                case("hide", ("#",), _("hide the message on its network …")),
                 Shortcut("newer-message", ("]", ">"), _("next message of the thread")),
                 Shortcut("older-message", ("[", "<"), _("previous message of the thread")),
                 case("proposed", ("y",), _("take the proposed answer")),

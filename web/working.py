@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from errors import InvalidInput
 from models import CaseStatus, Mention, User
+from replies import hiding
 from triage import batches, cases, merging
 from triage.batches import Recorded
 from web import acts, labels
@@ -142,6 +143,36 @@ def split(number: int) -> BaseResponse | Response:
             made = merging.split(db, number, mention_id=mention_id, actor=user().email, at=now()).id
     flash(done(_("The message has a case of its own now."), batch))
     return back(made)
+
+
+@case_pages.post("/<int:number>/mentions/<int:mention_id>/hide")
+def hide(number: int, mention_id: int) -> BaseResponse | Response:
+    """``reason``: why a message of somebody else is hidden on its network."""
+    reason = request.form.get("reason", "")
+    if not reason.strip():
+        raise InvalidInput(_("Write why it is hidden."), {"reason": "write something"})
+    return _hide(number, mention_id, reason)
+
+
+@case_pages.post("/<int:number>/mentions/<int:mention_id>/show")
+def show_again(number: int, mention_id: int) -> BaseResponse | Response:
+    return _hide(number, mention_id, None)
+
+
+def _hide(number: int, mention_id: int, reason: str | None) -> BaseResponse | Response:
+    with acting("hide") as (db, batch):
+        mention = db.get(Mention, mention_id)
+        if mention is None or mention.case_id != number:
+            abort(404)
+        me = db.get_one(User, user().id)
+        hiding.submit(db, mention_id, hide=reason is not None, reason=reason, user=me, at=now())
+        network = labels.channel(mention.channel)
+    if reason is not None:
+        words = _("It is being hidden on %(network)s.", network=network)
+    else:
+        words = _("It is being shown again on %(network)s.", network=network)
+    flash(done(words, batch) if batch.id else _("It says so already."))
+    return back(number, f"mention-{mention_id}")
 
 
 # -- taking back ------------------------------------------------------------------------------------------------------

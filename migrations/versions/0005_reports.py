@@ -1,4 +1,5 @@
-"""What is counted: samples of cases, the backlog at midnight, the nightly comparison, reports by mail."""
+"""What is counted: samples of cases, the backlog at midnight, the nightly comparison, reports by mail. And messages of
+others that we want hidden on their network."""
 
 from __future__ import annotations
 
@@ -126,3 +127,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("case_id", name=op.f("pk_unmeasured")),
     )
     op.execute("INSERT INTO unmeasured (case_id) SELECT id FROM cases")
+    op.create_table(
+        "hidings",
+        sa.Column("mention_id", KEY, nullable=False),
+        sa.Column("hide", sa.Boolean(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("user_id", KEY, nullable=True),
+        sa.Column("asked_at", models.UTCDateTime(timezone=True), nullable=False),
+        sa.Column("due_at", models.UTCDateTime(timezone=True), nullable=True),
+        sa.Column("error_reason", sa.Text(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["mention_id"], ["mentions.id"], name=op.f("fk_hidings_mention_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_hidings_user_id")),
+        sa.PrimaryKeyConstraint("mention_id", name=op.f("pk_hidings")),
+    )
+    op.create_index(op.f("ix_hidings_due_at"), "hidings", ["due_at"], unique=False)
+    op.create_index(op.f("ix_hidings_user_id"), "hidings", ["user_id"], unique=False)

@@ -246,6 +246,10 @@ class AnsweredElsewhere(Asked):
     at: Instant | None = Field(None, description="when it was answered there; else now")
 
 
+class Hide(Asked):
+    reason: Line = Field(description="why; it stays with the case")
+
+
 class MentionAuthor(Asked):
     name: Line
     handle: Line | None = None

@@ -22,7 +22,7 @@ from errors import InvalidInput, NotFoundError
 from events import event_shape
 from house import House
 from models import CaseStatus, Mention, Reply, Role, SharedAnswer, Story, Team, User
-from replies import outbox, shared
+from replies import hiding, outbox, shared
 from reports import export, rows, tables
 from reports.figures import Asked
 from triage import answering, cases, intake, merging, policy, samples, school, storyteller
@@ -399,6 +399,35 @@ def create_mention(call: Call) -> tuple[shapes.MentionTakenShape, int]:
         raise NotFoundError("The mention was set aside and not stored.")
     shape = shapes.mention_shape(mention, _clean)
     return {"mention": shape, "case": shape["case"]}, 201 if new else 200
+
+
+@_operation(
+    "POST",
+    "/mentions/<int:mention_id>/hide",
+    "Have a message of somebody else hidden on its network, where the network lets us; the events say when it is",
+    body=bodies.Hide,
+    answers={202: shapes.MentionShape},
+    errors=(404, 409),
+)
+def hide_mention(call: Call, mention_id: int) -> tuple[shapes.MentionShape, int]:
+    return _hide(call, mention_id, hide=True, reason=call.body.reason), 202
+
+
+@_operation(
+    "POST",
+    "/mentions/<int:mention_id>/show",
+    "Have a hidden message shown again on its network",
+    answers={202: shapes.MentionShape},
+    errors=(404, 409),
+)
+def show_mention(call: Call, mention_id: int) -> tuple[shapes.MentionShape, int]:
+    return _hide(call, mention_id, hide=False), 202
+
+
+def _hide(call: Call, mention_id: int, *, hide: bool, reason: str | None = None) -> shapes.MentionShape:
+    _known(mention_id, "mention")
+    hiding.submit(call.db, mention_id, hide=hide, reason=reason, user=call.user, at=call.at)
+    return shapes.mention_shape(call.db.get_one(Mention, mention_id), _clean)
 
 
 @_operation(

@@ -91,6 +91,13 @@
     all[to].focus();
     all[to].scrollIntoView({ block: "nearest" });
   }
+  // The message in focus, else the last that somebody else wrote: why it is hidden, why it cannot be, or shown again.
+  function hiding() {
+    const at = document.activeElement?.closest?.(".thread article") || document;
+    const found = [...at.querySelectorAll(".hiding")].at(-1);
+    if (!found) return false;
+    enter(found.querySelector("[name=reason]") || found.querySelector("p, button"));
+  }
   function write(id) {
     const field = document.getElementById(id);
     const link = gensvar.currentRow()?.querySelector("a.what");
@@ -130,6 +137,7 @@
     priority: here("priority", () => choose("bulk-priority")),
     mute: here("mute", () => act("follow:mute")),
     ignore: here("ignored", () => act("status:ignored")),
+    hide: hiding,
     "newer-message": () => message(1),
     "older-message": () => message(-1),
     undo: () => { if (!press("undo")) htmx.ajax("POST", "/undo", { target: "#said", swap: "innerHTML" }); },

@@ -163,7 +163,7 @@
       const old = document.getElementById(entry.id);
       if (!old && entry.matches("article")) { messages.push(entry.id); continue; }
       if (!old) { if (!messages.length) document.querySelector("#case .thread").append(entry.cloneNode(true)); continue; } // what was done is no message
-      if (old.contains(document.activeElement) || old.outerHTML === entry.outerHTML) continue;
+      if (old.contains(document.activeElement) || begun(old) || old.outerHTML === entry.outerHTML) continue;
       if (entry.dataset.status === "held" && old.dataset.status === "held") continue; // it is being counted down
       const drawn = entry.cloneNode(true);
       old.replaceWith(drawn);
