@@ -89,6 +89,27 @@ def test_as_many_statements_for_a_day_as_for_everything(busy: Database) -> None:
 
 
 @pytest.mark.one_database
+def test_a_page_reads_its_period_once(busy: Database) -> None:
+    """A case may have several tags: by tag its samples are read once more."""
+    for by, reads in ((None, 1), (By.channel, 1), (By.week, 1), (By.tag, 2)):
+        asked = replace(EVERYTHING, by=by)
+
+        def page(db: Any, asked: Asked = asked) -> Any:
+            return tables.page(db, "response-times", asked, years.AT, By.week, [Measure.first_response])
+
+        assert sum("FROM samples" in statement for statement, _ in told(busy, page)) == reads, by
+
+
+def test_asked_in_several_ways_at_once_is_as_asked_one_by_one(busy: Database) -> None:
+    ways = [replace(EVERYTHING, by=by, clock=clock) for by in (None, *By) for clock in figures.Clock]
+    measures = [Measure.received, Measure.mention, Measure.first_response, Measure.resolution]
+    with busy.read() as db:
+        together = figures.reports(db, dict.fromkeys(ways, measures), waiting=ways)
+        for asked in ways:
+            assert together[asked] == figures.report(db, asked, measures), asked
+
+
+@pytest.mark.one_database
 def test_a_filter_takes_no_statement_of_its_own(busy: Database) -> None:
     narrow = replace(EVERYTHING, team=("Team 2",), assignee=(years.EMAILS[0],), source=("source-3",), tag=("snö",))
     assert len(told(busy, build("volume", narrow))) == len(told(busy, build("volume", EVERYTHING)))
