@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -47,6 +48,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("browser"):  # on a busy machine a click is lost now and then: tried twice, and told
             item.add_marker(pytest.mark.flaky(reruns=1))
     items.sort(key=_patience, reverse=True)  # what may take long goes first, or one worker does it at the end alone
+
+
+def pytest_collection_finish() -> None:
+    """What stays until the end need not be looked through again and again, which takes a tenth of the time."""
+    gc.freeze()
+    gc.set_threshold(20_000)
 
 
 def _patience(item: pytest.Item) -> float:
