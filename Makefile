@@ -9,7 +9,7 @@ CORPUS ?= ../shared/data
 CORE := not slow and not screens and not browser and not postgresql
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo run test core lint format translations migrations-check corpus bench bench-windows bench-reports bench-triage browser pictures clean
+.PHONY: help demo run test core lint format translations migrations-check corpus bench bench-inbox bench-windows bench-reports bench-triage browser pictures clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-17s %s\n' "$$name" "$$what"; done
@@ -54,6 +54,9 @@ bench: $(READY) ## memory and start-up time, what watch queries cost
 
 bench-windows: $(READY) ## 200 open windows: processor, memory, how soon a mention shows
 	$(BIN)/python -m bench.windows
+
+bench-inbox: $(READY) ## what the inbox costs with 100,000 cases in it, on both databases
+	$(BIN)/python -m bench.inbox
 
 bench-reports: $(READY) ## what reports cost with 300,000 cases of three years behind them
 	$(BIN)/python -m bench.reports
