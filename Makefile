@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 CORPUS ?= ../shared/data
 CORE := not slow and not screens and not browser and not postgresql
 export PYTHONUNBUFFERED := 1
+unexport PYTHONDONTWRITEBYTECODE # what is compiled once starts in a third of the time afterwards
 
 .PHONY: help demo run test core lint format translations migrations-check corpus bench bench-inbox bench-windows bench-reports bench-triage browser pictures clean
 

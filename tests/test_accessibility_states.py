@@ -95,7 +95,7 @@ def test_forms_sent_wrong_say_so_accessibly(desk: Open, width: int) -> None:
     send(here, "/bulk", ("action", "merge"), ("value", "99999"), *selected)
     found += check(here, "many at once, asked first")
     here.page.get_by_role("button", name="Do it in").click()
-    expect(here.page.get_by_role("heading", name="Left as they are")).to_be_visible(timeout=15000)
+    expect(here.page.get_by_role("heading", name="Left as they are")).to_be_visible()
     none(found + check(here, "many at once, some left as they are"))
 
 
@@ -128,7 +128,7 @@ def test_everything_unfolded_every_dialog_and_list(desk: Open, width: int) -> No
     page.keyboard.press("Escape")
     page.locator(".row .select").first.check()
     screens.collect(here.house, screens.mention(95, "Var är bussen?", now), at=now)
-    expect(page.locator(".news:visible")).to_be_visible(timeout=8000)
+    expect(page.locator(".news:visible")).to_be_visible()
     found += check(here, "selected, and something new")
     here.go(f"/cases/{screens.case_of(here.house, '1003').id}")
     page.locator("#body").press_sequentially("/")

@@ -77,7 +77,7 @@ def test_an_answer_to_a_case_that_changed_is_stopped_and_both_texts_are_kept(des
         each.page.locator("#body").fill(text)
     mats.page.get_by_role("button", name="Send", exact=True).click()
     expect(mats.page.get_by_text("Goes out in")).to_be_visible()
-    expect(anna.page.locator("#case button.news")).to_be_visible(timeout=5000)
+    expect(anna.page.locator("#case button.news")).to_be_visible()
     expect(anna.page.locator("#body")).to_have_value("Annas svar")
     anna.page.get_by_role("button", name="Send", exact=True).click()
     expect(anna.page.get_by_text("something has come in since you began")).to_be_visible()
@@ -132,7 +132,7 @@ def test_a_lost_line_is_told_and_what_was_missed_comes_when_it_is_back(desk: Ope
     expect(anna.page.locator("#trouble")).to_contain_text("Not connected since")
     come_in(anna, 50, "Var är bussen?")
     anna.page.context.set_offline(False)
-    expect(anna.page.locator("#trouble")).to_be_hidden(timeout=8000)
+    expect(anna.page.locator("#trouble")).to_be_hidden()
     expect(anna.page.locator("#list button.news")).to_have_text("1 new case")
 
 

@@ -416,7 +416,7 @@ def test_20_the_login_expires_while_writing(wide: Hands) -> None:
         db.execute(delete(LoginSession))
     wide.type(", og mer")
     again = page.locator("#trouble").get_by_role("link", name="Log in again")
-    expect(again).to_be_visible(timeout=15_000)
+    expect(again).to_be_visible()
     expect(page.locator("#body")).to_be_focused()
     wide.tab_to(again, back=True)
     wide.press("Enter")

@@ -422,11 +422,11 @@ def test_run_serves_collects_and_ends_when_told(file: Path, database: Database) 
     try:
         assert running.stdout is not None
         assert running.stdout.readline() == f"Gensvar is at {base} (Ctrl-C ends it)\n"
-        assert urllib.request.urlopen(f"{base}/healthz", timeout=5).status == 200
-        assert urllib.request.urlopen(f"{base}/metrics", timeout=5).status == 200
+        assert urllib.request.urlopen(f"{base}/healthz", timeout=30).status == 200
+        assert urllib.request.urlopen(f"{base}/metrics", timeout=30).status == 200
         passed_on = urllib.request.Request(f"{base}/metrics", headers={"X-Forwarded-For": "192.0.2.7"})
         with pytest.raises(urllib.error.HTTPError, match="403"):
-            urllib.request.urlopen(passed_on, timeout=5)
+            urllib.request.urlopen(passed_on, timeout=30)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             with database.read() as db:

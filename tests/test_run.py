@@ -74,7 +74,7 @@ class Running:
 
     def page(self, path: str = "/healthz") -> int:
         try:
-            return requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=5, allow_redirects=False).status_code
+            return requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=30, allow_redirects=False).status_code
         except requests.ConnectionError:
             return 0
 

@@ -53,9 +53,9 @@ def test_serving_ends_with_its_block() -> None:
     app.add_url_rule("/", view_func=lambda: "here")
     with serving(app) as url:
         assert url.startswith("http://127.0.0.1:")
-        assert requests.get(url, timeout=5).text == "here"
+        assert requests.get(url, timeout=30).text == "here"
     with pytest.raises(requests.ConnectionError):
-        requests.get(url, timeout=5)
+        requests.get(url, timeout=30)
 
 
 def test_a_hanging_request_does_not_hold_the_server_back() -> None:
@@ -70,10 +70,10 @@ def test_a_hanging_request_does_not_hold_the_server_back() -> None:
     with serving(app) as url:
         hanging = threading.Thread(target=lambda: requests.get(f"{url}/slow", timeout=20))
         hanging.start()
-        assert asked.wait(5)
-        assert requests.get(url, timeout=5).text == "here"
+        assert asked.wait(30)
+        assert requests.get(url, timeout=30).text == "here"
         release.set()
-        hanging.join(5)
+        hanging.join(30)
     assert not hanging.is_alive()
 
 
@@ -196,7 +196,7 @@ def test_what_is_being_typed_stays_while_new_posts_come_in(page: Page, networks:
     page.fill("#x [name=name]", "Malin")
     page.fill("#x [name=text]", "@storby när pl")
     first = x.write("Bo", "@storby hallå?")
-    page.get_by_text("@storby hallå?").wait_for(timeout=10_000)
+    page.get_by_text("@storby hallå?").wait_for(timeout=30_000)
     page.keyboard.type("ogas Kvarngatan?")
     assert page.input_value("#x [name=text]") == "@storby när plogas Kvarngatan?"
 
@@ -204,12 +204,12 @@ def test_what_is_being_typed_stays_while_new_posts_come_in(page: Page, networks:
     page.fill("#x [name=text]", "samma här")
     x.write_as_us("Vi kommer.", in_reply_to=first)
     x.write("Eva", "@storby en annan sak")
-    page.locator(".ours", has_text="Vi kommer.").get_by_text("Official answer").wait_for(timeout=10_000)
-    page.get_by_text("@storby en annan sak").wait_for(timeout=10_000)
+    page.locator(".ours", has_text="Vi kommer.").get_by_text("Official answer").wait_for(timeout=30_000)
+    page.get_by_text("@storby en annan sak").wait_for(timeout=30_000)
     assert page.input_value("#x [name=text]") == "samma här"
     assert page.evaluate("document.activeElement.name") == "text"
     page.get_by_role("button", name="Publish").first.click()
-    page.locator(".thread", has_text="Vi kommer.").get_by_text("samma här").wait_for(timeout=10_000)
+    page.locator(".thread", has_text="Vi kommer.").get_by_text("samma här").wait_for(timeout=30_000)
     assert x.posts()[-1].in_reply_to == first
     assert page.input_value("#x [name=text]") == "" and page.input_value("#x [name=name]") == "Malin"
 
