@@ -47,7 +47,7 @@ class Stream:
             yield part.decode()
 
     def hint(self) -> dict[str, Any]:
-        """The next one; fails when the stream ends or five seconds pass."""
+        """The next one; fails when the stream ends or half a minute passes."""
         until = time.monotonic() + 30
         for part in self.parts():
             if part.startswith("id: "):
@@ -62,7 +62,7 @@ class Stream:
         return next(told for told in iter(self.hint, None) if wanted(told))
 
     def ends(self) -> bool:
-        """Whether it ends within five seconds."""
+        """Whether it ends within half a minute."""
         until = time.monotonic() + 30
         return all(time.monotonic() < until for _ in self.parts())
 
