@@ -14,15 +14,15 @@ from collectors.base import Batch, Snapshot
 from database import Database
 from errors import InvalidInput, InvalidTransition
 from house import House
-from models import CaseEvent, Hiding, Mention, Notice, Role, User
+from models import CaseEvent, Hiding, Mention, Notice, Role, Team, User
 from replies import hiding
 from sandbox.base import Fault
 from tests import screens
 from tests.conftest import FakeClock
 from tests.factories import MORNING, said, take, user
 from tests.town import Town, town
+from triage import cases, intake, reactions, undoing
 from triage import hiding as settle
-from triage import intake, reactions, undoing
 from web.api import tokens
 from web.login import new_user
 
@@ -300,3 +300,11 @@ def test_over_the_api(
     assert post(comment.id, "show").status_code == 202
     events = client.get("/api/v1/events", headers=who).get_json()["events"]
     assert [each["action"] for each in events if each.get("mention") == comment.id][-2:] == ["hide", "show_again"]
+    with storby.database.transaction() as db:
+        team = Team(name="Skydd", members_only=True)
+        db.add(team)
+        db.flush()
+        cases.assign_team(db, comment.case_id or 0, team=team, actor="admin@storby.example", at=clock())
+    for what in ("show", "hide"):
+        refused = post(comment.id, what, **({"reason": WHY} if what == "hide" else {}))
+        assert refused.status_code == 404, "the message of a case that Anna does not see"

@@ -203,7 +203,7 @@ def _only_visible_cases() -> None:
 
 
 def check_seen(model: type[Base], number: int) -> None:
-    """Raises ``NotFoundError`` for an author, a story or its answer that who asks does not see."""
+    """Raises ``NotFoundError`` for a message, an author, a story or its answer that who asks does not see."""
     with house().database.read() as db:
         if _hidden(db) and (number >= 2**63 or db.get(model, number) is None):
             raise NotFoundError(f"There is no {model.__name__} {number}.")

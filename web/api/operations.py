@@ -426,6 +426,7 @@ def show_mention(call: Call, mention_id: int) -> tuple[shapes.MentionShape, int]
 
 def _hide(call: Call, mention_id: int, *, hide: bool, reason: str | None = None) -> shapes.MentionShape:
     _known(mention_id, "mention")
+    access.check_seen(Mention, mention_id)  # the answer holds the message, even where nothing is written
     hiding.submit(call.db, mention_id, hide=hide, reason=reason, user=call.user, at=call.at)
     return shapes.mention_shape(call.db.get_one(Mention, mention_id), _clean)
 
