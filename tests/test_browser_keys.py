@@ -8,11 +8,11 @@ import pytest
 from playwright.sync_api import Locator, expect
 from sqlalchemy import select, update
 
-from models import Case, Role, User
+from models import Case, Hiding, Role, User
 from tests import accessibility, screens
 from tests.conftest import Desk, Open
 from tests.hands import Hands
-from triage import cases
+from triage import cases, hiding
 from web import preferences
 
 pytestmark = pytest.mark.browser
@@ -321,6 +321,12 @@ def test_a_message_is_hidden_by_key_with_a_reason(desk: Open) -> None:
     hands.press("Enter")
     expect(page.locator("#said")).to_contain_text("It is being hidden on X.")
     expect(first).to_contain_text("It is being hidden on X.")
+    expect(first).to_be_focused()
+    with here.house.database.transaction() as db:
+        hidden = db.scalars(select(Hiding.mention_id)).one()
+        hiding.done(db, hidden, hide=True, actor="outbox", at=now)
+    expect(first).to_contain_text("Hidden on X by")
+    expect(first).to_be_focused()
     page.locator("#said").get_by_role("button", name="Undo").press("Enter")
     here.go(f"/cases/{screens.case_of(here.house, '1003').id}")
     hands.press("#")

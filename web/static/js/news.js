@@ -163,11 +163,14 @@
       const old = document.getElementById(entry.id);
       if (!old && entry.matches("article")) { messages.push(entry.id); continue; }
       if (!old) { if (!messages.length) document.querySelector("#case .thread").append(entry.cloneNode(true)); continue; } // what was done is no message
-      if (old.contains(document.activeElement) || begun(old) || old.outerHTML === entry.outerHTML) continue;
+      const read = old === document.activeElement; // a message that has the focus to be read gives it to the new one
+      if (read) entry.tabIndex = -1;
+      if (!read && old.contains(document.activeElement) || begun(old) || old.outerHTML === entry.outerHTML) continue;
       if (entry.dataset.status === "held" && old.dataset.status === "held") continue; // it is being counted down
       const drawn = entry.cloneNode(true);
       old.replaceWith(drawn);
       htmx.process(drawn);
+      if (read) drawn.focus({ preventScroll: true });
     }
     gensvar.countDown();
     offer("#case", messages.length);
