@@ -28,6 +28,7 @@ ACTOR = "outbox"
 FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=1)
 GIVE_UP_AFTER = timedelta(hours=24)
+OF_ALL = frozenset({Reason.rate_limited, Reason.out_of_credit, Reason.unavailable})  # says so to every call just now
 
 Now = Callable[[], datetime]
 Network = Callable[[House, str, Account], Replier]
@@ -73,7 +74,9 @@ def submit(
     mention = db.get(Mention, mention_id)
     if mention is None or mention.context or mention.repost:
         raise NotFoundError(f"There is no mention {mention_id}.")
-    if hide and (code := why_not(db, [mention])[mention_id]):
+    # What we have hidden we may show again, whatever has come since.
+    ours = not hide and db.get(Hiding, mention_id) is not None
+    if not ours and (code := why_not(db, [mention])[mention_id]):
         raise InvalidTransition(f"The network does not let us hide this message ({code}).")
     return hiding.want(db, mention_id, hide=hide, reason=reason, user=user, actor=user.email, at=at)
 
@@ -91,25 +94,33 @@ def deliver(house: House, now: Now, network: Network, stopping: threading.Event)
             return
         with house.database.read() as db:
             due = list(db.scalars(select(Hiding.mention_id).where(Hiding.due_at <= now()).order_by(Hiding.asked_at)))
+        deaf: dict[int, ChannelError] = {}
         for mention_id in due:
             if stopping.is_set():
                 return
             try:
-                _ask(house, now, network, mention_id)
+                _ask(house, now, network, mention_id, deaf)
             except Exception:  # one that cannot be written down does not keep the others back
                 log.exception("message %s: what became of hiding it could not be written down", mention_id)
 
 
-def _ask(house: House, now: Now, network: Network, mention_id: int) -> None:
+def _ask(house: House, now: Now, network: Network, mention_id: int, deaf: dict[int, ChannelError]) -> None:
+    """``deaf``: what accounts were told in this pass that holds for all they ask; they ask no more in it, since each
+    call may hang."""
     with house.database.read() as db:
         wish, mention = db.get_one(Hiding, mention_id), db.get_one(Mention, mention_id)
         account = db.get(Account, mention.account_id) if mention.account_id else None
     if account is None:
         _refused(house, now, wish, ChannelError(Reason.forbidden, "The account it was found through is gone."))
         return
+    if account.id in deaf:
+        _refused(house, now, wish, deaf[account.id])
+        return
     try:
         network(house, mention.channel, account).hide(mention.external_id, mention.reply_address, wish.hide)
     except ChannelError as error:
+        if error.reason in OF_ALL:
+            deaf[account.id] = error
         _refused(house, now, wish, error)
     except GensvarError as error:  # nothing has been called: the account is not in the configuration any more
         _refused(house, now, wish, ChannelError(Reason.bad_request, str(error)))

@@ -120,6 +120,20 @@ def test_a_network_that_is_ill_for_a_day_is_given_up(storby_x: Town, insult: str
     assert told(storby_x, insult)[-1] == ("hide_failed", "outbox")
 
 
+def test_an_account_that_gets_no_answer_asks_for_nothing_else_in_that_pass(storby_x: Town, insult: str) -> None:
+    """Each call may hang for half a minute."""
+    more = storby_x.network.write("Bo", "@storby och på 070-124", in_reply_to=insult)
+    storby_x.collect()
+    ask(storby_x, insult)
+    ask(storby_x, more)
+    storby_x.network.faults.on(Fault.html_error, 1)
+    storby_x.send()
+    assert storby_x.network.hidden == set()
+    storby_x.forward(seconds=31)
+    storby_x.send()
+    assert storby_x.network.hidden == {insult, more}
+
+
 def test_refused_it_says_so_and_can_be_wanted_again(storby_x: Town, insult: str) -> None:
     ask(storby_x, insult)
     storby_x.network.faults.on(Fault.unauthorized, 1)
@@ -189,6 +203,9 @@ def test_what_the_network_would_not_hide_is_refused_at_once(storby_x: Town, insu
         take(db, said("f1"), channel="api")
         found = db.scalars(select(Mention).where(Mention.external_id == "f1")).one()
         assert hiding.why_not(db, [found]) == {found.id: "no_network"}
+        found.hidden_at = storby_x.at
+        with pytest.raises(InvalidTransition, match="no_network"):
+            hiding.submit(db, found.id, hide=False, user=user(db), at=storby_x.at)
         assert db.scalars(select(Hiding)).all() == []
 
 

@@ -348,5 +348,5 @@ def test_each_text_leads_to_the_answers_made_of_it(browser: Browser, storby: Hou
         behind = text_of(client, unescape(address))
         assert re.search(rf" {n} (answer|person|people)|: {n} ·", behind), (address, n)
     assert "3 cases were settled with an answer" in text_of(client, "/reports/value") and settled
-    for wrong in ("made=nothing", "shared=x"):
+    for wrong in ("made=nothing", "shared=x", "canned=x&shared=1", "canned=x&made=shared", "shared=1&made=canned"):
         assert client.get(f"/reports/value/people?{wrong}").status_code in (400, 422)

@@ -36,6 +36,7 @@ def want(
     """
     mention = _mention(db, mention_id)
     case = cases.get(db, mention.case_id or 0)
+    db.refresh(mention, ["hidden_at"])  # the network may have answered while we waited for the case
     wish = db.get(Hiding, mention_id, with_for_update=True, populate_existing=True)
     if hide == (wish.hide if wish is not None and wish.due_at is not None else mention.hidden_at is not None):
         return None

@@ -135,9 +135,12 @@ def _texts() -> Texts:
     if kind and kind not in list(Kind):
         raise InvalidInput(_("That cannot be chosen."), {"made": ", ".join(Kind)})
     shared = whole_number("shared")
-    return Texts(
+    texts = Texts(
         request.args.get("canned"), None if shared is None else min(shared, MAX_NUMBER), Kind(kind) if kind else None
     )
+    if not (texts.of_canned or texts.of_shared):
+        raise InvalidInput(_("That cannot be chosen."), {"made": "one text, or all of a kind"})
+    return texts
 
 
 def _title(db: Session, texts: Texts, total: int) -> str:
