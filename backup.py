@@ -47,6 +47,7 @@ NOBODY = "restored"  # a worker's name that nobody ever bears
 FORMAT = 1
 MANIFEST, DATABASE, KEY, UPLOADS = "manifest.json", "database.sqlite", "secret.key", "uploads"
 ROWS_AT_ONCE = 1000
+SEAL = 64  # bytes: the hexadecimal SHA-256 of all that stands before them in the file
 CHUNK = 1024 * 1024
 
 
@@ -153,10 +154,12 @@ def opened(path: Path, beside: Path | None = None) -> Iterator[tuple[Backup, Pat
         raise DatabaseError(f"There is no file {path}.")
     with _workshop(beside or path.parent) as folder:
         try:
+            if not _sealed(path):
+                raise ValueError("it is not what was written")
             with zipfile.ZipFile(path) as archive:
                 manifest = json.loads(archive.read(MANIFEST))
-                for name, digest in manifest["files"].items():
-                    _unpack(archive, name, folder, digest)
+                for name in manifest["files"]:
+                    _unpack(archive, name, folder)
             rows = manifest["rows"]
             if manifest["format"] != FORMAT:
                 raise ValueError(f"its format {manifest['format']} is unknown")
@@ -171,32 +174,48 @@ def opened(path: Path, beside: Path | None = None) -> Iterator[tuple[Backup, Pat
 
 
 def _pack(target: BinaryIO, files: dict[str, Path], manifest: dict[str, Any]) -> None:
-    digests = {}
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, path in files.items():
-            digest = hashlib.sha256()
             with path.open("rb") as source, archive.open(name, "w", force_zip64=True) as packed:
-                while chunk := source.read(CHUNK):
-                    digest.update(chunk)
-                    packed.write(chunk)
-            digests[name] = digest.hexdigest()
-        archive.writestr(MANIFEST, json.dumps({**manifest, "files": digests}, indent=1))
-    target.flush()
+                shutil.copyfileobj(source, packed, CHUNK)
+        archive.writestr(MANIFEST, json.dumps({**manifest, "files": list(files)}, indent=1))
+        archive.comment = bytes(SEAL)
+    seal(target)
     os.fsync(target.fileno())
 
 
-def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, expected: str) -> None:
+def seal(target: BinaryIO) -> None:
+    """Write over the comment that ends the ZIP what all before it adds up to."""
+    size = target.seek(-SEAL, os.SEEK_END)
+    adds_up = _adds_up(target, size)
+    target.seek(size)
+    target.write(adds_up)
+    target.flush()
+
+
+def _sealed(path: Path) -> bool:
+    """Whether it is to the last bit what was written; a ZIP by itself leaves much of its headers unguarded."""
+    with path.open("rb") as file:
+        size = max(path.stat().st_size - SEAL, 0)
+        return _adds_up(file, size) == file.read()
+
+
+def _adds_up(file: BinaryIO, size: int) -> bytes:
+    digest = hashlib.sha256()
+    file.seek(0)
+    while size and (chunk := file.read(min(CHUNK, size))):
+        digest.update(chunk)
+        size -= len(chunk)
+    return digest.hexdigest().encode()
+
+
+def _unpack(archive: zipfile.ZipFile, name: str, folder: Path) -> None:
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise ValueError(f"{name} would lie outside")
     path.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
     with archive.open(name) as packed, open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as out:
-        while chunk := packed.read(CHUNK):
-            digest.update(chunk)
-            out.write(chunk)
-    if digest.hexdigest() != expected:
-        raise ValueError(f"{name} is not what was written")
+        shutil.copyfileobj(packed, out, CHUNK)
 
 
 def _own_files(data_dir: Path) -> dict[str, Path]:

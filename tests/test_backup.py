@@ -159,8 +159,8 @@ def test_a_damaged_file_is_refused_and_nothing_changes(filled: House, tmp_path: 
         case "cut":
             made.path.write_bytes(data[: len(data) // 2])
         case "flipped":
-            middle = len(data) // 3
-            made.path.write_bytes(data[:middle] + bytes([data[middle] ^ 0xFF]) + data[middle + 1 :])
+            at = 10  # when the first part was written, which a ZIP asks nobody about
+            made.path.write_bytes(data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :])
         case "text":
             made.path.write_text("hello")
         case "empty":
@@ -174,9 +174,12 @@ def test_a_damaged_file_is_refused_and_nothing_changes(filled: House, tmp_path: 
             manifest["rows"]["cases"] += 1
             if damage == "rows":
                 parts["manifest.json"] = json.dumps(manifest).encode()
-            with zipfile.ZipFile(made.path, "w") as new:
-                for name, content_ in parts.items():
-                    new.writestr(name, content_)
+            with made.path.open("w+b") as file:
+                with zipfile.ZipFile(file, "w") as new:
+                    for name, content_ in parts.items():
+                        new.writestr(name, content_)
+                    new.comment = bytes(backup.SEAL)
+                backup.seal(file)
     with pytest.raises(DatabaseError, match="damaged or not a backup|no file"):
         backup.restore(filled, made.path, AT)
     assert content(filled.database) == before
