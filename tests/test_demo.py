@@ -174,7 +174,7 @@ def test_the_inbox_fills_within_seconds(demo: Demo, browser: requests.Session, a
     until(lambda: browser.get(demo.inbox, timeout=60).text.count("/cases/") >= 10, "ten cases are not in the inbox")
     until(lambda: api("/cases", status="new")["total"] >= 40, "fewer than 40 cases from the story's past")
     for channel in ("twitter", "facebook", "blog"):
-        until(partial(any_case, api, channel), f"nothing of {channel} is there")
+        assert until(partial(any_case, api, channel), f"nothing of {channel} is there")
 
 
 def test_the_reports_have_a_past_that_disturbs_nobody(demo: Demo, api: Callable[..., Any]) -> None:

@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from html import unescape
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import event, select
+from sqlalchemy import select
 
-from database import Database
 from house import House
 from models import AuditEntry, Case, CaseTag, Mention, View
 from tests import screens
 from tests.conftest import FakeClock
+from tests.factories import statements
 
 pytestmark = pytest.mark.screens
 
 Open = Callable[..., FlaskClient]
-
-
-@contextmanager
-def statements(database: Database) -> Iterator[list[str]]:
-    """What is asked of the database meanwhile."""
-    told: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        told.append(statement)
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    yield told
-    event.remove(database.engine, "before_cursor_execute", note)
 
 
 def text_of(answer: Any, status: int = 200) -> str:
